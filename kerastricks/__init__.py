@@ -1,0 +1,14 @@
+"""Tricks that make deep networks train, as Keras 3 parts, and a doctor that watches training."""
+
+from kerastricks import augment, callbacks, diagnosis, initializers, layers, theory
+from kerastricks._version import __version__
+
+__all__ = [
+    "__version__",
+    "augment",
+    "callbacks",
+    "diagnosis",
+    "initializers",
+    "layers",
+    "theory",
+]
