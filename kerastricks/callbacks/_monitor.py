@@ -1,0 +1,123 @@
+"""What all diagnostic callbacks share: observe, judge, speak once."""
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+
+from kerastricks.diagnosis.examination import Examination
+from kerastricks.diagnosis.finding import Finding
+from kerastricks.diagnosis.probes import Probe
+from kerastricks.diagnosis.report import Report, grouped, headline
+from kerastricks.diagnosis.rules import Rule
+from kerastricks.diagnosis.schedule import Schedule
+
+
+class Monitor(keras.callbacks.Callback):
+    """Watch a `fit` with a set of rules.
+
+    Args:
+        rules: Rules by name.
+        every: Observe each so many steps; None for a schedule that is dense at first.
+        budget: Largest share of the training time that observing may cost, once past the start.
+        verbose: 1 to print each finding once, 0 to be silent.
+    """
+
+    # Keras may dispatch steps without waiting for a callback that never looks at the logs.
+    async_safe = True
+
+    def __init__(
+        self,
+        rules: Mapping[str, Rule],
+        *,
+        every: int | None = None,
+        budget: float = 0.02,
+        verbose: int = 1,
+    ):
+        super().__init__()
+        Schedule(every, budget)
+        self._rules = rules
+        self._every = every
+        self._budget = budget
+        self._verbose = verbose
+        self._examination = Examination(rules)
+        self._probe: Probe | None = None
+
+    @property
+    def report(self) -> Report:
+        """What was found so far in this `fit`, or in the last one."""
+        return self._examination.report()
+
+    def set_model(self, model: Any) -> None:
+        """Take the model to watch.
+
+        Raises:
+            ValueError: If the model is not compiled.
+        """
+        if not getattr(model, "compiled", False):
+            raise ValueError(
+                f"{type(self).__name__} needs a compiled model: it watches the loss and the "
+                f"optimizer's updates. Received the uncompiled model {model.name!r}. Call "
+                "model.compile(optimizer, loss) before model.fit(...)."
+            )
+        super().set_model(model)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Install the probe, or share the one that another callback installed."""
+        del logs
+        self._examination = Examination(self._rules)
+        self._schedule = Schedule(self._every, self._budget)
+        self._probe = Probe.attach(self.model, self._schedule)
+        self._seen: Any = None
+        self._told = False
+        self._broken = False
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Judge the step if it was observed."""
+        probe = self._probe
+        if probe is None:
+            return
+        self._examination.unobserved.update(probe.unobserved)
+        if not probe.observes and not self._told:
+            self._told = True
+            self._say(f"nothing of this model can be observed: {_reasons(probe.unobserved)}.")
+        observation = probe.latest
+        if observation is None or observation is self._seen:
+            self._look_closer_if_broken(logs)
+            return
+        started = time.perf_counter()
+        self._seen = observation
+        for group in grouped(self._examination.add(observation)):
+            self._speak(group)
+        self._schedule.judged(time.perf_counter() - started)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Leave the model as it was."""
+        del logs
+        if self._probe is not None:
+            self._probe.detach(self._schedule)
+            self._probe = None
+
+    def _look_closer_if_broken(self, logs: Any) -> None:
+        loss = (logs or {}).get("loss")
+        # A device array would have to be waited for; then the next look will tell.
+        if isinstance(loss, float) and not math.isfinite(loss) and not self._broken:
+            self._broken = True
+            self._schedule.demand()
+
+    def _speak(self, group: list[Finding]) -> None:
+        worst = next((f for f in group if f.severity == "critical"), group[0])
+        self._say(f"{headline(group)}.\n  {worst.message}\n  Remedy: {worst.remedy}")
+
+    def _say(self, text: str) -> None:
+        if self._verbose:
+            # The progress bar may stand in the middle of a line.
+            print(f"\n{type(self).__name__}: {text}", flush=True)
+
+
+def _reasons(unobserved: Mapping[str, str]) -> str:
+    return "; ".join(f"{place} {reason}" for place, reason in unobserved.items()) or (
+        "it has no layer whose output is a float tensor with units"
+    )

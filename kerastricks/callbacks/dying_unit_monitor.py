@@ -1,0 +1,43 @@
+"""Watch for dying units only."""
+
+from functools import partial
+
+from kerastricks.callbacks._arguments import checked_fraction
+from kerastricks.callbacks._monitor import Monitor
+from kerastricks.diagnosis.rules.dying_units import LAYER_FRACTION, dying_units
+
+
+class DyingUnitMonitor(Monitor):
+    """Say when rectifier units die: never active on a thousand samples, and no gradient.
+
+    Natural sparsity is not death: a unit that fires on one sample in a hundred is alive. For all
+    conditions at once use `TrainingDoctor`.
+
+    Args:
+        layer_fraction: Fraction of a layer's units that must be dead, in (0, 1].
+        every: As in `TrainingDoctor`.
+        budget: As in `TrainingDoctor`.
+        verbose: As in `TrainingDoctor`.
+
+    Attributes:
+        report: A `kerastricks.diagnosis.Report` with findings of `"dying_units"`.
+
+    Raises:
+        ValueError: If an argument is out of range, or the model is not compiled.
+
+    Reference:
+        Lu, Shin, Su and Karniadakis, "Dying ReLU and Initialization: Theory and Numerical
+        Examples" (2019).
+    """
+
+    def __init__(
+        self,
+        layer_fraction: float = LAYER_FRACTION,
+        *,
+        every: int | None = None,
+        budget: float = 0.02,
+        verbose: int = 1,
+    ):
+        fraction = checked_fraction("layer_fraction", layer_fraction)
+        rules = {"dying_units": partial(dying_units, layer_fraction=fraction)}
+        super().__init__(rules, every=every, budget=budget, verbose=verbose)

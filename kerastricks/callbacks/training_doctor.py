@@ -1,0 +1,42 @@
+"""The doctor: every rule at once."""
+
+from kerastricks.callbacks._monitor import Monitor
+from kerastricks.diagnosis.rules import RULES
+
+
+class TrainingDoctor(Monitor):
+    """Watch a training run and say which layer is sick, since when, why, and what to change.
+
+    Statistics are taken inside the compiled training step, in observed steps only, and reduced on
+    the device; a step that is not observed runs the model's own train function. The doctor neither
+    changes nor stops the training: with the same seed, History and final weights are those of a
+    run without it. It prints each finding once, and nothing about a healthy run.
+
+    Args:
+        every: Observe each so many steps. By default (None) the first 64 steps, then with a gap
+            that grows to 1/32 of the step number.
+        budget: Largest share of the training time that observing may cost once past the dense
+            start, above 0. The default gap is widened to keep within it. Ignored with `every`.
+        verbose: 1 to print each finding once, when it is first made; 0 to be silent.
+
+    Attributes:
+        report: A `kerastricks.diagnosis.Report` of this `fit`, or of the last one.
+
+    Raises:
+        ValueError: If `every` or `budget` is out of range, or the model is not compiled.
+
+    Example:
+        >>> import keras, numpy as np
+        >>> import kerastricks as kt
+        >>> zeros = keras.layers.Dense(8, "relu", kernel_initializer="zeros")
+        >>> model = keras.Sequential([keras.Input((4,)), zeros, keras.layers.Dense(1)])
+        >>> model.compile("sgd", "mse")
+        >>> doctor = kt.callbacks.TrainingDoctor(verbose=0)
+        >>> x = np.random.default_rng(0).normal(size=(256, 4))
+        >>> history = model.fit(x, x[:, :1], verbose=0, callbacks=[doctor])
+        >>> doctor.report.root_causes[0].condition
+        'symmetric_units'
+    """
+
+    def __init__(self, *, every: int | None = None, budget: float = 0.02, verbose: int = 1):
+        super().__init__(RULES, every=every, budget=budget, verbose=verbose)

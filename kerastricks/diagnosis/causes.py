@@ -1,0 +1,112 @@
+"""Which finding explains which: root causes first, symptoms under them."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+
+from kerastricks.diagnosis.finding import SEVERITIES, Finding
+
+Depth = Mapping[str | None, int]
+Relation = Callable[[int, int], bool]
+
+_ROOTS_FIRST = (
+    "symmetric_units",
+    "poor_initialization",
+    "exploding_gradients",
+    "dying_units",
+    "saturated_units",
+    "vanishing_gradients",
+    "non_finite",
+)
+_FROM_THE_OUTPUT = ("exploding_gradients", "vanishing_gradients")
+"""Conditions that run backwards through the layers; the others run forwards."""
+
+
+def _anywhere(cause: int, effect: int) -> bool:
+    del cause, effect
+    return True
+
+
+def _at_or_before(cause: int, effect: int) -> bool:
+    """A blocked layer starves itself and the layers before it of gradient."""
+    return effect <= cause
+
+
+def _after(cause: int, effect: int) -> bool:
+    return effect > cause
+
+
+def _before(cause: int, effect: int) -> bool:
+    return effect < cause
+
+
+_EXPLAINS: tuple[tuple[str, str, Relation], ...] = (
+    ("symmetric_units", "symmetric_units", _after),
+    ("symmetric_units", "poor_initialization", _anywhere),
+    ("symmetric_units", "exploding_gradients", _anywhere),
+    ("symmetric_units", "dying_units", _anywhere),
+    ("symmetric_units", "saturated_units", _anywhere),
+    ("symmetric_units", "vanishing_gradients", _anywhere),
+    ("poor_initialization", "exploding_gradients", _anywhere),
+    ("poor_initialization", "dying_units", _anywhere),
+    ("poor_initialization", "saturated_units", _anywhere),
+    ("poor_initialization", "vanishing_gradients", _anywhere),
+    ("poor_initialization", "non_finite", _anywhere),
+    ("exploding_gradients", "exploding_gradients", _before),
+    ("exploding_gradients", "dying_units", _anywhere),
+    ("exploding_gradients", "saturated_units", _anywhere),
+    ("exploding_gradients", "non_finite", _anywhere),
+    ("dying_units", "dying_units", _after),
+    ("dying_units", "vanishing_gradients", _at_or_before),
+    ("saturated_units", "vanishing_gradients", _at_or_before),
+    ("vanishing_gradients", "vanishing_gradients", _before),
+)
+"""Cause, effect, and where the effect lies in depth relative to its cause."""
+
+
+def explain(findings: Iterable[Finding], depth: Depth) -> list[Finding]:
+    """Attach to each finding the one that explains it, and order them root causes first.
+
+    A finding is explained by one that did not begin later, whose condition may cause its own, and
+    that lies in the right direction. Among several, the likelier root is taken, then the earlier
+    one, then the one where the trouble enters: nearest to the output for gradients, to the input
+    otherwise.
+
+    Args:
+        findings: Findings without causes.
+        depth: Position of each layer in the forward pass.
+
+    Returns:
+        The findings, each root cause followed by what it explains.
+    """
+
+    def at(finding: Finding) -> int:
+        return depth.get(finding.layer, -1)
+
+    def roots_first(finding: Finding) -> tuple[int, int, int]:
+        backwards = finding.condition in _FROM_THE_OUTPUT
+        rank = _ROOTS_FIRST.index(finding.condition)
+        return rank, finding.onset, -at(finding) if backwards else at(finding)
+
+    # Each is explained by one before it in this order, so that links cannot form a ring.
+    done: list[Finding] = []
+    for finding in sorted(findings, key=roots_first):
+        cause = next((each for each in done if _explains(each, finding, at)), None)
+        done.append(replace(finding, caused_by=cause))
+    roots = [finding for finding in done if finding.caused_by is None]
+    roots.sort(key=lambda f: (-SEVERITIES.index(f.severity), f.onset))
+    return [each for root in roots for each in _with_consequences(root, done)]
+
+
+def _explains(cause: Finding, effect: Finding, at: Callable[[Finding], int]) -> bool:
+    return cause.onset <= effect.onset and any(
+        cause.condition == a and effect.condition == b and where(at(cause), at(effect))
+        for a, b, where in _EXPLAINS
+    )
+
+
+def _with_consequences(root: Finding, findings: list[Finding]) -> list[Finding]:
+    family = [root]
+    for finding in findings:
+        if finding.caused_by in family:
+            family.append(finding)
+    return family

@@ -1,0 +1,83 @@
+"""Holds observations against the rules and remembers what was found."""
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+
+from kerastricks.diagnosis.causes import explain
+from kerastricks.diagnosis.finding import SEVERITIES, Finding
+from kerastricks.diagnosis.observation import Observation
+from kerastricks.diagnosis.report import Report
+from kerastricks.diagnosis.rules import RULES, Rule
+from kerastricks.diagnosis.timeline import Timeline
+
+WINDOW = 512
+"""Observations that the rules may look back on."""
+
+
+class Examination:
+    """The doctor's memory of one training run.
+
+    Args:
+        rules: Rules by name; all of them by default.
+
+    Attributes:
+        unobserved: What could not be seen or judged, as place and reason.
+    """
+
+    def __init__(self, rules: Mapping[str, Rule] = RULES):
+        self.unobserved: dict[str, str] = {}
+        self._rules = rules
+        self._window: deque[Observation] = deque(maxlen=WINDOW)
+        self._findings: dict[tuple[str, str | None], Finding] = {}
+        self._present: set[tuple[str, str | None]] = set()
+        self._depth: dict[str | None, int] = {}
+        self._timeline = Timeline()
+
+    def add(self, observation: Observation) -> list[Finding]:
+        """Judge one more observation.
+
+        Returns:
+            The findings that were not known before; each is returned once in a run.
+        """
+        self._window.append(observation)
+        self._timeline.add(observation)
+        for weight in observation.weights:
+            self._depth.setdefault(weight.layer, len(self._depth))
+        for layer in observation.layers:
+            self._depth.setdefault(layer.path, len(self._depth))
+        new, present = [], set()
+        for finding in self._judge():
+            present.add(finding.key)
+            known = self._findings.get(finding.key)
+            if known is None:
+                new.append(finding)
+                self._findings[finding.key] = finding
+            elif finding.key in self._present or _graver(finding, known):
+                # Still true, or worse: newer numbers, the same beginning.
+                self._findings[finding.key] = replace(finding, onset=known.onset)
+        self._present = present
+        return new
+
+    def report(self) -> Report:
+        """What is known by now."""
+        return Report(
+            findings=explain(self._findings.values(), self._depth),
+            timeline=self._timeline,
+            unobserved=dict(self.unobserved),
+        )
+
+    def _judge(self) -> list[Finding]:
+        window = list(self._window)
+        found: list[Finding] = []
+        for name, rule in self._rules.items():
+            try:
+                found.extend(rule(window))
+            except Exception as error:
+                # A faulty rule must not end a training run, nor keep the others from judging.
+                self.unobserved[f"rule {name}"] = f"{type(error).__name__}: {error}"
+        return found
+
+
+def _graver(finding: Finding, known: Finding) -> bool:
+    return SEVERITIES.index(finding.severity) > SEVERITIES.index(known.severity)

@@ -1,0 +1,66 @@
+"""One thing that is wrong, with the numbers it rests on and what to do about it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from kerastricks.diagnosis.conditions import CONDITIONS
+
+SEVERITIES = ("note", "warning", "critical")
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """A diagnosed condition.
+
+    Attributes:
+        condition: One of `kerastricks.diagnosis.CONDITIONS`.
+        layer: The layer's path, or None when the whole model is meant.
+        severity: `"note"`, `"warning"` or `"critical"`.
+        onset: The training step at which it was first true; 0 is before the first update.
+        message: What is wrong, in one sentence with numbers.
+        remedy: What to change, in code where code says it best.
+        evidence: The numbers the finding rests on, sample counts and healthy range included.
+        caused_by: The finding that explains this one, or None.
+    """
+
+    condition: str
+    layer: str | None
+    severity: str
+    onset: int
+    message: str
+    remedy: str
+    evidence: dict[str, Any] = field(default_factory=dict)
+    caused_by: "Finding | None" = None
+
+    def __post_init__(self) -> None:
+        """Hold names to the vocabulary."""
+        if self.condition not in CONDITIONS:
+            raise ValueError(
+                f"`condition` must be one of kerastricks.diagnosis.CONDITIONS: {CONDITIONS}. "
+                f"Received: condition={self.condition!r}"
+            )
+        if self.severity not in SEVERITIES:
+            raise ValueError(
+                f"`severity` must be one of {SEVERITIES}. Received: severity={self.severity!r}"
+            )
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """What makes two findings the same: condition and place."""
+        return self.condition, self.layer
+
+    def to_dict(self) -> dict[str, Any]:
+        """The finding in JSON's types; the cause is named by condition and layer."""
+        cause = self.caused_by
+        return {
+            "condition": self.condition,
+            "layer": self.layer,
+            "severity": self.severity,
+            "onset": self.onset,
+            "message": self.message,
+            "remedy": self.remedy,
+            "evidence": dict(self.evidence),
+            "caused_by": None
+            if cause is None
+            else {"condition": cause.condition, "layer": cause.layer},
+        }

@@ -1,0 +1,193 @@
+"""What is observed of a model, and where each number lies in the flat vectors on the device."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerastricks.diagnosis import statistics
+from kerastricks.diagnosis.activations import Activation
+from kerastricks.diagnosis.observation import (
+    LayerStatistics,
+    Observation,
+    Vector,
+    WeightStatistics,
+)
+
+FORWARD_TAIL = 3
+"""Numbers after the layers' blocks: calls, summed loss, non-finite inputs."""
+BACKWARD_TAIL = 1
+"""Numbers after the weights' blocks: calls."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSlot:
+    """One observed layer: how to read its output."""
+
+    layer: Any
+    path: str
+    axis: int
+    units: int
+    activation: Activation | None
+    head: bool
+    source: str | None
+
+    @property
+    def length(self) -> int:
+        """Numbers that the layer contributes."""
+        return statistics.LAYER_SCALARS + statistics.LAYER_ROWS * self.units
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSlot:
+    """One trainable weight: which axes of it are units, when in the forward pass it is used."""
+
+    weight: Any
+    path: str
+    layer: str
+    order: int
+    size: int
+    kernel: bool
+    unit_axes: tuple[int, ...] | None
+    units: int
+
+    @property
+    def length(self) -> int:
+        """Numbers that the weight contributes, its update aside."""
+        return statistics.WEIGHT_SCALARS + statistics.KERNEL_ROWS * self.units
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The observed layers in the order in which they run, and the trainable weights."""
+
+    layers: tuple[LayerSlot, ...]
+    weights: tuple[WeightSlot, ...]
+    unobserved: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def forward_length(self) -> int:
+        """Length of the vector written after the forward pass."""
+        return sum(slot.length for slot in self.layers) + FORWARD_TAIL
+
+    @property
+    def backward_length(self) -> int:
+        """Length of the vector written after the update."""
+        return sum(slot.length + 1 for slot in self.weights) + BACKWARD_TAIL
+
+    def read(
+        self, step: int, forward: Vector, backward: Vector, *, loss_scaled: bool
+    ) -> Observation:
+        """Turn the two flat vectors of one step into an observation.
+
+        The vectors hold sums over calls and replicas; reading them makes rates and means of them.
+        """
+        calls, loss, input_nonfinite = forward[-FORWARD_TAIL:]
+        return Observation(
+            step=step,
+            loss=float(loss / calls) if calls else float("nan"),
+            input_nonfinite=int(input_nonfinite),
+            layers=tuple(self._layers(forward)),
+            weights=tuple(self._weights(backward)),
+            loss_scaled=loss_scaled,
+        )
+
+    def _layers(self, vector: Vector) -> list[LayerStatistics]:
+        found, start = [], 0
+        for slot in self.layers:
+            block = vector[start : start + slot.length]
+            start += slot.length
+            samples, nonfinite = block[: statistics.LAYER_SCALARS]
+            if samples == 0:
+                continue
+            total, deviations, events = np.split(
+                block[statistics.LAYER_SCALARS :], statistics.LAYER_ROWS
+            )
+            found.append(
+                LayerStatistics(
+                    path=slot.path,
+                    activation=slot.activation,
+                    head=slot.head,
+                    source=slot.source,
+                    samples=int(samples),
+                    mean=total / samples,
+                    variance=deviations / samples,
+                    events=events / samples,
+                    nonfinite=int(nonfinite),
+                )
+            )
+        return found
+
+    def _weights(self, vector: Vector) -> list[WeightStatistics]:
+        calls = vector[-BACKWARD_TAIL]
+        if not calls:
+            return []
+        updates = vector[-BACKWARD_TAIL - len(self.weights) : -BACKWARD_TAIL] / calls
+        found, start = [], 0
+        for slot, update in zip(self.weights, updates, strict=True):
+            block = vector[start : start + slot.length] / calls
+            start += slot.length
+            gradient, norm, nonfinite = block[: statistics.WEIGHT_SCALARS]
+            rows: list[Vector | None] = [None] * statistics.KERNEL_ROWS
+            if slot.units:
+                squares, *signatures = np.split(
+                    block[statistics.WEIGHT_SCALARS :], statistics.KERNEL_ROWS
+                )
+                rows = [np.sqrt(squares), *signatures]
+            found.append(
+                WeightStatistics(
+                    path=slot.path,
+                    layer=slot.layer,
+                    kernel=slot.kernel,
+                    size=slot.size,
+                    norm=float(np.sqrt(norm)),
+                    gradient=float(np.sqrt(gradient)),
+                    update=float(np.sqrt(update)),
+                    nonfinite=int(np.ceil(nonfinite)),
+                    unit_gradient=rows[0],
+                    unit_signature=rows[1],
+                    unit_gradient_signature=rows[2],
+                )
+            )
+        order = [slot.order for slot in self.weights]
+        return [found[i] for i in sorted(range(len(found)), key=order.__getitem__)]
+
+
+def path_of(layer: Any) -> str:
+    """A layer's path; its name while it has none."""
+    return str(layer.path or layer.name)
+
+
+def channel_axis(layer: Any) -> int:
+    """The axis of a layer's output whose entries are its units."""
+    return 1 if getattr(layer, "data_format", None) == "channels_first" else -1
+
+
+def is_kernel(weight: Any) -> bool:
+    """True for the weights that multiply a layer's inputs."""
+    return str(weight.name).endswith("kernel") and len(weight.shape) >= 2
+
+
+def unit_axes(layer: Any, weight: Any) -> tuple[int, ...] | None:
+    """The axes of a kernel that run over its layer's units.
+
+    Returns:
+        Axes counted from the end; None when the layer's kind is not known to have them.
+    """
+    if weight.name != "kernel":
+        return None
+    if isinstance(layer, _TRANSPOSED):
+        return (-2,)
+    if isinstance(layer, _DEPTHWISE):
+        return (-2, -1)
+    return (-1,) if isinstance(layer, _PLAIN) else None
+
+
+_PLAIN = (keras.layers.Dense, keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
+_DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+_TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)

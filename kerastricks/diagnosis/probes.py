@@ -1,0 +1,414 @@
+"""Taps into a model's own training step: the one file that touches Keras' private attributes.
+
+Keras 3 reads `model.train_function` anew for every batch. The probe puts a dispatcher there that
+chooses between the model's own train function, left as it is, and a second one, compiled from the
+same `train_step` with taps on. So a step that is not observed costs nothing.
+
+In an observed step each layer's `call`, the model's `compute_loss` and `compute_metrics` and the
+optimizer's `apply` reduce what passes through them to one flat vector each, which the step carries
+out in the variables of a `keras.metrics.Metric`. Metrics are in neither `model.weights` nor in
+saved files, and this one returns no result, so that no log key appears.
+
+Written for Keras 3.10 to 3.15.
+"""
+
+import itertools
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+from keras import ops
+from keras.src.backend import compute_output_spec
+
+from kerastricks.diagnosis.observation import Observation
+from kerastricks.diagnosis.plan import Plan, path_of
+from kerastricks.diagnosis.schedule import Schedule
+from kerastricks.diagnosis.tapes import Recording, Rehearsal
+
+# Their inner layers run in a loop that no tensor may leave.
+_OPAQUE = (keras.layers.RNN, keras.layers.Wrapper)
+
+
+class Probe:
+    """Observe the training steps of one model while it is in `fit`.
+
+    Several callbacks may share the probe of a model; it is installed by the first and removed by
+    the last. Installing and removing leave no trace in the model.
+
+    Attributes:
+        latest: The newest observation, or None.
+        unobserved: What cannot be seen, as path and reason.
+    """
+
+    _installed: ClassVar["weakref.WeakKeyDictionary[Any, Probe]"] = weakref.WeakKeyDictionary()
+
+    @classmethod
+    def attach(cls, model: Any, schedule: Schedule) -> "Probe":
+        """Share the probe that a model in `fit` carries, or install one.
+
+        Args:
+            model: A compiled Keras model whose `fit` is about to start.
+            schedule: When to observe. With a shared probe a step is observed when any of the
+                schedules asks for it.
+        """
+        probe = cls._installed.get(model)
+        if probe is not None and probe._step > 0:
+            # Left behind by a `fit` that another callback interrupted.
+            probe._uninstall()
+            probe = None
+        if probe is None:
+            probe = cls(model)
+            probe._install()
+            cls._installed[model] = probe
+        probe._schedules.append(schedule)
+        return probe
+
+    def __init__(self, model: Any):
+        self.latest: Observation | None = None
+        self.unobserved: dict[str, str] = {}
+        self._model = model
+        self._schedules: list[Schedule] = []
+        self._local = threading.local()
+        self._patched: list[tuple[Any, str]] = []
+        self._plan: Plan | None = None
+        self._metric: _Carrier | None = None
+        self._step = 0
+
+    @property
+    def observes(self) -> bool:
+        """False once it is known that nothing of the model can be observed."""
+        return self._plan is None or bool(self._plan.layers)
+
+    def detach(self, schedule: Schedule) -> None:
+        """Stop observing for one callback; the last one removes the probe."""
+        if schedule in self._schedules:
+            self._schedules.remove(schedule)
+        if not self._schedules:
+            self._uninstall()
+
+    def _install(self) -> None:
+        model = self._model
+        self._plain = model.train_function
+        original_step = model.train_step
+
+        def observed_step(*args: Any, **kwargs: Any) -> Any:
+            assert self._plan is not None
+            assert self._metric is not None
+            with self._tape(Recording(self._plan, self._metric.forward, self._metric.backward)):
+                return original_step(*args, **kwargs)
+
+        self._observed_step = observed_step
+        with self._observed_train_step():
+            model.make_train_function(force=True)
+        self._observed = model.train_function
+        model.train_function = self._dispatch
+
+    def _uninstall(self) -> None:
+        model = self._model
+        self._installed.pop(model, None)
+        self._unpatch()
+        if self._metric is not None:
+            model._metrics.remove(self._metric)
+            self._metric = None
+        if model.train_function == self._dispatch:
+            model.train_function = self._plain
+
+    def _dispatch(self, *args: Any) -> Any:
+        """Stand in for the model's train function: run one step, observed or plain."""
+        try:
+            return self._run(args)
+        except BaseException:
+            # `fit` does not call `on_train_end` after an exception.
+            self._uninstall()
+            raise
+
+    def _run(self, args: tuple[Any, ...]) -> Any:
+        if self._plan is None:
+            args = self._begin(args)
+        steps = getattr(self._model, "steps_per_execution", 1)
+        last = self._step + steps - 1
+        due = self._metric is not None and any(s.due(last) for s in self._schedules)
+        started = time.perf_counter()
+        if due:
+            with self._observed_train_step():
+                result = self._observed(*args)
+            self.latest = self._read(last, result)
+        else:
+            result = self._plain(*args)
+        seconds = time.perf_counter() - started
+        for schedule in self._schedules:
+            if due:
+                schedule.observed(last, seconds)
+            else:
+                schedule.passed(seconds)
+        self._step += steps
+        return result
+
+    def _begin(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """See the first batch's shapes, plan, and add the variables that carry the numbers."""
+        model = self._model
+        inputs, args = _peek(args)
+        try:
+            self._plan = self._rehearse(inputs, _forward_pass(model, args))
+        except Exception as error:
+            # A model may do what no rehearsal foresees. Diagnosis gives way to training.
+            self._plan = Plan((), (), {path_of(model): f"{type(error).__name__}: {error}"})
+        self.unobserved = self._plan.unobserved
+        if not self._plan.layers:
+            return args
+        before = list(model.metrics_variables)
+        with _scope(model):
+            self._metric = _Carrier(self._plan)
+        model._metrics.append(self._metric)
+        for slot in self._plan.layers:
+            self._tap(slot.layer)
+        self._tap_loss()
+        self._tap_optimizer()
+        return _extended(args, before, list(model.metrics_variables))
+
+    def _rehearse(self, inputs: Any, forward_pass: Callable[[Any], Any]) -> Plan:
+        """Run the forward pass on shapes alone, building the model where it is not built yet.
+
+        It also tries every statistic: what cannot leave the place where it is computed (the body
+        of a loop, say) fails here and is left alone in training.
+        """
+        model = self._model
+        if not all(layer.built for layer in model._flatten_layers()):
+            # Layers that a model creates while it is built are not there to be tapped before.
+            compute_output_spec(model, inputs)
+        unobserved: dict[str, str] = {}
+        leaves = list(dict.fromkeys(_leaves(model, unobserved)))
+        rehearsal = Rehearsal(unobserved)
+
+        def forward(x: Any) -> None:
+            rehearsal.start()
+            with self._tape(rehearsal):
+                outputs = forward_pass(x)
+            rehearsal.finish(outputs)
+
+        for layer in leaves:
+            self._tap(layer)
+        try:
+            compute_output_spec(forward, inputs)
+        finally:
+            self._unpatch()
+        return rehearsal.plan(leaves, model.trainable_variables)
+
+    def _tap(self, layer: Any) -> None:
+        original = layer.call
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            outputs = original(*args, **kwargs)
+            self._tell("saw", layer, (args, kwargs), outputs)
+            return outputs
+
+        self._patch(layer, "call", call)
+
+    def _tap_loss(self) -> None:
+        model = self._model
+        compute_loss, compute_metrics = model.compute_loss, model.compute_metrics
+
+        def tapped_loss(
+            x: Any = None,
+            y: Any = None,
+            y_pred: Any = None,
+            sample_weight: Any = None,
+            training: bool = True,
+            **kwargs: Any,
+        ) -> Any:
+            loss = compute_loss(
+                x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training, **kwargs
+            )
+            if training:
+                self._tell("saw_loss", x, loss)
+            return loss
+
+        def tapped_metrics(*args: Any, **kwargs: Any) -> Any:
+            self._tell("saw_end")
+            return compute_metrics(*args, **kwargs)
+
+        self._patch(model, "compute_loss", tapped_loss)
+        self._patch(model, "compute_metrics", tapped_metrics)
+
+    def _tap_optimizer(self) -> None:
+        optimizer = self._model.optimizer
+        stateless_apply, apply = optimizer.stateless_apply, optimizer.apply
+
+        def tapped_stateless_apply(state: Any, grads: Any, weights: Any) -> Any:
+            scale = _loss_scale(optimizer, state)
+            self._tell("saw_gradients", self._model.trainable_variables, weights, grads, scale)
+            result = stateless_apply(state, grads, weights)
+            self._tell("saw_weights", result[0])
+            return result
+
+        def tapped_apply(grads: Any, trainable_variables: Any = None) -> Any:
+            if getattr(self._local, "tape", None) is None:
+                return apply(grads, trainable_variables)
+            grads = list(grads)
+            weights = trainable_variables
+            if weights is None:
+                weights = optimizer._trainable_variables
+            weights = list(weights)
+            values = [ops.copy(weight) for weight in weights]
+            self._tell("saw_gradients", weights, values, grads, _loss_scale(optimizer, None))
+            result = apply(grads, weights)
+            self._tell("saw_weights", [ops.convert_to_tensor(weight) for weight in weights])
+            return result
+
+        if keras.backend.backend() == "jax":
+            self._patch(optimizer, "stateless_apply", tapped_stateless_apply)
+        else:
+            self._patch(optimizer, "apply", tapped_apply)
+
+    def _tell(self, event: str, *details: Any) -> None:
+        """Report an event to the tape, if one is listening; never fail the step because of it."""
+        tape = getattr(self._local, "tape", None)
+        if tape is None:
+            return
+        try:
+            getattr(tape, event)(*details)
+        except Exception as error:
+            self.unobserved[event] = f"{type(error).__name__}: {error}"
+
+    def _patch(self, owner: Any, name: str, function: Callable[..., Any]) -> None:
+        # Into `__dict__`, past Keras' attribute tracking: nothing of it reaches a saved file.
+        owner.__dict__[name] = function
+        self._patched.append((owner, name))
+
+    def _unpatch(self) -> None:
+        for owner, name in self._patched:
+            owner.__dict__.pop(name, None)
+        self._patched.clear()
+
+    @contextmanager
+    def _tape(self, tape: Recording | Rehearsal) -> Iterator[None]:
+        # Thread-local: replicas of a distribution strategy run in threads of their own.
+        self._local.tape = tape
+        try:
+            yield
+        finally:
+            self._local.tape = None
+
+    @contextmanager
+    def _observed_train_step(self) -> Iterator[None]:
+        """Let `make_train_function`, or the trace that it leads to, find the tapped step."""
+        state = self._model.__dict__
+        before = state.get("train_step")
+        state["train_step"] = self._observed_step
+        try:
+            yield
+        finally:
+            if before is None:
+                state.pop("train_step", None)
+            else:
+                state["train_step"] = before
+
+    def _read(self, step: int, result: Any) -> Observation:
+        assert self._plan is not None
+        assert self._metric is not None
+        values: list[Any] = self._metric.variables
+        if keras.backend.backend() == "jax":
+            # The model's own variables are donated to the step; the new values are its result.
+            state = {id(v): i for i, v in enumerate(self._model.metrics_variables)}
+            values = [result[1][3][state[id(v)]] for v in values]
+        forward, backward = (
+            np.asarray(ops.convert_to_numpy(value), dtype=np.float64) for value in values
+        )
+        scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
+        return self._plan.read(step, forward, backward, loss_scaled=scaled)
+
+
+class _Carrier(keras.metrics.Metric):
+    """Variables that a training step may write, in no file and in no log."""
+
+    def __init__(self, plan: Plan):
+        super().__init__(name="kerastricks_probe", dtype="float32")
+        self.forward = self.add_variable((plan.forward_length,), "zeros", name="forward")
+        self.backward = self.add_variable((plan.backward_length,), "zeros", name="backward")
+
+    def reset_state(self) -> None:
+        """Keep the numbers: Keras resets metrics at each epoch and before validation."""
+
+    def result(self) -> dict[str, Any]:
+        """No result, hence no key in the logs."""
+        return {}
+
+
+def _leaves(layer: Any, unobserved: dict[str, str]) -> Iterator[Any]:
+    """The layers at which a model's data is looked at, containers opened."""
+    for child in layer._flatten_layers(include_self=False, recursive=False):
+        if getattr(child, "_remat_mode", None) is not None:
+            unobserved[path_of(child)] = "is recomputed in the backward pass"
+        elif isinstance(child, _OPAQUE):
+            unobserved[f"{path_of(child)}/*"] = "runs inside a loop; only its output is seen"
+            yield child
+        else:
+            inner = list(_leaves(child, unobserved))
+            yield from inner
+            if not inner and not isinstance(child, keras.layers.InputLayer):
+                yield child
+
+
+def _peek(args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+    """Shapes and types of the first batch's inputs, and the arguments with the batch put back."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        batch = keras.tree.map_structure(_first_replica, args[0].element_spec)
+    elif backend == "jax":
+        state, iterator = args
+        iterator = iter(iterator)
+        batch = next(iterator)
+        args = (state, itertools.chain([batch], iterator))
+    else:
+        batch = args[0][0]
+    x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+    return keras.tree.map_structure(_symbolic, x), args
+
+
+def _forward_pass(model: Any, args: tuple[Any, ...]) -> Callable[[Any], Any]:
+    if keras.backend.backend() != "jax":
+        return lambda x: model(x, training=True)
+    # In `fit` the values are in the step's state, and the variables hold none.
+    trainable, non_trainable = args[0][:2]
+    return lambda x: model.stateless_call(trainable, non_trainable, x, training=True)[0]
+
+
+def _symbolic(value: Any) -> Any:
+    return keras.KerasTensor(tuple(value.shape), keras.backend.standardize_dtype(value.dtype))
+
+
+def _first_replica(spec: Any) -> Any:
+    return getattr(spec, "_value_specs", [spec])[0]
+
+
+def _extended(args: tuple[Any, ...], before: list[Any], after: list[Any]) -> tuple[Any, ...]:
+    """On JAX the step receives the variables' values: add those of the new variables."""
+    if keras.backend.backend() != "jax":
+        return args
+    *state, metrics = args[0]
+    values = dict(zip(map(id, before), metrics, strict=True))
+    # Not `values.get(id(v), v.value)`: the others' variables hold no value during `fit`.
+    metrics = [values[id(v)] if id(v) in values else v.value for v in after]  # noqa: SIM401
+    return ((*state, metrics), *args[1:])
+
+
+def _scope(model: Any) -> Any:
+    if keras.backend.backend() == "tensorflow":
+        return model.distribute_strategy.scope()
+    return nullcontext()
+
+
+def _loss_scale(optimizer: Any, state: Any) -> Any:
+    """The factor by which the loss, and so every gradient, is multiplied; None for 1."""
+    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return getattr(optimizer, "loss_scale_factor", None)
+    if not optimizer.built:
+        return optimizer.initial_scale
+    if state is None:
+        return ops.convert_to_tensor(optimizer.dynamic_scale)
+    return state[[id(v) for v in optimizer.variables].index(id(optimizer.dynamic_scale))]

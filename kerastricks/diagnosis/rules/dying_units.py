@@ -1,0 +1,108 @@
+"""Rectifier units that no longer fire on any sample and so get no gradient.
+
+A ReLU unit whose input is negative on every sample has zero output and zero gradient: it cannot
+come back. Never firing in n samples bounds the firing rate by 1 - 0.05^(1/n), about 3 / n, with
+95 % confidence (the rule of three), so that natural sparsity is not taken for death. How such
+units arise: Lu, Shin, Su and Karniadakis, "Dying ReLU and Initialization: Theory and Numerical
+Examples" (2019).
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kerastricks.diagnosis.finding import Finding
+from kerastricks.diagnosis.observation import LayerStatistics, Observation, Vector
+from kerastricks.diagnosis.rules._window import Window, layer_at
+
+MINIMUM_SAMPLES = 1000
+"""Samples without firing after which a unit counts as dead: firing rate below 0.3 %."""
+LAYER_FRACTION = 0.4
+"""A layer is sick when at least this fraction of its units is dead."""
+CRITICAL_FRACTION = 0.75
+GRADIENT_SHARE = 0.01
+"""A dead unit's gradient, relative to its weights, is below this share of the best kernel's.
+
+Not zero: weight decay in the loss gives every weight a gradient of its own.
+"""
+
+
+def dying_units(window: Window, *, layer_fraction: float = LAYER_FRACTION) -> Iterator[Finding]:
+    """Find rectifier layers a large part of whose units never fires any more."""
+    for layer in window[-1].layers:
+        if layer.active is None or float(np.mean(layer.active == 0)) < layer_fraction:
+            continue
+        silent, since = _silence(window, layer)
+        dead = (silent >= MINIMUM_SAMPLES) & _without_gradient(window[-1], layer)
+        count = int(np.sum(dead))
+        if count < max(layer_fraction * layer.units, min(2, layer.units)):
+            continue
+        enough = int(np.ceil(layer_fraction * layer.units))
+        onset = int(np.sort(since[dead])[enough - 1])
+        samples = int(np.min(silent[dead]))
+        rate = 1 - 0.05 ** (1 / samples)
+        fraction = count / layer.units
+        yield Finding(
+            condition="dying_units",
+            layer=layer.path,
+            severity="critical" if fraction >= CRITICAL_FRACTION else "warning",
+            onset=onset,
+            message=(
+                f"{count} of {layer.units} rectifier units are dead: they fired on "
+                f"0 of {samples} samples (firing rate below {rate:.2%}) and get no gradient."
+            ),
+            remedy=_remedy(onset),
+            evidence={
+                "dead_units": count,
+                "units": layer.units,
+                "fraction": fraction,
+                "samples": samples,
+                "firing_rate_upper_bound_95": rate,
+                "healthy_fraction_below": layer_fraction,
+            },
+        )
+
+
+def _silence(window: Window, layer: LayerStatistics) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Samples since each unit last fired, and the step of the first of them."""
+    silent = np.zeros(layer.units, dtype=np.int64)
+    since = np.full(layer.units, window[-1].step, dtype=np.int64)
+    quiet = np.ones(layer.units, dtype=bool)
+    for observation in reversed(window):
+        seen = layer_at(observation, layer.path)
+        if seen is None or seen.active is None:
+            continue
+        quiet &= seen.active == 0
+        if not quiet.any():
+            break
+        silent[quiet] += seen.samples
+        since[quiet] = observation.step
+    return silent, since
+
+
+def _without_gradient(observation: Observation, layer: LayerStatistics) -> NDArray[np.bool_]:
+    """Units whose incoming weights get no gradient; all of them where that cannot be seen."""
+    kernel = next(
+        (k for k in observation.kernels if k.layer == layer.source and k.unit_gradient is not None),
+        None,
+    )
+    if kernel is None or kernel.norm == 0 or len(_units(kernel.unit_gradient)) != layer.units:
+        return np.ones(layer.units, dtype=bool)
+    best = max(
+        (k.gradient / k.norm for k in observation.kernels if k.norm > 0 and np.isfinite(k.gradient)),
+        default=0.0,
+    )
+    relative = _units(kernel.unit_gradient) * np.sqrt(layer.units) / kernel.norm
+    return np.asarray(relative <= GRADIENT_SHARE * best)
+
+
+def _units(vector: Vector | None) -> Vector:
+    return np.zeros(0) if vector is None else vector
+
+
+def _remedy(onset: int) -> str:
+    leak = "use kt.layers.LeakyReLU(), which cannot die, with kt.initializers.He(0.3)"
+    if onset == 0:
+        return f"Start biases at zero and kernels with kt.initializers.He(); or {leak}."
+    return f"Lower the learning rate or clip gradients (clipnorm=1.0); {leak}."

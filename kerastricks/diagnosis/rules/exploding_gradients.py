@@ -1,0 +1,92 @@
+"""Gradients so large that a step overwrites the weights.
+
+Three tests, each free of the loss' unit or of the learning rate:
+
+- the actual update (after optimizer, clipping and weight decay) is as large as the weight: about a
+  thousandth is healthy, a hundredth is high (CS231n course notes, "Ratio of weights:updates");
+- the sensitivity |g| |w| grows more than a thousandfold from the output back to a layer;
+- the gradient is a thousand times the weight, so that a plain step of 0.001 would replace it.
+
+Why gradients grow with depth: Pascanu, Mikolov and Bengio, "On the difficulty of training
+recurrent neural networks" (2013).
+"""
+
+import math
+from collections.abc import Iterator
+
+from kerastricks.diagnosis.finding import Finding
+from kerastricks.diagnosis.observation import Observation, WeightStatistics
+from kerastricks.diagnosis.rules._window import Window, unbroken_run
+
+UPDATE = 1.0
+"""Alarm when a step changes a kernel by this share of its size."""
+CRITICAL_UPDATE = 10.0
+GROWTH = 1e3
+"""Alarm when the sensitivity is this many times that of the last kernel."""
+GRADIENT = 1e3
+"""Alarm when the gradient is this many times the kernel."""
+MINIMUM_LOOKS = 3
+"""Observations over which the second and third test must have held without a break."""
+SMALL_START = 0.3
+"""Kernels smaller than this share of a unit-gain kernel are judged as if they had that size.
+
+A kernel that starts at or near zero has to grow, and its first updates are no explosion.
+"""
+
+
+def exploding_gradients(window: Window) -> Iterator[Finding]:
+    """Find kernels that are overwritten, or would be, by their gradient."""
+    last = window[-1]
+    for kernel in last.kernels:
+        update = _update(kernel)
+        if update >= UPDATE:
+            onset = last.step
+            severity = "critical" if update >= CRITICAL_UPDATE else "warning"
+            what = f"One step changed the kernel by {update:.3g} times its size"
+        else:
+
+            def steep(observation: Observation, path: str = kernel.path) -> bool:
+                return path in _steep(observation)
+
+            run = unbroken_run(window, steep)
+            if len(run) < MINIMUM_LOOKS:
+                continue
+            onset = run[0].step
+            severity = "warning"
+            what = f"The gradient's norm is {kernel.gradient:.1e}, {_steep(last)[kernel.path]}"
+        yield Finding(
+            condition="exploding_gradients",
+            layer=kernel.layer,
+            severity=severity,
+            onset=onset,
+            message=f"{what}.",
+            remedy=(
+                "Lower the learning rate, clip with the optimizer's clipnorm=1.0, start with "
+                "kt.initializers.He(), and scale inputs and targets to unit variance."
+            ),
+            evidence={
+                "gradient_norm": kernel.gradient,
+                "weight_norm": kernel.norm,
+                "update_ratio": None if math.isnan(update) else update,
+                "healthy_update_ratio_below": UPDATE,
+                "healthy_gradient_to_weight_below": GRADIENT,
+            },
+        )
+
+
+def _update(kernel: WeightStatistics) -> float:
+    units = 0 if kernel.unit_signature is None else len(kernel.unit_signature)
+    return kernel.update / max(kernel.norm, SMALL_START * math.sqrt(units), 1e-30)
+
+
+def _steep(observation: Observation) -> dict[str, str]:
+    """Kernels whose gradient is out of proportion, and to what."""
+    kernels = [k for k in observation.kernels if k.norm > 0 and math.isfinite(k.gradient)]
+    steep: dict[str, str] = {}
+    for kernel in kernels:
+        head = kernels[-1].sensitivity
+        if head > 0 and kernel.sensitivity >= GROWTH * head:
+            steep[kernel.path] = f"{kernel.sensitivity / head:.0e} times that at the output"
+        elif kernel.gradient >= GRADIENT * kernel.norm:
+            steep[kernel.path] = f"{kernel.gradient / kernel.norm:.0e} times the kernel"
+    return steep

@@ -1,0 +1,62 @@
+"""NaN or infinity, named where it first arose.
+
+The forward pass is searched in the order in which the layers run, then the loss, then the
+gradients from the output back; the first place is the one reported.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from kerastricks.diagnosis.finding import Finding
+from kerastricks.diagnosis.observation import Observation
+from kerastricks.diagnosis.rules._window import Window
+
+
+def non_finite(window: Window) -> Iterator[Finding]:
+    """Find the first place with NaN or infinity when it first appears."""
+    last = window[-1]
+    found = _first_place(last)
+    if found is None or (len(window) > 1 and _first_place(window[-2]) is not None):
+        return  # where it stands later is not where it began
+    place, layer, count, remedy = found
+    before = window[-2].step if len(window) > 1 else None
+    clean = "" if before is None else f"; all was finite at step {before}"
+    yield Finding(
+        condition="non_finite",
+        layer=layer,
+        severity="critical",
+        onset=last.step,
+        message=f"{count} NaN or infinite values in {place} at step {last.step}{clean}.",
+        remedy=remedy,
+        evidence={
+            "count": count,
+            "place": place,
+            "last_finite_step": before,
+            "loss": str(last.loss),
+        },
+    )
+
+
+def _first_place(observation: Observation) -> tuple[str, str | None, int, str] | None:
+    smaller = (
+        "Lower the learning rate, clip gradients (clipnorm=1.0), and look for a division or a "
+        "logarithm that can reach zero."
+    )
+    if observation.input_nonfinite:
+        remedy = "Remove or replace them in the data: x = np.nan_to_num(x)."
+        return "the inputs", None, observation.input_nonfinite, remedy
+    broken = {w.layer: w for w in observation.weights if w.nonfinite and not np.isfinite(w.norm)}
+    for layer in observation.layers:
+        if layer.nonfinite:
+            if layer.path in broken:
+                return f"the weights of {layer.path}", layer.path, layer.nonfinite, smaller
+            return f"the output of {layer.path}", layer.path, layer.nonfinite, smaller
+    if not np.isfinite(observation.loss):
+        remedy = "Check the labels, and give the loss logits (from_logits=True) if it has a log."
+        return "the loss", None, 1, remedy
+    if not observation.loss_scaled:
+        for weight in reversed(observation.weights):
+            if weight.nonfinite:
+                return f"the gradient of {weight.path}", weight.layer, weight.nonfinite, smaller
+    return None

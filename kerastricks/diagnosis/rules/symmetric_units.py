@@ -1,0 +1,75 @@
+"""Units that are copies of each other and get the same gradient, so that they stay copies.
+
+Units of one layer with equal incoming weights and equal gradients learn the same thing for ever:
+the layer is as wide as it has distinct units. Zeros and other constant starts do this (Goodfellow,
+Bengio and Courville, "Deep Learning" (2016), section 8.4). Weights and gradients are compared
+through their product with one fixed random vector, which is equal for equal columns and, but for
+an event of probability zero, for no others.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from kerastricks.diagnosis.finding import Finding
+from kerastricks.diagnosis.observation import Observation, Vector, WeightStatistics
+from kerastricks.diagnosis.rules._window import Window, unbroken_run, weight_at
+
+LAYER_FRACTION = 0.5
+"""A layer is sick when at least this fraction of its units has a twin."""
+MINIMUM_LOOKS = 3
+"""Observations over which this must have held without a break."""
+TOLERANCE = 1e-5
+"""Signatures that differ by less than this share of the largest one are equal: float32 rounding."""
+
+
+def symmetric_units(window: Window) -> Iterator[Finding]:
+    """Find layers whose units are copies of each other."""
+    last = window[-1]
+    for kernel in last.kernels:
+
+        def fraction(observation: Observation, path: str = kernel.path) -> float:
+            seen = weight_at(observation, path)
+            return 0.0 if seen is None else _twins(seen)[0]
+
+        run = unbroken_run(window, lambda observation: fraction(observation) >= LAYER_FRACTION)
+        if len(run) < MINIMUM_LOOKS:
+            continue
+        share, distinct, units = *_twins(kernel), len(_vector(kernel.unit_signature))
+        yield Finding(
+            condition="symmetric_units",
+            layer=kernel.layer,
+            severity="critical",
+            onset=run[0].step,
+            message=(
+                f"Of {units} units only {distinct} are distinct; units with equal weights and "
+                "equal gradients stay equal for ever."
+            ),
+            remedy="Start with random weights: kernel_initializer=kt.initializers.He().",
+            evidence={
+                "units": units,
+                "distinct_units": distinct,
+                "fraction_with_twin": share,
+                "observations": len(run),
+                "healthy_fraction_below": LAYER_FRACTION,
+            },
+        )
+
+
+def _twins(kernel: WeightStatistics) -> tuple[float, int]:
+    """The share of units that have a twin, and the number of distinct units."""
+    weights, gradients = _vector(kernel.unit_signature), _vector(kernel.unit_gradient_signature)
+    if len(weights) < 2 or not (np.isfinite(weights).all() and np.isfinite(gradients).all()):
+        return 0.0, len(weights)
+    pairs = np.stack([_rounded(weights), _rounded(gradients)], axis=1)
+    _, counts = np.unique(pairs, axis=0, return_counts=True)
+    return float(np.sum(counts[counts > 1]) / len(weights)), len(counts)
+
+
+def _rounded(signatures: Vector) -> Vector:
+    scale = float(np.max(np.abs(signatures)))
+    return np.round(signatures / scale / TOLERANCE) if scale > 0 else signatures
+
+
+def _vector(signatures: Vector | None) -> Vector:
+    return np.zeros(0) if signatures is None else signatures

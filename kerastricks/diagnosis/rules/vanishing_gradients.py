@@ -1,0 +1,91 @@
+"""Layers that the training signal does not reach.
+
+The sensitivity |g| |w| of a kernel says how much the loss changes when the kernel changes by its
+own size. It has the unit of the loss, does not change when a layer's scale is moved to the next
+one, and in a network of linear and (leaky) ReLU layers <g, w> is the same for every layer. So a
+sensitivity that is a thousand times smaller than that of later layers, for this layer and every
+layer before it, is a signal that was lost on the way; a converged network, whose gradients are
+small everywhere, is not taken for one. The loss of the signal with depth: Glorot and Bengio,
+"Understanding the difficulty of training deep feedforward neural networks" (2010), section 4.2.
+"""
+
+import math
+from collections.abc import Iterator
+
+from kerastricks.diagnosis.finding import Finding
+from kerastricks.diagnosis.observation import Observation, WeightStatistics
+from kerastricks.diagnosis.rules._window import Window, unbroken_run
+
+RATIO = 1e-3
+"""Alarm when the sensitivity is below this share of the largest one of later layers."""
+MINIMUM_LOOKS = 8
+"""Observations over which this must have held without a break."""
+FROZEN = 1e-5
+"""An actual update smaller than this share of the weight leaves it where it is."""
+LEARNED = 0.2
+"""A loss that fell below this share of its first value shows a network that learns."""
+
+
+def vanishing_gradients(window: Window) -> Iterator[Finding]:
+    """Find the layers from the input on whose gradient is lost."""
+    last = window[-1]
+    if last.loss <= LEARNED * window[0].loss:
+        return
+    for path, ratio in _lost(last).items():
+
+        def lost(observation: Observation, path: str = path) -> bool:
+            return path in _lost(observation)
+
+        run = unbroken_run(window, lost)
+        if len(run) < MINIMUM_LOOKS:
+            continue
+        kernel = next(k for k in last.kernels if k.path == path)
+        stuck = kernel.update_ratio < FROZEN
+        moves = (
+            f"its weights move by {kernel.update_ratio:.1e} of their size a step"
+            if stuck
+            else f"the optimizer rescales it to an update of {kernel.update_ratio:.1e}"
+        )
+        share = f"{ratio:.0e} of" if ratio > 0 else "nothing beside"
+        yield Finding(
+            condition="vanishing_gradients",
+            layer=kernel.layer,
+            severity="critical" if stuck else "warning",
+            onset=run[0].step,
+            message=(
+                f"Its gradient (norm {kernel.gradient:.1e}) is {share} that of later layers, size "
+                f"of the weights considered; {moves}."
+            ),
+            remedy=(
+                "Use kt.layers.LeakyReLU() with kernel_initializer=kt.initializers.He(0.3), and "
+                "kt.layers.BatchNormalization() before each activation; with sigmoid or tanh, "
+                "kt.initializers.Xavier()."
+            ),
+            evidence={
+                "gradient_norm": kernel.gradient,
+                "weight_norm": kernel.norm,
+                "sensitivity_ratio": ratio,
+                "update_ratio": None if math.isnan(kernel.update_ratio) else kernel.update_ratio,
+                "observations": len(run),
+                "healthy_ratio_above": RATIO,
+            },
+        )
+
+
+def _lost(observation: Observation) -> dict[str, float]:
+    """Kernels that the signal does not reach, with their share of the later layers' sensitivity.
+
+    Kernels of norm zero are passed over: those have a start, not a gradient, to be blamed.
+    """
+    kernels: list[WeightStatistics] = [
+        k for k in observation.kernels if k.norm > 0 and math.isfinite(k.sensitivity)
+    ]
+    lost: dict[str, float] = {}
+    before = 0.0
+    for i, kernel in enumerate(kernels[:-1]):
+        later = max(k.sensitivity for k in kernels[i + 1 :])
+        before = max(before, kernel.sensitivity)
+        if later == 0 or before >= RATIO * later:
+            break
+        lost[kernel.path] = kernel.sensitivity / later
+    return lost

@@ -1,0 +1,78 @@
+"""When to observe: every step at first, then ever more rarely, within a share of the run time."""
+
+import math
+from collections import deque
+from statistics import median
+
+_RESOLUTION = 32
+_TIMINGS = 9
+
+
+class Schedule:
+    """Decide which training steps are observed.
+
+    The first 64 steps are all observed; after that the gap before step `s` grows to `s / 32`, so
+    that an onset is known to about 3 % of its step number, and a run of n steps costs about
+    64 + 32 ln(n / 64) looks. The gap grows further when that is needed to keep the measured extra
+    time of looking within `budget`.
+
+    Args:
+        every: A fixed distance between observed steps, or None for the schedule above.
+        budget: Largest share of the training time that looking may cost after the dense start;
+            above 0. Ignored when `every` is given.
+
+    Raises:
+        ValueError: If `every` is not a whole number of at least 1, or `budget` is not positive.
+    """
+
+    def __init__(self, every: int | None = None, budget: float = 0.02):
+        if every is not None and (not isinstance(every, int) or every < 1):
+            raise ValueError(
+                "Argument `every` must be a whole number of steps, 1 or more, or None to let "
+                f"the doctor choose. Received: every={every!r}"
+            )
+        if not budget > 0:
+            raise ValueError(
+                "Argument `budget` must be a positive share of the training time, such as 0.02. "
+                f"Received: budget={budget!r}"
+            )
+        self._every = every
+        self._budget = budget
+        self._last = -1
+        self._demanded = False
+        self._plain: deque[float] = deque(maxlen=_TIMINGS)
+        self._looks: deque[float] = deque(maxlen=_TIMINGS)
+
+    def due(self, step: int) -> bool:
+        """Tell whether the step of this number is to be observed."""
+        if self._every is not None:
+            return self._demanded or step % self._every == 0
+        return self._demanded or step - self._last >= self._gap(step)
+
+    def demand(self) -> None:
+        """Have the next step observed whatever the schedule says."""
+        self._demanded = True
+
+    def observed(self, step: int, seconds: float) -> None:
+        """Note that a step was observed and what it took, the host's work included."""
+        self._last = step
+        self._demanded = False
+        self._looks.append(seconds)
+
+    def judged(self, seconds: float) -> None:
+        """Add to the last look what it took to judge it."""
+        if self._looks:
+            self._looks[-1] += seconds
+
+    def passed(self, seconds: float) -> None:
+        """Note what a step took that was not observed."""
+        self._plain.append(seconds)
+
+    def _gap(self, step: int) -> int:
+        gap = max(1, step // _RESOLUTION)
+        if self._plain and self._looks:
+            plain = median(self._plain)
+            extra = median(self._looks) - plain
+            if plain > 0 and extra > 0:
+                gap = max(gap, math.ceil(extra / (self._budget * plain)))
+        return gap

@@ -1,0 +1,127 @@
+"""Reductions that run inside the compiled training step; each returns a small, fixed-size vector.
+
+Everything is written in `keras.ops`, so one code serves TensorFlow, JAX and torch, and a tensor
+never outlives the step that made it.
+"""
+
+import math
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from kerastricks.diagnosis.activations import Activation
+
+Tensor = Any
+
+LAYER_SCALARS = 2
+LAYER_ROWS = 3
+WEIGHT_SCALARS = 3
+KERNEL_ROWS = 3
+
+
+def layer_vector(outputs: Tensor, axis: int, activation: Activation | None) -> Tensor:
+    """Reduce a layer's output to sums per unit.
+
+    Args:
+        outputs: A tensor of any rank of at least 2.
+        axis: The channel axis, whose entries are the units.
+        activation: The nonlinearity that made the output.
+
+    Returns:
+        A vector: samples per unit, number of non-finite elements, then for each unit the sum of
+        its outputs, the sum of their squared deviations from the batch mean, and the number of
+        its events (saturated for a bounded activation, above zero for any other layer).
+    """
+    outputs = ops.cast(ops.stop_gradient(outputs), "float32")
+    axes = [i for i in range(len(outputs.shape)) if i != axis % len(outputs.shape)]
+    shape = ops.shape(outputs)
+    count = ops.ones(())
+    for i in axes:
+        count = count * ops.cast(shape[i], "float32")
+    # Two passes: E[x^2] - E[x]^2 loses a collapsed signal around a mean of 0.5 to rounding.
+    mean = ops.mean(outputs, axis=axes, keepdims=True)
+    deviations = ops.sum(ops.square(outputs - mean), axis=axes)
+    if activation is not None and activation.bounded:
+        low, high = outputs <= activation.low, outputs >= activation.high
+        events = _count(ops.logical_or(low, high), axes)
+    else:
+        events = _count(outputs > 0, axes)
+    total = ops.reshape(mean, [-1]) * count
+    scalars = ops.stack([count, nonfinite(outputs)])
+    return ops.concatenate([scalars, total, deviations, events])
+
+
+def weight_vector(weight: Tensor, gradient: Tensor, scale: Tensor | None) -> Tensor:
+    """Reduce a weight and its gradient to numbers.
+
+    Returns:
+        A vector: squared norm of the gradient, squared norm of the weight, number of non-finite
+        elements of both.
+    """
+    gradient = unscaled(gradient, scale)
+    weight = ops.cast(weight, "float32")
+    return ops.stack(
+        [
+            ops.sum(ops.square(gradient)),
+            ops.sum(ops.square(weight)),
+            nonfinite(gradient) + nonfinite(weight),
+        ]
+    )
+
+
+def kernel_vector(
+    kernel: Tensor, gradient: Tensor, scale: Tensor | None, axes: tuple[int, ...]
+) -> Tensor:
+    """Reduce a kernel to three numbers per unit.
+
+    Args:
+        kernel: The kernel.
+        gradient: Its gradient, of the same shape.
+        scale: The loss scale to divide out, or None.
+        axes: The axes of the units, from the end; every other axis is incoming.
+
+    Returns:
+        A vector: for each unit the squared norm of its gradient, then the kernel and then the
+        gradient projected on one fixed random vector.
+    """
+    kernel = _columns(ops.cast(kernel, "float32"), axes)
+    gradient = _columns(unscaled(gradient, scale), axes)
+    direction = _direction(kernel.shape[0])
+    return ops.concatenate(
+        [
+            ops.sum(ops.square(gradient), axis=0),
+            ops.matmul(direction, kernel),
+            ops.matmul(direction, gradient),
+        ]
+    )
+
+
+def squared_distance(after: Tensor, before: Tensor) -> Tensor:
+    """Squared Euclidean distance in float32."""
+    return ops.sum(ops.square(ops.cast(after, "float32") - ops.cast(before, "float32")))
+
+
+def nonfinite(tensor: Tensor) -> Tensor:
+    """Count the NaN and infinite elements of a tensor."""
+    return ops.sum(ops.cast(ops.logical_not(ops.isfinite(tensor)), "float32"))
+
+
+def unscaled(gradient: Tensor, scale: Tensor | None) -> Tensor:
+    """Undo loss scaling, in float32."""
+    gradient = ops.cast(gradient, "float32")
+    return gradient if scale is None else gradient / ops.cast(scale, "float32")
+
+
+def _count(mask: Tensor, axes: list[int]) -> Tensor:
+    return ops.sum(ops.cast(mask, "float32"), axis=axes)
+
+
+def _columns(tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
+    tensor = ops.moveaxis(tensor, axes, tuple(range(-len(axes), 0)))
+    return ops.reshape(tensor, (-1, math.prod(tensor.shape[-len(axes) :])))
+
+
+def _direction(size: int) -> Tensor:
+    direction = np.random.default_rng(0).normal(size=size)
+    return ops.convert_to_tensor(direction, dtype="float32")
