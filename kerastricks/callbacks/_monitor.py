@@ -63,6 +63,8 @@ class Monitor(keras.callbacks.Callback):
                 "model.compile(optimizer, loss) before model.fit(...)."
             )
         super().set_model(model)
+        # Every callback gets its model before any training begins: what is there now is stale.
+        Probe.discard(model)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Install the probe, or share the one that another callback installed."""
@@ -72,6 +74,7 @@ class Monitor(keras.callbacks.Callback):
         self._probe = Probe.attach(self.model, self._schedule)
         self._seen: Any = None
         self._told = False
+        self._advised: set[str] = set()
         self._broken = False
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -109,7 +112,11 @@ class Monitor(keras.callbacks.Callback):
 
     def _speak(self, group: list[Finding]) -> None:
         worst = next((f for f in group if f.severity == "critical"), group[0])
-        self._say(f"{headline(group)}.\n  {worst.message}\n  Remedy: {worst.remedy}")
+        text = f"{headline(group)}.\n  {worst.message}"
+        if worst.condition not in self._advised:
+            self._advised.add(worst.condition)
+            text += f"\n  Remedy: {worst.remedy}"
+        self._say(text)
 
     def _say(self, text: str) -> None:
         if self._verbose:

@@ -57,16 +57,19 @@ class Probe:
                 schedules asks for it.
         """
         probe = cls._installed.get(model)
-        if probe is not None and probe._step > 0:
-            # Left behind by a `fit` that another callback interrupted.
-            probe._uninstall()
-            probe = None
         if probe is None:
             probe = cls(model)
             probe._install()
             cls._installed[model] = probe
         probe._schedules.append(schedule)
         return probe
+
+    @classmethod
+    def discard(cls, model: Any) -> None:
+        """Remove a probe that an interrupted `fit` left behind, if there is one."""
+        probe = cls._installed.get(model)
+        if probe is not None:
+            probe._uninstall()
 
     def __init__(self, model: Any):
         self.latest: Observation | None = None
@@ -317,7 +320,8 @@ class Probe:
             state = {id(v): i for i, v in enumerate(self._model.metrics_variables)}
             values = [result[1][3][state[id(v)]] for v in values]
         forward, backward = (
-            np.asarray(ops.convert_to_numpy(value), dtype=np.float64) for value in values
+            np.asarray(ops.convert_to_numpy(ops.convert_to_tensor(value)), dtype=np.float64)
+            for value in values
         )
         scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
         return self._plan.read(step, forward, backward, loss_scaled=scaled)

@@ -49,7 +49,7 @@ class Report:
                 lines.append(f"{number}. {headline([root])}")
                 lines.append(f"   {root.message}")
                 lines.append(f"   Remedy: {root.remedy}")
-                for group in grouped(self._consequences(root)):
+                for group in grouped(self.consequences(root)):
                     lines.append(f"   - explains {headline(group)}")
         for place, reason in self.unobserved.items():
             lines.append(f"Not observed: {place}: {reason}.")
@@ -87,7 +87,9 @@ class Report:
 
         write_page(path, "Training report", [Section("This run", self)])
 
-    def _consequences(self, root: Finding) -> list[Finding]:
+    def consequences(self, root: Finding) -> list[Finding]:
+        """The findings that a root cause explains, directly or through another."""
+
         def root_of(finding: Finding) -> Finding:
             return finding if finding.caused_by is None else root_of(finding.caused_by)
 

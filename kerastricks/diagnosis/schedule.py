@@ -38,16 +38,16 @@ class Schedule:
             )
         self._every = every
         self._budget = budget
-        self._last = -1
+        self._last: int | None = None
         self._demanded = False
         self._plain: deque[float] = deque(maxlen=_TIMINGS)
         self._looks: deque[float] = deque(maxlen=_TIMINGS)
 
     def due(self, step: int) -> bool:
         """Tell whether the step of this number is to be observed."""
-        if self._every is not None:
-            return self._demanded or step % self._every == 0
-        return self._demanded or step - self._last >= self._gap(step)
+        if self._demanded or self._last is None:
+            return True
+        return step - self._last >= (self._every or self._gap(step))
 
     def demand(self) -> None:
         """Have the next step observed whatever the schedule says."""

@@ -90,7 +90,11 @@ def _without_gradient(observation: Observation, layer: LayerStatistics) -> NDArr
     if kernel is None or kernel.norm == 0 or len(_units(kernel.unit_gradient)) != layer.units:
         return np.ones(layer.units, dtype=bool)
     best = max(
-        (k.gradient / k.norm for k in observation.kernels if k.norm > 0 and np.isfinite(k.gradient)),
+        (
+            k.gradient / k.norm
+            for k in observation.kernels
+            if k.norm > 0 and np.isfinite(k.gradient)
+        ),
         default=0.0,
     )
     relative = _units(kernel.unit_gradient) * np.sqrt(layer.units) / kernel.norm

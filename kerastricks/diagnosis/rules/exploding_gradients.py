@@ -38,7 +38,7 @@ def exploding_gradients(window: Window) -> Iterator[Finding]:
     """Find kernels that are overwritten, or would be, by their gradient."""
     last = window[-1]
     for kernel in last.kernels:
-        update = _update(kernel)
+        update = kernel.update / _size(kernel)
         if update >= UPDATE:
             onset = last.step
             severity = "critical" if update >= CRITICAL_UPDATE else "warning"
@@ -74,9 +74,10 @@ def exploding_gradients(window: Window) -> Iterator[Finding]:
         )
 
 
-def _update(kernel: WeightStatistics) -> float:
+def _size(kernel: WeightStatistics) -> float:
+    """The kernel's norm, or that of a small start: unit gain means a norm of sqrt(units)."""
     units = 0 if kernel.unit_signature is None else len(kernel.unit_signature)
-    return kernel.update / max(kernel.norm, SMALL_START * math.sqrt(units), 1e-30)
+    return max(kernel.norm, SMALL_START * math.sqrt(units), 1e-30)
 
 
 def _steep(observation: Observation) -> dict[str, str]:
@@ -87,6 +88,6 @@ def _steep(observation: Observation) -> dict[str, str]:
         head = kernels[-1].sensitivity
         if head > 0 and kernel.sensitivity >= GROWTH * head:
             steep[kernel.path] = f"{kernel.sensitivity / head:.0e} times that at the output"
-        elif kernel.gradient >= GRADIENT * kernel.norm:
-            steep[kernel.path] = f"{kernel.gradient / kernel.norm:.0e} times the kernel"
+        elif kernel.gradient >= GRADIENT * _size(kernel):
+            steep[kernel.path] = f"{kernel.gradient / _size(kernel):.0e} times the kernel"
     return steep

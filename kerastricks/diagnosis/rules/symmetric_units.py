@@ -61,8 +61,7 @@ def _twins(kernel: WeightStatistics) -> tuple[float, int]:
     weights, gradients = _vector(kernel.unit_signature), _vector(kernel.unit_gradient_signature)
     if len(weights) < 2 or not (np.isfinite(weights).all() and np.isfinite(gradients).all()):
         return 0.0, len(weights)
-    pairs = np.stack([_rounded(weights), _rounded(gradients)], axis=1)
-    _, counts = np.unique(pairs, axis=0, return_counts=True)
+    _, counts = np.unique(_rounded(weights) + 1j * _rounded(gradients), return_counts=True)
     return float(np.sum(counts[counts > 1]) / len(weights)), len(counts)
 
 

@@ -42,9 +42,9 @@ def vanishing_gradients(window: Window) -> Iterator[Finding]:
         kernel = next(k for k in last.kernels if k.path == path)
         stuck = kernel.update_ratio < FROZEN
         moves = (
-            f"its weights move by {kernel.update_ratio:.1e} of their size a step"
+            f"a step moves its weights by {kernel.update_ratio:.1e} of their size"
             if stuck
-            else f"the optimizer rescales it to an update of {kernel.update_ratio:.1e}"
+            else f"the optimizer makes an update of {kernel.update_ratio:.1e} of the weights of it"
         )
         share = f"{ratio:.0e} of" if ratio > 0 else "nothing beside"
         yield Finding(
@@ -53,8 +53,8 @@ def vanishing_gradients(window: Window) -> Iterator[Finding]:
             severity="critical" if stuck else "warning",
             onset=run[0].step,
             message=(
-                f"Its gradient (norm {kernel.gradient:.1e}) is {share} that of later layers, size "
-                f"of the weights considered; {moves}."
+                f"The gradient that reaches it (norm {kernel.gradient:.1e}) is {share} what later "
+                f"layers get, relative to their weights; {moves}."
             ),
             remedy=(
                 "Use kt.layers.LeakyReLU() with kernel_initializer=kt.initializers.He(0.3), and "

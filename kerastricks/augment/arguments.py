@@ -1,0 +1,66 @@
+"""Read the arguments of a pipeline, or say what is wrong with them."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from kerastricks.augment.checks import is_number
+from kerastricks.augment.plan import Border
+from kerastricks.augment.transform import Transform
+from kerastricks.augment.warp import FILL_MODES
+
+
+def check_transforms(transforms: Any) -> list[Transform]:
+    """Return the list of transforms, or say what in it is none."""
+    if isinstance(transforms, Transform) or not isinstance(transforms, Sequence):
+        raise TypeError(
+            "`transforms` is a list, such as [kt.augment.RandomFlip()]. "
+            f"Received: {transforms!r} (of type {type(transforms).__name__})"
+        )
+    for index, transform in enumerate(transforms):
+        if not isinstance(transform, Transform):
+            raise TypeError(
+                "`transforms` holds transforms of kerastricks.augment, such as RandomFlip(). Keras "
+                "layers run beside a pipeline, not in it. "
+                f"Received: transforms[{index}]={transform!r} (of type {type(transform).__name__})"
+            )
+    return list(transforms)
+
+
+def check_seed(seed: Any) -> int:
+    """Return the seed, or pick one with Python's `random`."""
+    if seed is None:
+        return random.randrange(2**32)
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise ValueError(
+            "`seed` is an integer from 0 to 2**32 - 1, or None to pick one. "
+            f"Received: seed={seed!r}"
+        )
+    return seed
+
+
+def check_bounding_box_format(bounding_box_format: Any) -> None:
+    """Refuse every format: a format accepted without boxes would promise what is not kept."""
+    if bounding_box_format is not None:
+        raise ValueError(
+            "Bounding boxes are not served yet, so no format is accepted: pass "
+            "bounding_box_format=None, and no boxes. "
+            f"Received: bounding_box_format={bounding_box_format!r}"
+        )
+
+
+def check_border(fill_mode: Any, fill_value: Any, value_range: tuple[float, float]) -> Border:
+    """Return what lies beyond the border."""
+    if fill_mode not in FILL_MODES:
+        raise ValueError(
+            f"`fill_mode` is one of {', '.join(map(repr, FILL_MODES))}. "
+            f"Received: fill_mode={fill_mode!r}"
+        )
+    low, high = value_range
+    inside = is_number(fill_value) and low <= fill_value <= high
+    if fill_mode == "constant" and not inside:
+        raise ValueError(
+            f"`fill_value` is a number within value_range=({low:g}, {high:g}). "
+            f"Received: fill_value={fill_value!r}"
+        )
+    return Border(fill_mode, fill_value)

@@ -1,0 +1,38 @@
+"""Array namespaces, and the only place that calls a backend's own operations.
+
+Everything that draws, plans or moves pixels is written once, against a namespace named `ops` that
+is handed in. A layer in a model hands in `keras.ops`; a `tf.data` stage hands in
+`kerastricks.augment.kernels.tensorflow`, because a `tf.data` graph speaks TensorFlow whatever
+backend Keras runs on. Nothing here is imported before it is needed, so TensorFlow may be absent.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import keras
+
+Ops: TypeAlias = Any
+"""A namespace with the functions of `kernels.tensorflow`, under the names and rules of
+`keras.ops`."""
+
+Tensor: TypeAlias = Any
+"""An array of the namespace at hand."""
+
+Size: TypeAlias = tuple[Any, Any]
+"""(height, width) in pixels: integers where they are known, scalar tensors where they are not."""
+
+
+def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Compile a pure function of tensors where Keras' backend would compile it piece by piece.
+
+    JAX compiles every operation of a call outside a model by itself, for seconds; as one function
+    they take a fraction. In a model, and on the other backends, this changes nothing.
+    """
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.jit(function)  # type: ignore[no-any-return]
+    return function
+
+
+__all__ = ["Ops", "Size", "Tensor", "compiled"]

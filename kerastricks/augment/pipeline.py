@@ -1,0 +1,248 @@
+"""The pipeline: a Keras layer, and a stage of `tf.data`, around one plan."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import keras
+
+from kerastricks.augment.arguments import (
+    check_border,
+    check_bounding_box_format,
+    check_seed,
+    check_transforms,
+)
+from kerastricks.augment.dataset import augment_dataset
+from kerastricks.augment.explain import explain_plan
+from kerastricks.augment.kernels import Ops, Tensor, compiled
+from kerastricks.augment.plan import Plan
+from kerastricks.augment.targets import check_images, split
+from kerastricks.augment.threefry import SampleKeys
+from kerastricks.augment.transform import Transform
+from kerastricks.augment.values import ValueContract
+
+
+@keras.saving.register_keras_serializable(package="kerastricks")
+class Pipeline(keras.layers.Layer):
+    """Augment images at random, in as few passes over the pixels as possible.
+
+    Use it in `tf.data` (`pipeline.augment(dataset)`) to leave the accelerator to the model, or as a
+    layer in a model, where it also compiles under `jit_compile=True`. Random numbers are drawn
+    first; geometric transforms next to each other are multiplied into one matrix a sample, and the
+    pixels are resampled once, so five transforms blur as little, and cost as much, as one.
+
+        out = warp(images, M),  M = M_1 M_2 ... M_k  (output to input, one product a sample)
+
+    Every sample gets its own draw, a function of (seed, epoch, position in the epoch, transform).
+    In `tf.data` the n-th sample of epoch e is augmented alike whatever the batch size, the number
+    of parallel calls, or a partial last batch; each iteration over the data set is a new epoch, and
+    a second run of the program repeats the first. As a layer, the n-th training call plays the part
+    of the epoch and the place in the batch that of the position, so the layer's first call and the
+    first batch of the data set's first epoch agree. The count of calls starts again when a model is
+    loaded.
+
+    Values: uint8 stays uint8 and every other dtype stays itself, unless `output_dtype` says
+    otherwise. Arithmetic is float32; results are clipped to `value_range`, and rounded where the
+    dtype counts in whole numbers. Pixel centres lie at whole numbers, and warps turn about the
+    image centre ((W - 1) / 2, (H - 1) / 2).
+
+    With `training=False` images pass through as they are; only a given `output_dtype` is applied,
+    so that a model sees one dtype in training and in use. As with Keras' own augmentation layers
+    `training` is True when neither the caller nor the model says anything.
+
+    Args:
+        transforms: `RandomFlip`, `RandomRotation` and the like, in the order they apply. An empty
+            list changes nothing but the dtype.
+        value_range: Darkest and brightest value, (low, high). Defaults to (0, 255). Values outside
+            are clipped, so declare the range that the images have, standardised ones included.
+        seed: 0 to 2**32 - 1. None, the default, picks one with Python's `random`, which
+            `keras.utils.set_random_seed` governs; the pick is saved with the pipeline.
+        bounding_box_format: None. Boxes are not served yet.
+        output_dtype: The dtype that comes out; None, the default, keeps the images' own.
+        fill_mode: What lies beyond the border: "reflect" (the default), "constant", "nearest" or
+            "wrap", drawn in `kerastricks.augment.warp.warp`.
+        fill_value: The value for "constant", within `value_range`. Defaults to 0.0.
+        **kwargs: `name` and the other arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: Images (B, H, W, C) or (H, W, C), or a dictionary with "images" and perhaps
+            "labels", which pass through untouched.
+        training: Whether to augment.
+
+    Raises:
+        TypeError: Something in `transforms` is no transform.
+        ValueError: Any other argument out of bounds.
+
+    Example:
+    >>> import numpy as np
+    >>> import kerastricks as kt
+    >>> pipeline = kt.augment.Pipeline(
+    ...     [kt.augment.RandomFlip("horizontal"), kt.augment.RandomRotation(degrees=15)], seed=0
+    ... )
+    >>> images = np.full((8, 32, 32, 3), 200, dtype="uint8")
+    >>> out = pipeline({"images": images, "labels": np.arange(8)}, training=True)
+    >>> tuple(out["images"].shape), int(np.asarray(out["images"]).min()), out["labels"].dtype
+    ((8, 32, 32, 3), 200, dtype('int64'))
+
+    Reference:
+        Karras et al., "Training generative adversarial networks with limited data", 2020, appendix
+        B (one composed warp a sample). Salmon et al., "Parallel random numbers: as easy as 1, 2,
+        3", 2011.
+    """
+
+    def __init__(
+        self,
+        transforms: Sequence[Transform],
+        *,
+        value_range: tuple[float, float] = (0, 255),
+        seed: int | None = None,
+        bounding_box_format: str | None = None,
+        output_dtype: str | None = None,
+        fill_mode: str = "reflect",
+        fill_value: float = 0.0,
+        **kwargs: Any,
+    ) -> None:
+        # Images keep their dtype under any dtype policy.
+        super().__init__(**{**kwargs, "autocast": False})
+        self.transforms = check_transforms(transforms)
+        self.values = ValueContract(value_range, output_dtype)
+        self.seed = check_seed(seed)
+        check_bounding_box_format(bounding_box_format)
+        self.border = check_border(fill_mode, fill_value, self.values.value_range)
+        self.plan = Plan(self.transforms, self.border)
+        # It counts training calls and is state under every backend's rules; of its seed, which
+        # some backends hold in 31 bits, no use is made.
+        self.calls = keras.random.SeedGenerator(seed=0)
+        self.run = compiled(self._run)
+        self.built = True
+
+    def __call__(self, inputs: Any, **kwargs: Any) -> Any:
+        """Augment images, or the images of a dictionary; see the class."""
+        images, restore = split(inputs)
+        return restore(super().__call__(images, **kwargs))
+
+    def call(self, images: Tensor, training: bool = True) -> Tensor:
+        """Augment images of shape (B, H, W, C) or (H, W, C)."""
+        ops = keras.ops
+        if not training:
+            dtype = self.values.result_dtype(keras.backend.standardize_dtype(images.dtype))
+            return self.values.finish(ops, images, dtype) if self.values.output_dtype else images
+        single = len(images.shape) == 3
+        batch = images[None] if single else images
+        epoch = ops.cast(self.calls.next()[1], "int32")
+        result = self.run(batch, epoch)
+        return result[0] if single else result
+
+    def _run(self, images: Tensor, epoch: Tensor) -> Tensor:
+        positions = keras.ops.arange(keras.ops.shape(images)[0], dtype="int32")
+        return self.transform(keras.ops, images, SampleKeys(self.seed, epoch, positions))
+
+    def transform(
+        self,
+        ops: Ops,
+        images: Tensor,
+        keys: SampleKeys,
+        compiler: Callable[[Callable[..., Tensor]], Callable[..., Tensor]] | None = None,
+    ) -> Tensor:
+        """Augment a batch as a pure function of pixels and keys, on any array namespace.
+
+        Args:
+            ops: `keras.ops` or a namespace like it.
+            images: Tensor (B, H, W, C).
+            keys: The names of the B samples.
+            compiler: Wraps the part that touches pixels.
+
+        Returns:
+            Tensor (B, H, W, C) of the dtype that the pipeline gives.
+        """
+        dtype = self.values.result_dtype(keras.backend.standardize_dtype(images.dtype))
+
+        def move(images: Tensor, *parameters: Tensor) -> Tensor:
+            return self.values.finish(ops, self.plan.apply(ops, images, parameters), dtype)
+
+        _, height, width, _ = ops.shape(images)
+        parameters = self.plan.draw(ops, keys, (height, width))
+        return (compiler(move) if compiler else move)(images, *parameters)
+
+    def compute_output_spec(self, images: Any, training: bool = True) -> keras.KerasTensor:
+        """Give the images' shape, and the dtype that comes out."""
+        check_images(images)
+        dtype = self.values.result_dtype(keras.backend.standardize_dtype(images.dtype))
+        return keras.KerasTensor(images.shape, dtype=dtype)
+
+    def augment(self, dataset: Any, *, num_parallel_calls: int | None = None) -> Any:
+        """Augment a `tf.data.Dataset` on the host, under any Keras backend.
+
+        Put it after `batch` (one compiled call a batch); it also serves single images (H, W, C),
+        each its own sample. `cache` belongs before it. Each iteration is a new epoch, `repeat`
+        after it included; a model that Keras builds from the first batch spends one.
+
+        Args:
+            dataset: Elements are images, (images, labels), (images, labels, weights), or
+                dictionaries with "images" and perhaps "labels"; all but images pass through.
+            num_parallel_calls: Batches in work at once; None, the default, lets `tf.data` decide.
+                The result does not depend on it.
+
+        Returns:
+            A `tf.data.Dataset` of the same structure, shapes and length, in the same order.
+
+        Raises:
+            TypeError: `dataset` is no `tf.data.Dataset`.
+            ValueError: Elements that the pipeline cannot serve.
+
+        Example:
+        >>> import numpy as np
+        >>> import tensorflow as tf
+        >>> import kerastricks as kt
+        >>> dataset = tf.data.Dataset.from_tensor_slices(np.zeros((10, 8, 8, 3), "uint8"))
+        >>> pipeline = kt.augment.Pipeline([kt.augment.RandomFlip()], seed=0)
+        >>> [tuple(batch.shape) for batch in pipeline.augment(dataset.batch(4))]
+        [(4, 8, 8, 3), (4, 8, 8, 3), (2, 8, 8, 3)]
+        """
+        return augment_dataset(self, dataset, num_parallel_calls)
+
+    def explain(
+        self, image_shape: tuple[int, int, int] = (224, 224, 3), dtype: str = "uint8"
+    ) -> str:
+        """Describe the plan: its passes, and the bytes they move.
+
+        Args:
+            image_shape: (height, width, channels) of one image.
+            dtype: The images' dtype.
+
+        Returns:
+            Lines of text.
+
+        Example:
+        >>> import kerastricks as kt
+        >>> pipeline = kt.augment.Pipeline([kt.augment.RandomFlip()], seed=0)
+        >>> print(pipeline.explain((32, 32, 3)))
+        1 transform, 1 pass over the pixels
+          pass 1: copy of whole pixels, one gather
+            RandomFlip(mode='horizontal', probability=0.5)
+            reads 3,072 bytes as uint8, writes 3,072 bytes as uint8
+        for one image of 32 x 32 x 3 (height x width x channels)
+        random numbers a sample: 1, Threefry-2x32 keyed by seed=0, epoch, position and transform
+        """
+        return explain_plan(
+            self.plan, image_shape, dtype, self.values.result_dtype(dtype), self.seed
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Give the constructor's arguments, transforms serialised."""
+        config: dict[str, Any] = super().get_config()
+        return {
+            **config,
+            "transforms": [keras.saving.serialize_keras_object(t) for t in self.transforms],
+            "value_range": list(self.values.value_range),
+            "seed": self.seed,
+            "bounding_box_format": None,
+            "output_dtype": self.values.output_dtype,
+            "fill_mode": self.border.fill_mode,
+            "fill_value": self.border.fill_value,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Build the pipeline that `get_config` described."""
+        transforms = [keras.saving.deserialize_keras_object(t) for t in config["transforms"]]
+        return cls(**{**config, "transforms": transforms})

@@ -1,0 +1,109 @@
+"""Counter-based random numbers: the same key and counter give the same number, anywhere.
+
+A generator with a state hands its numbers out in the order of the calls, so parallel calls and
+batch sizes change what a sample gets. A counter-based one is a function: sample n of epoch e has
+its numbers, whoever asks, and in whatever order.
+"""
+
+from dataclasses import dataclass
+
+from kerastricks.augment.kernels import Ops, Tensor
+
+_ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
+_PARITY = 0x1BD11BDA
+_BLOCK_BITS = 16
+
+
+def signed(word: int) -> int:
+    """Give the int32 that has the bits of an unsigned 32-bit word.
+
+    >>> signed(0xFFFFFFFF)
+    -1
+    """
+    return (word & 0xFFFFFFFF ^ 0x80000000) - 0x80000000
+
+
+def _rotate_left(ops: Ops, x: Tensor, bits: int) -> Tensor:
+    # int32 shifts right arithmetically: the mask clears the copies of the sign.
+    low = ops.bitwise_and(ops.right_shift(x, 32 - bits), (1 << bits) - 1)
+    return ops.bitwise_or(ops.left_shift(x, bits), low)
+
+
+def threefry_2x32(
+    ops: Ops, key: tuple[Tensor, Tensor], counter: tuple[Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Scramble two 32-bit counter words under two key words: Threefry-2x32 with 20 rounds.
+
+    Use it where a random number must be a function of its name (epoch, sample, purpose) and not of
+    the order of calls. It is no cipher. `jax.random` is built on the same function.
+
+    int32 carries the bits: addition wraps, and every backend, XLA included, has it.
+
+    Args:
+        ops: `keras.ops` or a namespace like it.
+        key: Two int32 tensors; shapes broadcast with the counter's.
+        counter: Two int32 tensors.
+
+    Returns:
+        Two int32 tensors of random bits.
+
+    Example:
+    >>> import keras
+    >>> zero = keras.ops.zeros((1,), "int32")
+    >>> first, second = threefry_2x32(keras.ops, (zero, zero), (zero, zero))
+    >>> hex(int(first[0])), int(second[0]) == signed(0x99BA4EFE)
+    ('0x6b200159', True)
+
+    Reference:
+        Salmon, Moraes, Dror, Shaw, "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+    """
+    keys = (*key, ops.bitwise_xor(ops.bitwise_xor(key[0], key[1]), _PARITY))
+    x, y = counter[0] + keys[0], counter[1] + keys[1]
+    for group in range(5):
+        for bits in _ROTATIONS[group % 2]:
+            x = x + y
+            y = ops.bitwise_xor(_rotate_left(ops, y, bits), x)
+        x = x + keys[(group + 1) % 3]
+        y = y + keys[(group + 2) % 3] + (group + 1)
+    return x, y
+
+
+@dataclass(frozen=True)
+class SampleKeys:
+    """Name the samples of a batch, and draw their random numbers.
+
+    Args:
+        seed: The pipeline's seed, 0 to 2**32 - 1.
+        epoch: int32 scalar tensor: which pass over the data set.
+        positions: int32 tensor (B,): each sample's place in its epoch, from 0.
+    """
+
+    seed: int
+    epoch: Tensor
+    positions: Tensor
+
+    def uniform(self, ops: Ops, transform: int, count: int) -> Tensor:
+        """Draw `count` uniform numbers in [0, 1) for each sample.
+
+        The key is (seed, epoch), the counter (position, transform and block), so two transforms
+        never share a number. A number is the upper 24 bits of a word times 2**-24: all of float32's
+        precision, and never 1.
+
+        Args:
+            ops: `keras.ops` or a namespace like it.
+            transform: The transform's place in the list.
+            count: Numbers a sample, at most 2**17.
+
+        Returns:
+            float32 tensor (B, count).
+        """
+        blocks = ops.arange((count + 1) // 2, dtype="int32")
+        block = blocks[None, :] + signed(transform << _BLOCK_BITS)
+        position = self.positions[:, None] + ops.zeros_like(block)
+        block = block + ops.zeros_like(position)
+        seed = ops.zeros_like(block) + signed(self.seed)
+        epoch = ops.zeros_like(block) + self.epoch
+        words = ops.stack(threefry_2x32(ops, (seed, epoch), (position, block)), axis=-1)
+        words = ops.reshape(words, (-1, 2 * ((count + 1) // 2)))[:, :count]
+        upper = ops.bitwise_and(ops.right_shift(words, 8), (1 << 24) - 1)
+        return ops.cast(upper, "float32") * 2.0**-24

@@ -1,0 +1,109 @@
+"""The value contract: which numbers come in, which go out, and how they are rounded."""
+
+import math
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from kerastricks.augment.checks import is_number
+from kerastricks.augment.kernels import Ops, Tensor
+
+
+def _integer_limits(dtype: str) -> tuple[int, int] | None:
+    """Give the smallest and largest value of an integer dtype, None for others."""
+    if not dtype.startswith(("int", "uint")):
+        return None
+    limits = np.iinfo(dtype)
+    return int(limits.min), int(limits.max)
+
+
+def _is_numeric(dtype: str) -> bool:
+    return dtype.startswith(("int", "uint", "float", "bfloat"))
+
+
+@dataclass(frozen=True)
+class ValueContract:
+    """Say what range images live in, and bring results back into it and into their dtype.
+
+    Arithmetic runs in float32. Results are clipped to the range, rounded half to even where the
+    output is of an integer dtype (truncation would darken by half a level), and cast.
+
+    Args:
+        value_range: Darkest and brightest value, (low, high) with low < high.
+        output_dtype: The dtype that comes out; None keeps the images' own.
+
+    Raises:
+        ValueError: No range, no numeric dtype, or a dtype that cannot hold the range.
+
+    Example:
+    >>> ValueContract((0, 255), None).result_dtype("uint8")
+    'uint8'
+    """
+
+    value_range: tuple[float, float]
+    output_dtype: str | None
+
+    def __post_init__(self) -> None:
+        pair = self.value_range
+        valid = isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(is_number, pair))
+        if not valid or not pair[0] < pair[1]:
+            raise ValueError(
+                "`value_range` is the pair (low, high) of the darkest and the brightest value, "
+                f"with low < high, such as (0, 255) or (0, 1). Received: value_range={pair!r}"
+            )
+        object.__setattr__(self, "value_range", (float(pair[0]), float(pair[1])))
+        if self.output_dtype is None:
+            return
+        dtype = keras.backend.standardize_dtype(self.output_dtype)
+        if not _is_numeric(dtype):
+            raise ValueError(
+                "`output_dtype` is an integer or floating-point dtype, or None for the images' "
+                f"own. Received: output_dtype={self.output_dtype!r}"
+            )
+        object.__setattr__(self, "output_dtype", dtype)
+        limits = _integer_limits(dtype)
+        low, high = self.value_range
+        if limits and (low < limits[0] or high > limits[1] or high - low <= 1):
+            raise ValueError(
+                f"`output_dtype={dtype!r}` cannot hold values of value_range={self.value_range}. "
+                "Ask for a floating-point dtype, or declare the range the images have."
+            )
+
+    def result_dtype(self, dtype: str) -> str:
+        """Give the dtype that images of a dtype come out in.
+
+        Args:
+            dtype: The images' dtype.
+
+        Raises:
+            ValueError: Images of that dtype cannot be in the declared range.
+        """
+        if not _is_numeric(dtype):
+            raise ValueError(f"Images are of an integer or floating-point dtype. Received: {dtype}")
+        low, high = self.value_range
+        if _integer_limits(dtype) and high - low <= 1:
+            raise ValueError(
+                f"Images of dtype {dtype} do not fit value_range=({low:g}, {high:g}). Pass the "
+                "range they have, such as (0, 255), or scale them to floating point first."
+            )
+        return self.output_dtype or dtype
+
+    def finish(self, ops: Ops, images: Tensor, dtype: str) -> Tensor:
+        """Clip to the range, round where the output counts in whole numbers, and cast.
+
+        Args:
+            ops: `keras.ops` or a namespace like it.
+            images: Tensor of any shape: float32, or of the dtype that came in.
+            dtype: The dtype to give, as `result_dtype` says.
+        """
+        source = keras.backend.standardize_dtype(images.dtype)
+        limits = _integer_limits(source)
+        low, high = self.value_range
+        if limits:
+            low, high = max(math.ceil(low), limits[0]), min(math.floor(high), limits[1])
+        if (low, high) != limits:
+            images = ops.clip(images, low, high)
+        if limits is None and _integer_limits(dtype):
+            images = ops.round(images)
+        return images if source == dtype else ops.cast(images, dtype)

@@ -1,0 +1,89 @@
+"""He initialization for rectifiers, plain and leaky."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from kerastricks.initializers._random import (
+    Distribution,
+    RandomInitializer,
+    checked_distribution,
+)
+from kerastricks.theory import compute_fans, he_stddev
+from kerastricks.theory._checks import checked_number
+
+
+@keras.saving.register_keras_serializable(package="kerastricks")
+class He(RandomInitializer):
+    """He initialization: keeps the second moment of activations constant behind rectifiers.
+
+    Use it for layers whose inputs come out of a ReLU (`negative_slope=0`) or a leaky rectifier (its
+    slope). Do not use it before tanh units (use `Xavier`): the larger weights saturate them.
+
+        stddev = sqrt(2 / ((1 + negative_slope^2) * fan_in))
+
+    One instance gives every weight a new draw, where Keras' initializers repeat theirs; a clone,
+    `from_config(get_config())`, starts over. Fans follow `kerastricks.theory.compute_fans`.
+
+    Conventions: `"normal"` is the full normal distribution of the paper.
+    `keras.initializers.HeNormal` is `"truncated_normal"` here, `HeUniform` is `"uniform"`, and for
+    an equal seed the first draw equals theirs. In PyTorch it is
+    `kaiming_normal_(w, a=negative_slope)`.
+
+    Args:
+        negative_slope: The slope a of the rectifier in front, unitless, any finite number: 0 for
+            the ReLU, 0.3 for the default `LeakyReLU`, 1 for linear units. Defaults to 0.
+        distribution: `"normal"`, `"uniform"` (within sqrt(3) * stddev) or `"truncated_normal"`
+            (cut at 2 sigma and widened, so that the stated stddev holds after the cut).
+            Defaults to `"normal"`.
+        seed: Integer that makes the draws reproducible. Defaults to a random one.
+
+    Call arguments:
+        shape: Shape of the weight, `(*receptive_field, n_in, n_out)`.
+        dtype: A floating-point type. Defaults to `keras.config.floatx()`. Half-precision values
+            are drawn in float32 and cast.
+
+    Returns:
+        A tensor of that shape and type.
+
+    Raises:
+        TypeError: If `negative_slope` is not a number or `seed` not an integer.
+        ValueError: If `negative_slope` is NaN or infinite, `distribution` none of the above, a
+            size in `shape` not positive, or `dtype` not a floating-point type.
+
+    Example:
+    >>> import keras, kerastricks as kt
+    >>> weights = kt.initializers.He(negative_slope=0.3, seed=0)((800, 200))
+    >>> round(float(keras.ops.std(weights)), 2)
+    0.05
+
+    Reference:
+        He, Zhang, Ren, Sun (2015), Delving Deep into Rectifiers: Surpassing Human-Level Performance
+        on ImageNet Classification, eq. 10 (ReLU) and 15 (leaky).
+    """
+
+    def __init__(
+        self,
+        negative_slope: float = 0.0,
+        distribution: Distribution = "normal",
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(seed=seed)
+        self.negative_slope = checked_number(
+            negative_slope, "negative_slope", "(any finite slope)", lambda slope: True
+        )
+        self.distribution = checked_distribution(distribution)
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        """Draws a weight; see the class."""
+        fan_in, _ = compute_fans(shape)
+        return self._draw(shape, he_stddev(fan_in, self.negative_slope), self.distribution, dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that make an equal initializer, at its first draw."""
+        return {
+            "negative_slope": self.negative_slope,
+            "distribution": self.distribution,
+            **super().get_config(),
+        }

@@ -1,0 +1,74 @@
+"""Xavier initialization, also named after Glorot."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from kerastricks.initializers._random import (
+    Distribution,
+    RandomInitializer,
+    checked_distribution,
+)
+from kerastricks.theory import compute_fans, xavier_stddev
+
+
+@keras.saving.register_keras_serializable(package="kerastricks")
+class Xavier(RandomInitializer):
+    """Xavier initialization: keeps the scale of activations and of gradients near constant.
+
+    Use it before tanh, softsign and linear units, whose slope at 0 is 1. Do not use it before
+    rectifiers, which halve the signal in every layer (use `He`), nor expect it to rescue sigmoid
+    units, whose slope at 0 is 1/4.
+
+        stddev = sqrt(2 / (fan_in + fan_out))
+
+    One instance gives every weight a new draw, where Keras' initializers repeat theirs; a clone,
+    `from_config(get_config())`, starts over. Fans follow `kerastricks.theory.compute_fans`.
+
+    Conventions: `"normal"` is the full normal distribution. `keras.initializers.GlorotNormal` is
+    `"truncated_normal"` here, `GlorotUniform` is `"uniform"`, and for an equal seed the first draw
+    equals theirs. All three have the same standard deviation.
+
+    Args:
+        distribution: `"normal"`, `"uniform"` (within sqrt(3) * stddev) or `"truncated_normal"`
+            (cut at 2 sigma and widened, so that the stated stddev holds after the cut).
+            Defaults to `"normal"`.
+        seed: Integer that makes the draws reproducible. Defaults to a random one.
+
+    Call arguments:
+        shape: Shape of the weight, `(*receptive_field, n_in, n_out)`.
+        dtype: A floating-point type. Defaults to `keras.config.floatx()`. Half-precision values
+            are drawn in float32 and cast.
+
+    Returns:
+        A tensor of that shape and type.
+
+    Raises:
+        TypeError: If `seed` is not an integer.
+        ValueError: If `distribution` is none of the above, a size in `shape` is not positive, or
+            `dtype` is not a floating-point type.
+
+    Example:
+    >>> import keras, kerastricks as kt
+    >>> weights = kt.initializers.Xavier(seed=0)((400, 400))
+    >>> round(float(keras.ops.std(weights)), 2)
+    0.05
+
+    Reference:
+        Glorot, Bengio (2010), Understanding the difficulty of training deep feedforward neural
+        networks, eq. 12 (the variance) and 16 (the uniform distribution).
+    """
+
+    def __init__(self, distribution: Distribution = "normal", seed: int | None = None) -> None:
+        super().__init__(seed=seed)
+        self.distribution = checked_distribution(distribution)
+
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
+        """Draws a weight; see the class."""
+        stddev = xavier_stddev(*compute_fans(shape))
+        return self._draw(shape, stddev, self.distribution, dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments that make an equal initializer, at its first draw."""
+        return {"distribution": self.distribution, **super().get_config()}

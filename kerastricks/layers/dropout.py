@@ -1,0 +1,130 @@
+"""Dropout in Keras' convention or in that of the paper."""
+
+from typing import Any, Literal, get_args
+
+import keras
+
+from kerastricks.layers._complement import complement
+from kerastricks.theory._checks import checked_number
+
+Scaling = Literal["inverted", "classic"]
+
+
+@keras.saving.register_keras_serializable(package="kerastricks")
+class Dropout(keras.layers.Dropout):
+    """Dropout: silences a random share of the units in each training step.
+
+    Use it against overfitting, in wide layers, when the data are few for the network's size. Do
+    not use it in a network that underfits, nor before batch normalization: it changes the variance
+    between training and inference.
+
+    With a mask m that is 1 with probability `keep` and 0 otherwise, drawn anew for each entry:
+
+        scaling="inverted":  training  inputs * m / keep      inference  inputs
+        scaling="classic":   training  inputs * m             inference  inputs * keep
+
+    In both, the expectation over the masks in training equals the output at inference. They train
+    alike, but the layer behind sees inputs (and needs weights) that differ by the factor `keep`.
+
+    Conventions: `rate` of Keras and p of PyTorch are the share that is dropped; p of the 2014
+    paper and `keep` are the share that stays. keep = 1 - rate. Keras and PyTorch scale
+    "inverted"; the paper describes "classic", where at test time the weights are multiplied by p.
+
+    The layer is a `keras.layers.Dropout` with the same random numbers: for equal seeds "inverted"
+    equals Keras' layer, and "classic" is `keep` times that.
+
+    Args:
+        rate: The share of units to drop, in [0, 1). 1 is refused: all outputs and all gradients
+            would be zero. Give either `rate` or `keep`.
+        noise_shape: Shape of the mask, which is broadcast to the inputs. A tuple of positive
+            integers or None (for the inputs' own size): `(None, 1, 1, None)` drops whole channels
+            of images. Defaults to the shape of the inputs.
+        seed: Integer that makes the masks reproducible. Defaults to a random one.
+        keep: The share of units that stays, in (0, 1]. The paper takes 0.5 for hidden units
+            and 0.8 for inputs.
+        scaling: `"inverted"` or `"classic"`. Defaults to `"inverted"`.
+        **kwargs: Arguments of every Keras layer, such as `name` and `dtype`.
+
+    Call arguments:
+        inputs: A floating-point tensor of any shape.
+        training: Whether to drop units.
+
+    Returns:
+        A tensor of the same shape and type.
+
+    Raises:
+        TypeError: If `rate` or `keep` is not a number.
+        ValueError: If both or neither of `rate` and `keep` are given, if one is out of range, or
+            if `scaling` is none of the above. Keras checks `noise_shape`.
+
+    Example:
+    >>> import keras, kerastricks as kt
+    >>> layer = kt.layers.Dropout(keep=0.8, scaling="classic")
+    >>> layer.rate
+    0.2
+    >>> [round(float(value), 4) for value in layer(keras.ops.array([1.0, 2.0]), training=False)]
+    [0.8, 1.6]
+
+    Reference:
+        Srivastava, Hinton, Krizhevsky, Sutskever, Salakhutdinov (2014), Dropout: A Simple Way to
+        Prevent Neural Networks from Overfitting, section 4 (classic) and section 10 (inverted).
+    """
+
+    def __init__(
+        self,
+        rate: float | None = None,
+        noise_shape: tuple[int | None, ...] | None = None,
+        seed: int | None = None,
+        *,
+        keep: float | None = None,
+        scaling: Scaling = "inverted",
+        **kwargs: Any,
+    ) -> None:
+        if scaling not in get_args(Scaling):
+            raise ValueError(
+                'Argument `scaling` must be "inverted" (scale up in training) or "classic" (scale '
+                f"down at inference, as in the 2014 paper). Received: scaling={scaling!r}."
+            )
+        # A config read from JSON has a list, which not every Keras turns back into a tuple.
+        shape = tuple(noise_shape) if isinstance(noise_shape, list) else noise_shape
+        super().__init__(_checked_rate(rate, keep), noise_shape=shape, seed=seed, **kwargs)
+        self.scaling = scaling
+
+    @property
+    def keep(self) -> float:
+        """The share of units that stays: `1 - rate`."""
+        return complement(self.rate)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        """Drops units in training; see the class for the formulas."""
+        outputs = super().call(inputs, training=training)
+        return outputs if self.scaling == "inverted" else keras.ops.multiply(outputs, self.keep)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns Keras' config of the layer (with `rate`), and `scaling`."""
+        return {**super().get_config(), "scaling": self.scaling}
+
+
+def _checked_rate(rate: float | None, keep: float | None) -> float:
+    if (rate is None) == (keep is None):
+        raise ValueError(
+            "Give either `rate`, the share of units to drop, or `keep`, the share that stays "
+            f"(keep = 1 - rate). Received: rate={rate!r}, keep={keep!r}."
+        )
+    if keep is None:
+        return checked_number(
+            rate,
+            "rate",
+            "in [0, 1): the share of units to drop",
+            lambda r: 0 <= r < 1,
+            "To drop nothing use rate=0; dropping everything leaves no signal and no gradient.",
+        )
+    return complement(
+        checked_number(
+            keep,
+            "keep",
+            "in (0, 1]: the share of units that stays",
+            lambda k: 0 < k <= 1,
+            "To drop nothing use keep=1; keeping nothing leaves no signal and no gradient.",
+        )
+    )

@@ -1,0 +1,33 @@
+"""The check that every numeric argument passes where it enters."""
+
+import math
+from collections.abc import Callable
+from numbers import Real
+
+
+def checked_number(
+    value: object, name: str, expected: str, accept: Callable[[float], bool], hint: str = ""
+) -> float:
+    """Returns `value` as a float, or raises an error that names the argument and the way out.
+
+    Args:
+        value: What the caller passed.
+        name: The argument's name.
+        expected: The range in words; completes the sentence "must be a number ...".
+        accept: Whether a finite number lies in that range. NaN and infinity never do.
+        hint: A sentence that says how to fix it.
+
+    Returns:
+        The value as a Python float.
+
+    Raises:
+        TypeError: If `value` is no real number (a boolean is none either).
+        ValueError: If it is NaN, infinite or out of range.
+    """
+    message = f"Argument `{name}` must be a number {expected}. Received: {name}={value!r}"
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise TypeError(f"{message} (of type {type(value).__name__}). {hint}".rstrip())
+    number = float(value)
+    if not (math.isfinite(number) and accept(number)):
+        raise ValueError(f"{message}. {hint}".rstrip())
+    return number

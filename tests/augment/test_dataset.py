@@ -1,0 +1,169 @@
+import gc
+
+import keras
+import numpy as np
+import pytest
+
+import kerastricks as kt
+
+tf = pytest.importorskip("tensorflow")
+
+TRANSFORMS = [kt.augment.RandomFlip("horizontal"), kt.augment.RandomRotation(degrees=15)]
+IMAGES = np.random.default_rng(0).integers(0, 256, (23, 12, 9, 3)).astype("uint8")
+
+
+def make_pipeline(**kwargs):
+    return kt.augment.Pipeline(TRANSFORMS, seed=4, **kwargs)
+
+
+def collect(dataset):
+    return np.concatenate([batch.numpy() for batch in dataset])
+
+
+def slices(*arrays):
+    return tf.data.Dataset.from_tensor_slices(arrays if len(arrays) > 1 else arrays[0])
+
+
+@pytest.fixture(scope="module")
+def expected():
+    return collect(make_pipeline().augment(slices(IMAGES).batch(23)))
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "num_parallel_calls"), [(1, None), (4, 1), (4, 3), (16, None)]
+)
+def test_batch_size_and_parallel_calls_change_nothing(expected, batch_size, num_parallel_calls):
+    dataset = slices(IMAGES).batch(batch_size)
+    out = make_pipeline().augment(dataset, num_parallel_calls=num_parallel_calls)
+    np.testing.assert_array_equal(collect(out), expected)
+
+
+def test_single_images_are_samples_too(expected):
+    out = make_pipeline().augment(slices(IMAGES))
+    assert out.element_spec.shape == (12, 9, 3)
+    np.testing.assert_array_equal(collect(out.batch(5)), expected)
+
+
+def test_images_of_unknown_size_are_served(expected):
+    spec = tf.TensorSpec((None, None, 3), tf.uint8)
+    dataset = tf.data.Dataset.from_generator(lambda: iter(IMAGES), output_signature=spec)
+    out = make_pipeline().augment(dataset)
+    assert out.element_spec == spec
+    difference = collect(out.batch(5)).astype(int) - expected
+    assert np.abs(difference).max() <= 1
+
+
+def test_the_layer_and_the_data_set_agree_to_rounding(expected, to_numpy):
+    out = to_numpy(make_pipeline()(IMAGES, training=True))
+    assert np.abs(out.astype(int) - expected).max() <= 1
+
+
+def test_epochs_differ_and_runs_repeat(expected):
+    def run():
+        dataset = make_pipeline().augment(slices(IMAGES).batch(8))
+        return [collect(dataset) for _ in range(2)]
+
+    first, second = run(), run()
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(first[0], expected)
+    assert (first[0] != first[1]).any()
+
+
+def test_repeat_before_and_after_draws_anew():
+    before = collect(make_pipeline().augment(slices(IMAGES).repeat(2).batch(23)))
+    after = collect(make_pipeline().augment(slices(IMAGES).batch(23)).repeat(2))
+    for out in (before, after):
+        assert (out[:23] != out[23:]).any()
+
+
+def test_iterations_side_by_side_keep_their_epochs():
+    dataset = make_pipeline().augment(slices(IMAGES).batch(8))
+    alone = [collect(dataset) for _ in range(2)]
+    dataset = make_pipeline().augment(slices(IMAGES).batch(8))
+    pairs = [(a.numpy(), b.numpy()) for a, b in zip(dataset, dataset, strict=True)]
+    for epoch, batches in zip(alone, zip(*pairs, strict=True), strict=True):
+        np.testing.assert_array_equal(np.concatenate(batches), epoch)
+
+
+def test_an_iterator_outlives_its_data_set(expected):
+    iterator = iter(make_pipeline().augment(slices(IMAGES).batch(8)))
+    gc.collect()
+    np.testing.assert_array_equal(collect(iterator), expected)
+
+
+def test_an_iterator_resumes_in_mid_epoch(expected, tmp_path):
+    def start():
+        return iter(make_pipeline().augment(slices(IMAGES).batch(8)).prefetch(1))
+
+    iterator = start()
+    next(iterator)
+    path = tf.train.Checkpoint(iterator=iterator).save(tmp_path / "epoch")
+    resumed = start()
+    tf.train.Checkpoint(iterator=resumed).restore(path)
+    np.testing.assert_array_equal(collect(resumed), expected[8:])
+
+
+def test_shapes_dtypes_and_length_are_kept():
+    dataset = slices(IMAGES).batch(5, drop_remainder=True)
+    out = make_pipeline().augment(dataset)
+    assert out.element_spec == dataset.element_spec
+    assert len(out) == len(dataset) == 4
+    out = make_pipeline(output_dtype="float16").augment(slices(IMAGES).batch(5))
+    assert out.element_spec == tf.TensorSpec((None, 12, 9, 3), tf.float16)
+    assert len(out) == 5
+
+
+def test_labels_and_weights_pass_through(expected):
+    labels, weights = np.arange(23, dtype="int64"), np.linspace(0, 1, 23, dtype="float64")
+    dataset = slices(IMAGES, labels, weights).batch(8)
+    parts = list(make_pipeline().augment(dataset))
+    for index, array in enumerate((expected, labels, weights)):
+        out = np.concatenate([part[index].numpy() for part in parts])
+        assert out.dtype == array.dtype
+        np.testing.assert_array_equal(out, array)
+
+
+def test_dictionaries_are_served(expected):
+    dataset = slices({"images": IMAGES, "labels": np.arange(23)}).batch(8)
+    parts = list(make_pipeline().augment(dataset))
+    np.testing.assert_array_equal(np.concatenate([p["images"].numpy() for p in parts]), expected)
+    assert np.concatenate([p["labels"].numpy() for p in parts]).tolist() == list(range(23))
+
+
+def test_a_model_fits_on_it():
+    labels = np.arange(23) % 2
+    dataset = make_pipeline(output_dtype="float32").augment(slices(IMAGES, labels).batch(8))
+    model = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(2)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("sgd", loss)
+    history = model.fit(dataset, epochs=2, verbose=0, shuffle=False)
+    assert len(history.history["loss"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("element", "message"),
+    [
+        ({"images": IMAGES, "keypoints": IMAGES[:, 0, :2, 0]}, "'keypoints' is not served yet"),
+        ((IMAGES, IMAGES[..., :1]), "not served yet"),
+        ((IMAGES, IMAGES[:, 0, 0, 0], IMAGES[:, 0, 0, 0], IMAGES), "a tuple of 4 entries"),
+        (IMAGES[..., 0, 0], r"Received: shape=\(None, 12\)"),
+        (IMAGES > 3, "integer or floating-point dtype"),
+    ],
+)
+def test_elements_that_cannot_be_served_are_refused(element, message):
+    with pytest.raises(ValueError, match=message):
+        make_pipeline().augment(tf.data.Dataset.from_tensor_slices(element).batch(4))
+
+
+def test_unknown_rank_and_ragged_images_are_refused():
+    spec = tf.TensorSpec(None, tf.uint8)
+    dataset = tf.data.Dataset.from_generator(lambda: iter(IMAGES), output_signature=spec)
+    with pytest.raises(ValueError, match="of unknown rank"):
+        make_pipeline().augment(dataset)
+    with pytest.raises(ValueError, match="resize ragged ones first"):
+        make_pipeline().augment(slices(IMAGES).ragged_batch(4).map(tf.RaggedTensor.from_tensor))
+
+
+def test_what_is_no_data_set_is_refused():
+    with pytest.raises(TypeError, match=r"takes a `tf.data.Dataset`.*Received: ndarray"):
+        make_pipeline().augment(IMAGES)

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+import kerastricks as kt
+
+
+@pytest.fixture
+def pipeline():
+    return kt.augment.Pipeline([kt.augment.RandomFlip(probability=1)], seed=0)
+
+
+def test_labels_pass_through_untouched(pipeline, images, to_numpy):
+    labels = np.arange(6, dtype="int16")
+    out = pipeline({"images": images, "labels": labels}, training=True)
+    assert set(out) == {"images", "labels"}
+    assert out["labels"] is labels
+    np.testing.assert_array_equal(to_numpy(out["images"]), images[:, :, ::-1])
+
+
+@pytest.mark.parametrize("key", ["segmentation_masks", "bounding_boxes", "keypoints"])
+def test_targets_that_would_be_left_behind_are_refused_by_name(pipeline, images, key):
+    with pytest.raises(ValueError, match=rf"The key '{key}' is not served yet"):
+        pipeline({"images": images, key: np.zeros((6, 4))}, training=True)
+
+
+def test_unknown_keys_are_refused(pipeline, images):
+    with pytest.raises(ValueError, match=r"The key 'image_id' is unknown.*'image_id', 'images'"):
+        pipeline({"images": images, "image_id": np.arange(6)}, training=True)
+
+
+def test_a_dictionary_without_images_is_refused(pipeline):
+    with pytest.raises(ValueError, match='under the key "images"'):
+        pipeline({"labels": np.arange(6)}, training=True)
+
+
+def test_pictures_as_labels_are_refused(pipeline, images):
+    with pytest.raises(ValueError, match=r"Labels of shape \(6, 11, 17, 1\).*not served yet"):
+        pipeline({"images": images, "labels": images[..., :1]}, training=True)
+
+
+@pytest.mark.parametrize("shape", [(), (8,), (8, 8), (2, 2, 8, 8, 3)])
+def test_wrong_rank_is_refused(pipeline, shape):
+    with pytest.raises(ValueError, match=r"\(batch, height, width, channels\).*Received: shape=\("):
+        pipeline(np.zeros(shape, "float32"), training=True)
+
+
+@pytest.mark.parametrize("dtype", ["bool", "complex64"])
+def test_values_that_are_no_real_numbers_are_refused(pipeline, dtype):
+    with pytest.raises((TypeError, ValueError), match=dtype):
+        pipeline(np.zeros((1, 4, 4, 1), dtype), training=True)
+
+
+def test_lists_are_refused(pipeline):
+    with pytest.raises(TypeError, match=r"Images are an array.*Received: list"):
+        pipeline([[[1.0]]], training=True)

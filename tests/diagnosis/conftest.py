@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+
+from kerastricks.diagnosis.activations import Activation
+from kerastricks.diagnosis.observation import LayerStatistics, Observation, WeightStatistics
+
+RELU = Activation("relu", rectifier=True)
+TANH = Activation("tanh", low=-0.95, high=0.95)
+
+
+class Make:
+    """Synthetic observations: a healthy three-layer network unless told otherwise."""
+
+    relu, tanh = RELU, TANH
+
+    @staticmethod
+    def layer(path="hidden", activation=RELU, units=10, samples=100, **changes):
+        events = changes.pop("events", 0.5 if activation is None or not activation.bounded else 0.0)
+        scale = changes.pop("scale", 1.0)
+        values = {
+            "path": path,
+            "activation": activation,
+            "head": False,
+            "source": path,
+            "samples": samples,
+            "mean": np.zeros(units),
+            "variance": np.full(units, scale**2),
+            "events": np.broadcast_to(np.asarray(events, float), (units,)),
+            "nonfinite": 0,
+        }
+        return LayerStatistics(**{**values, **changes})
+
+    @staticmethod
+    def kernel(layer="hidden", units=10, **changes):
+        random = np.random.default_rng(len(layer))
+        values = {
+            "path": f"{layer}/kernel",
+            "layer": layer,
+            "kernel": True,
+            "size": 10 * units,
+            "norm": 3.0,
+            "gradient": 0.3,
+            "update": 0.003,
+            "nonfinite": 0,
+            "unit_gradient": np.full(units, 0.1),
+            "unit_signature": random.normal(size=units),
+            "unit_gradient_signature": random.normal(size=units),
+        }
+        return WeightStatistics(**{**values, **changes})
+
+    @staticmethod
+    def observation(step=0, layers=None, weights=None, **changes):
+        layers = [Make.layer()] if layers is None else layers
+        weights = [Make.kernel(), Make.kernel("output")] if weights is None else weights
+        values = {"step": step, "loss": 2.3, "input_nonfinite": 0}
+        return Observation(**{**values, **changes}, layers=tuple(layers), weights=tuple(weights))
+
+    @staticmethod
+    def window(count, start=0, **parts):
+        return [Make.observation(start + i, **parts) for i in range(count)]
+
+
+@pytest.fixture
+def make():
+    return Make

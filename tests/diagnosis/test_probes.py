@@ -1,0 +1,404 @@
+"""The probe against closed forms, and what it must leave untouched."""
+
+import json
+import threading
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerastricks.callbacks import DyingUnitMonitor, SaturationMonitor, TrainingDoctor
+
+BACKEND = keras.backend.backend()
+tensorflow_only = pytest.mark.skipif(BACKEND != "tensorflow", reason="a TensorFlow facility")
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(70, 8, 8, 3)).astype("float32")
+Y = RANDOM.integers(0, 5, 70)
+
+
+def sequential():
+    return keras.Sequential(
+        [
+            layers.Input((8, 8, 3)),
+            layers.Conv2D(4, 3, use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.Dropout(0.2),
+            layers.Flatten(),
+            layers.Dense(16, activation="tanh"),
+            layers.Dense(5),
+            layers.Activation("softmax"),
+        ]
+    )
+
+
+def deferred():
+    """Not built before `fit`."""
+    flatten, hidden = layers.Flatten(), layers.Dense(6, activation="relu")
+    return keras.Sequential([flatten, hidden, layers.Dense(5, activation="softmax")])
+
+
+class Subclassed(keras.Model):
+    """Shares a nested model, and is not built before `fit`."""
+
+    def __init__(self):
+        super().__init__()
+        self.flatten = layers.Flatten()
+        self.first = layers.Dense(16, activation="relu")
+        self.block = keras.Sequential([layers.Dense(8, activation="relu"), layers.Dense(16)])
+        self.head = layers.Dense(5, activation="softmax")
+
+    def call(self, x, training=None):
+        x = self.first(self.flatten(x))
+        return self.head(self.block(x + self.block(x)))
+
+
+def recurrent():
+    inputs = layers.Input((8, 8, 3))
+    x = layers.Reshape((8, 24))(inputs)
+    x = layers.TimeDistributed(layers.Dense(7, activation="relu"))(x)
+    x = layers.Bidirectional(layers.GRU(4))(x)
+    return keras.Model(inputs, layers.Dense(5, activation="softmax")(x))
+
+
+def residual():
+    inputs = layers.Input((8, 8, 3))
+    x = layers.Conv2D(4, 3, padding="same", activation="relu")(inputs)
+    x = layers.add([x, layers.SeparableConv2D(4, 3, padding="same")(x)])
+    x = layers.GlobalAveragePooling2D()(x)
+    return keras.Model(inputs, layers.Dense(5, activation="softmax")(x))
+
+
+def attention():
+    inputs = layers.Input((8, 8, 3))
+    x = layers.Dense(8)(layers.Reshape((64, 3))(inputs))
+    x = layers.LayerNormalization()(x + layers.MultiHeadAttention(2, 4)(x, x))
+    x = layers.GlobalAveragePooling1D()(x)
+    return keras.Model(inputs, layers.Dense(5, activation="softmax")(x))
+
+
+def trained(build, *callbacks, compile_arguments=None, fit_arguments=None, data=(X, Y)):
+    keras.utils.set_random_seed(3)
+    model = build()
+    arguments = {
+        "optimizer": "adam",
+        "loss": "sparse_categorical_crossentropy",
+        "metrics": ["accuracy"],
+        **(compile_arguments or {}),
+    }
+    model.compile(**arguments)
+    fit = {"batch_size": 32, "epochs": 3, "verbose": 0, **(fit_arguments or {})}
+    history = model.fit(*data, callbacks=list(callbacks), **fit)
+    return model, history.history
+
+
+def assert_same_run(build, **arguments):
+    doctor = TrainingDoctor(verbose=0, every=2)
+    plain, history = trained(build, **arguments)
+    watched, watched_history = trained(build, doctor, **arguments)
+    assert list(history) == list(watched_history)
+    for name, values in history.items():
+        np.testing.assert_allclose(watched_history[name], values, rtol=1e-5, atol=1e-6)
+    for a, b in zip(plain.get_weights(), watched.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    assert doctor.report.timeline.moments
+    return watched, doctor
+
+
+@pytest.mark.parametrize(
+    "build", [sequential, deferred, Subclassed, recurrent, residual, attention]
+)
+def test_a_watched_run_is_the_run_without_it(build):
+    model, _ = assert_same_run(build, fit_arguments={"validation_split": 0.1})
+    assert_clean(model)
+
+
+@tensorflow_only
+def test_without_xla_the_runs_are_equal_to_the_last_bit():
+    doctor = TrainingDoctor(verbose=0, every=1)
+    plain, history = trained(sequential, compile_arguments={"jit_compile": False})
+    watched, same = trained(sequential, doctor, compile_arguments={"jit_compile": False})
+    assert history == same
+    for a, b in zip(plain.get_weights(), watched.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "compile_arguments",
+    [
+        {"jit_compile": True},
+        {"run_eagerly": True},
+        {"steps_per_execution": 2},
+        {"optimizer": keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)},
+        {"optimizer": keras.optimizers.Adam(loss_scale_factor=64.0)},
+    ],
+    ids=["jit", "eager", "steps_per_execution", "accumulation", "loss_scale"],
+)
+def test_ways_to_compile(compile_arguments):
+    if BACKEND == "torch" and {"jit_compile", "steps_per_execution"} & set(compile_arguments):
+        pytest.skip("not a facility of the torch backend that is covered")
+    optimizer = compile_arguments.get("optimizer")
+    if optimizer is None:
+        assert_same_run(deferred, compile_arguments=compile_arguments)
+        return
+    config = keras.optimizers.serialize(optimizer)
+
+    class Fresh(dict):
+        """A compile argument that is made anew for each run."""
+
+        def __getitem__(self, name):
+            return keras.optimizers.deserialize(config)
+
+        def keys(self):
+            return ["optimizer"]
+
+    assert_same_run(deferred, compile_arguments=Fresh())
+
+
+def test_inputs_as_datasets_generators_and_with_class_weight():
+    def batches():
+        while True:
+            for start in range(0, 64, 32):
+                yield X[start : start + 32], Y[start : start + 32]
+
+    doctor = TrainingDoctor(verbose=0)
+    keras.utils.set_random_seed(0)
+    model = deferred()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(batches(), steps_per_epoch=2, epochs=2, shuffle=False, verbose=0, callbacks=[doctor])
+    assert len(doctor.report.timeline.moments) == 4
+    model.fit(X, Y, class_weight={0: 2.0}, verbose=0, callbacks=[doctor])
+    assert len(doctor.report.timeline.moments) == 3
+
+
+class Spy(keras.callbacks.Callback):
+    """Keep what the doctor's probe saw, and the weights before and after."""
+
+    async_safe = True
+
+    def __init__(self, doctor):
+        super().__init__()
+        self.doctor = doctor
+        self.seen = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seen.append(self.doctor._probe.latest)
+
+
+def test_one_step_against_closed_forms():
+    """A tanh layer and a linear head under plain SGD, by hand in float64."""
+    x, y = RANDOM.normal(size=(16, 6)), RANDOM.normal(size=(16, 2))
+    doctor = TrainingDoctor(verbose=0, every=1)
+    spy = Spy(doctor)
+    keras.utils.set_random_seed(1)
+    hidden = layers.Dense(5, activation="tanh", kernel_initializer="glorot_normal")
+    model = keras.Sequential([layers.Input((6,)), hidden, layers.Dense(2)])
+    w1, b1, w2, b2 = (w.astype("float64") for w in model.get_weights())
+    model.compile(keras.optimizers.SGD(0.1), "mse")
+    model.fit(x, y, batch_size=16, epochs=1, verbose=0, callbacks=[doctor, spy])
+
+    h = np.tanh(x @ w1 + b1)
+    error = h @ w2 + b2 - y
+    d_out = 2 * error / error.size
+    g2 = h.T @ d_out
+    g1 = x.T @ ((d_out @ w2.T) * (1 - h**2))
+    (seen,) = spy.seen
+    assert seen.step == 0
+    assert seen.loss == pytest.approx((error**2).mean(), rel=1e-5)
+    first, head = seen.layers
+    assert (first.head, head.head) == (False, True)
+    assert (first.samples, first.units) == (16, 5)
+    np.testing.assert_allclose(first.mean, h.mean(0), atol=1e-6)
+    np.testing.assert_allclose(first.variance, h.var(0), rtol=1e-4)
+    np.testing.assert_allclose(first.saturated, (abs(h) > np.sqrt(0.9)).mean(0))
+    for kernel, w, g in zip(seen.kernels, (w1, w2), (g1, g2), strict=True):
+        assert kernel.norm == pytest.approx(np.linalg.norm(w), rel=1e-5)
+        assert kernel.gradient == pytest.approx(np.linalg.norm(g), rel=1e-4)
+        assert kernel.update == pytest.approx(0.1 * np.linalg.norm(g), rel=1e-3)
+        np.testing.assert_allclose(kernel.unit_gradient, np.linalg.norm(g, axis=0), rtol=1e-4)
+
+
+def test_the_update_is_the_actual_one_after_clipping():
+    doctor = TrainingDoctor(verbose=0, every=1)
+    spy = Spy(doctor)
+    optimizer = keras.optimizers.SGD(0.5, global_clipnorm=1e-3)
+    trained(deferred, doctor, spy, compile_arguments={"optimizer": optimizer})
+    for seen in spy.seen:
+        total = np.sqrt(sum(weight.update**2 for weight in seen.weights))
+        assert total == pytest.approx(0.5e-3, rel=1e-3)
+
+
+def test_a_shared_layer_is_seen_over_all_its_calls():
+    doctor = TrainingDoctor(verbose=0, every=1)
+    spy = Spy(doctor)
+    trained(Subclassed, doctor, spy, fit_arguments={"epochs": 1, "batch_size": 35})
+    samples = {layer.path.split("/")[-1]: layer.samples for layer in spy.seen[0].layers}
+    assert sorted(samples.values()) == [35, 35, 70, 70]
+
+
+def test_mixed_precision_reports_unscaled_gradients():
+    def norms(policy):
+        keras.config.set_dtype_policy(policy)
+        doctor = TrainingDoctor(verbose=0, every=1)
+        spy = Spy(doctor)
+        try:
+            optimizer = keras.optimizers.SGD(0.1)
+            if policy != "float32":
+                # Small enough for float16, so that no step is skipped.
+                optimizer = keras.optimizers.LossScaleOptimizer(optimizer, initial_scale=64.0)
+            trained(
+                deferred,
+                doctor,
+                spy,
+                compile_arguments={"optimizer": optimizer},
+                fit_arguments={"epochs": 1},
+            )
+        finally:
+            keras.config.set_dtype_policy("float32")
+        return spy.seen[0]
+
+    full, mixed = norms("float32"), norms("mixed_float16")
+    assert mixed.loss_scaled
+    assert not full.loss_scaled
+    for a, b in zip(full.kernels, mixed.kernels, strict=True):
+        assert b.gradient == pytest.approx(a.gradient, rel=0.02)
+
+
+def assert_clean(model):
+    """No trace of the doctor on the model."""
+    assert [metric.name for metric in model.metrics] == ["loss", "compile_metrics"]
+    for owner in (model, model.optimizer, *model._flatten_layers()):
+        assert not {"call", "compute_loss", "compute_metrics", "apply", "train_step"} & set(
+            owner.__dict__
+        )
+    assert "Probe" not in repr(model.train_function)
+
+
+def test_files_saved_in_mid_training_are_those_of_an_unwatched_run(tmp_path):
+    def contents(name, *callbacks):
+        path = tmp_path / f"{name}.keras"
+        checkpoint = keras.callbacks.ModelCheckpoint(str(path), save_freq=2)
+        trained(sequential, *callbacks, checkpoint)
+        with zipfile.ZipFile(path) as archive:
+            config = json.loads(archive.read("config.json"))
+            return path, archive.namelist(), json.dumps(config).count("kerastricks")
+
+    plain, names, _ = contents("plain")
+    watched, same, mentions = contents("watched", TrainingDoctor(verbose=0))
+    assert names == same
+    assert mentions == 0
+    a, b = (keras.models.load_model(path) for path in (plain, watched))
+    assert len(a.weights) == len(b.weights)
+    np.testing.assert_allclose(a.predict(X, verbose=0), b.predict(X, verbose=0), atol=1e-5)
+
+
+def test_callbacks_used_together_share_one_probe():
+    callbacks = [
+        TrainingDoctor(verbose=0),
+        SaturationMonitor(verbose=0),
+        DyingUnitMonitor(verbose=0),
+    ]
+    spies = [Spy(callback) for callback in callbacks]
+    model, _ = trained(deferred, *callbacks, *spies)
+    assert spies[0].seen == spies[1].seen == spies[2].seen
+    assert_clean(model)
+
+
+@pytest.mark.parametrize("where", ["train_begin", "step", "callback"])
+def test_after_an_exception_the_model_can_be_fitted_again(where):
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            if where == "train_begin":
+                raise KeyboardInterrupt
+
+        def on_train_batch_end(self, batch, logs=None):
+            if where == "callback" and batch == 1:
+                raise KeyboardInterrupt
+
+    def broken_batches():
+        yield X[:32], Y[:32]
+        raise RuntimeError("the data ran out")
+
+    keras.utils.set_random_seed(0)
+    model = deferred()
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    data = (broken_batches(),) if where == "step" else (X, Y)
+    with pytest.raises((KeyboardInterrupt, RuntimeError, Exception)):
+        model.fit(*data, verbose=0, callbacks=[TrainingDoctor(verbose=0), Interrupt()])
+    doctor = TrainingDoctor(verbose=0, every=1)
+    model.fit(X, Y, batch_size=32, epochs=2, verbose=0, callbacks=[doctor])
+    assert len(doctor.report.timeline.moments) == 6
+    assert_clean(model)
+
+
+def test_a_custom_train_step_that_hides_its_losses_is_trained_all_the_same():
+    class Own(keras.Sequential):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+            return keras.ops.mean(keras.ops.square(y_pred))
+
+    doctor = TrainingDoctor(verbose=0)
+    build = lambda: Own([layers.Flatten(), layers.Dense(5)])  # noqa: E731
+    trained(build, doctor, compile_arguments={"metrics": []})
+    assert doctor.report.timeline.moments[0].loss > 0
+
+
+def test_what_runs_inside_a_loop_is_named():
+    doctor = TrainingDoctor(verbose=0)
+    trained(recurrent, doctor)
+    unobserved = doctor.report.unobserved
+    assert any("time_distributed" in path for path in unobserved)
+    assert any("gru" in path for path in unobserved)
+
+
+@tensorflow_only
+def test_replicas_of_a_mirrored_strategy_add_up():
+    import tensorflow as tf
+
+    if len(tf.config.list_logical_devices("CPU")) < 2:
+        pytest.skip("needs two logical devices: see test_two_logical_devices")
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    doctor = TrainingDoctor(verbose=0, every=1)
+    spy = Spy(doctor)
+    with strategy.scope():
+        model = deferred()
+        model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(X[:64], Y[:64], batch_size=32, verbose=0, callbacks=[doctor, spy])
+    assert [layer.samples for layer in spy.seen[0].layers] == [32, 32]
+
+
+def test_a_rule_or_tap_that_fails_does_not_reach_the_training(monkeypatch):
+    from kerastricks.diagnosis import statistics
+
+    def fail(*arguments):
+        raise RuntimeError("no statistics today")
+
+    monkeypatch.setattr(statistics, "weight_vector", fail)
+    doctor = TrainingDoctor(verbose=0)
+    _, history = trained(deferred, doctor)
+    assert np.isfinite(history["loss"]).all()
+    assert "no statistics today" in " ".join(doctor.report.unobserved.values())
+
+
+def test_two_models_in_two_threads_do_not_mix():
+    reports = {}
+
+    def work(name, width):
+        doctor = TrainingDoctor(verbose=0, every=1)
+        model = keras.Sequential([layers.Input((4,)), layers.Dense(width, activation="relu")])
+        model.compile("sgd", "mse", run_eagerly=True)
+        x = np.ones((8, 4), "float32")
+        model.fit(x, np.ones((8, width), "float32"), verbose=0, callbacks=[doctor])
+        reports[name] = doctor.report
+
+    threads = [threading.Thread(target=work, args=(w, w)) for w in (3, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for width, report in reports.items():
+        (units,) = (report.timeline.moments[0].scale.values(),)
+        assert len(report.timeline.moments) == 1
+        assert width in reports
+        assert len(list(units)) == 1
