@@ -1,7 +1,6 @@
 """What all diagnostic callbacks share: observe, judge, speak once."""
 
 import math
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +8,8 @@ import keras
 
 from kerastricks.diagnosis.examination import Examination
 from kerastricks.diagnosis.finding import Finding
+from kerastricks.diagnosis.observation import Observation
+from kerastricks.diagnosis.plan import Plan
 from kerastricks.diagnosis.probes import Probe
 from kerastricks.diagnosis.report import Report, grouped, headline
 from kerastricks.diagnosis.rules import Rule
@@ -25,9 +26,6 @@ class Monitor(keras.callbacks.Callback):
         verbose: 1 to print each finding once, 0 to be silent.
     """
 
-    # Keras may dispatch steps without waiting for a callback that never looks at the logs.
-    async_safe = True
-
     def __init__(
         self,
         rules: Mapping[str, Rule],
@@ -37,7 +35,7 @@ class Monitor(keras.callbacks.Callback):
         verbose: int = 1,
     ):
         super().__init__()
-        Schedule(every, budget)
+        self.schedule = Schedule(every, budget)
         self._rules = rules
         self._every = every
         self._budget = budget
@@ -48,7 +46,7 @@ class Monitor(keras.callbacks.Callback):
     @property
     def report(self) -> Report:
         """What was found so far in this `fit`, or in the last one."""
-        return self._examination.report()
+        return self._examination.report(self._probe.unobserved if self._probe else {})
 
     def set_model(self, model: Any) -> None:
         """Take the model to watch.
@@ -70,45 +68,32 @@ class Monitor(keras.callbacks.Callback):
         """Install the probe, or share the one that another callback installed."""
         del logs
         self._examination = Examination(self._rules)
-        self._schedule = Schedule(self._every, self._budget)
-        self._probe = Probe.attach(self.model, self._schedule)
-        self._seen: Any = None
-        self._told = False
         self._advised: set[str] = set()
-        self._broken = False
+        self.schedule = Schedule(self._every, self._budget)
+        self._probe = Probe.attach(self.model, self)
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Judge the step if it was observed."""
-        probe = self._probe
-        if probe is None:
-            return
-        self._examination.unobserved.update(probe.unobserved)
-        if not probe.observes and not self._told:
-            self._told = True
-            self._say(f"nothing of this model can be observed: {_reasons(probe.unobserved)}.")
-        observation = probe.latest
-        if observation is None or observation is self._seen:
-            self._look_closer_if_broken(logs)
-            return
-        started = time.perf_counter()
-        self._seen = observation
+    def begin(self, plan: Plan) -> None:
+        """Say so when nothing can be observed (called by the probe)."""
+        if not plan.layers:
+            reasons = "; ".join(f"{path}: {reason}" for path, reason in plan.unobserved.items())
+            self._say(f"nothing of this model can be observed: {reasons}. Training goes on.")
+
+    def observe(self, observation: Observation) -> None:
+        """Judge an observed step (called by the probe, in the midst of the training)."""
         for group in grouped(self._examination.add(observation)):
             self._speak(group)
-        self._schedule.judged(time.perf_counter() - started)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Look at the next step when the loss has become NaN or infinite."""
+        del epoch
+        if not math.isfinite((logs or {}).get("loss", 0.0)):
+            self.schedule.demand()
 
     def on_train_end(self, logs: Any = None) -> None:
         """Leave the model as it was."""
         del logs
         if self._probe is not None:
-            self._probe.detach(self._schedule)
-            self._probe = None
-
-    def _look_closer_if_broken(self, logs: Any) -> None:
-        loss = (logs or {}).get("loss")
-        # A device array would have to be waited for; then the next look will tell.
-        if isinstance(loss, float) and not math.isfinite(loss) and not self._broken:
-            self._broken = True
-            self._schedule.demand()
+            self._probe.detach(self)
 
     def _speak(self, group: list[Finding]) -> None:
         worst = next((f for f in group if f.severity == "critical"), group[0])
@@ -122,9 +107,3 @@ class Monitor(keras.callbacks.Callback):
         if self._verbose:
             # The progress bar may stand in the middle of a line.
             print(f"\n{type(self).__name__}: {text}", flush=True)
-
-
-def _reasons(unobserved: Mapping[str, str]) -> str:
-    return "; ".join(f"{place} {reason}" for place, reason in unobserved.items()) or (
-        "it has no layer whose output is a float tensor with units"
-    )

@@ -1,5 +1,6 @@
 """Which finding explains which: root causes first, symptoms under them."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
@@ -82,10 +83,12 @@ def explain(findings: Iterable[Finding], depth: Depth) -> list[Finding]:
     def at(finding: Finding) -> int:
         return depth.get(finding.layer, -1)
 
+    # What explains nothing and is explained by nothing comes last.
+    ranks = defaultdict(lambda: len(_ROOTS_FIRST), {c: i for i, c in enumerate(_ROOTS_FIRST)})
+
     def roots_first(finding: Finding) -> tuple[int, int, int]:
         backwards = finding.condition in _FROM_THE_OUTPUT
-        rank = _ROOTS_FIRST.index(finding.condition)
-        return rank, finding.onset, -at(finding) if backwards else at(finding)
+        return ranks[finding.condition], finding.onset, -at(finding) if backwards else at(finding)
 
     # Each is explained by one before it in this order, so that links cannot form a ring.
     done: list[Finding] = []

@@ -20,14 +20,11 @@ class Examination:
 
     Args:
         rules: Rules by name; all of them by default.
-
-    Attributes:
-        unobserved: What could not be seen or judged, as place and reason.
     """
 
     def __init__(self, rules: Mapping[str, Rule] = RULES):
-        self.unobserved: dict[str, str] = {}
         self._rules = rules
+        self._failures: dict[str, str] = {}
         self._window: deque[Observation] = deque(maxlen=WINDOW)
         self._findings: dict[tuple[str, str | None], Finding] = {}
         self._present: set[tuple[str, str | None]] = set()
@@ -59,12 +56,16 @@ class Examination:
         self._present = present
         return new
 
-    def report(self) -> Report:
-        """What is known by now."""
+    def report(self, unobserved: Mapping[str, str]) -> Report:
+        """What is known by now.
+
+        Args:
+            unobserved: What the probe could not see, as path and reason.
+        """
         return Report(
             findings=explain(self._findings.values(), self._depth),
             timeline=self._timeline,
-            unobserved=dict(self.unobserved),
+            unobserved={**unobserved, **self._failures},
         )
 
     def _judge(self) -> list[Finding]:
@@ -75,7 +76,7 @@ class Examination:
                 found.extend(rule(window))
             except Exception as error:
                 # A faulty rule must not end a training run, nor keep the others from judging.
-                self.unobserved[f"rule {name}"] = f"{type(error).__name__}: {error}"
+                self._failures[f"rule {name}"] = f"{type(error).__name__}: {error}"
         return found
 
 

@@ -18,7 +18,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import keras
 import numpy as np
@@ -34,6 +34,18 @@ from kerastricks.diagnosis.tapes import Recording, Rehearsal
 _OPAQUE = (keras.layers.RNN, keras.layers.Wrapper)
 
 
+class Observer(Protocol):
+    """Who is told what a probe sees."""
+
+    schedule: Schedule
+
+    def begin(self, plan: Plan) -> None:
+        """It is known what can be observed."""
+
+    def observe(self, observation: Observation) -> None:
+        """A step was observed."""
+
+
 class Probe:
     """Observe the training steps of one model while it is in `fit`.
 
@@ -41,27 +53,26 @@ class Probe:
     the last. Installing and removing leave no trace in the model.
 
     Attributes:
-        latest: The newest observation, or None.
         unobserved: What cannot be seen, as path and reason.
     """
 
     _installed: ClassVar["weakref.WeakKeyDictionary[Any, Probe]"] = weakref.WeakKeyDictionary()
 
     @classmethod
-    def attach(cls, model: Any, schedule: Schedule) -> "Probe":
+    def attach(cls, model: Any, observer: "Observer") -> "Probe":
         """Share the probe that a model in `fit` carries, or install one.
 
         Args:
             model: A compiled Keras model whose `fit` is about to start.
-            schedule: When to observe. With a shared probe a step is observed when any of the
-                schedules asks for it.
+            observer: Who is told. With a shared probe a step is observed when the schedule of any
+                observer asks for it, and all are told.
         """
         probe = cls._installed.get(model)
         if probe is None:
             probe = cls(model)
             probe._install()
             cls._installed[model] = probe
-        probe._schedules.append(schedule)
+        probe._observers.append(observer)
         return probe
 
     @classmethod
@@ -72,26 +83,22 @@ class Probe:
             probe._uninstall()
 
     def __init__(self, model: Any):
-        self.latest: Observation | None = None
         self.unobserved: dict[str, str] = {}
         self._model = model
-        self._schedules: list[Schedule] = []
+        self._observers: list[Observer] = []
         self._local = threading.local()
         self._patched: list[tuple[Any, str]] = []
         self._plan: Plan | None = None
         self._metric: _Carrier | None = None
         self._step = 0
+        self._unwatched = 0
+        self._resumed = 0.0
 
-    @property
-    def observes(self) -> bool:
-        """False once it is known that nothing of the model can be observed."""
-        return self._plan is None or bool(self._plan.layers)
-
-    def detach(self, schedule: Schedule) -> None:
-        """Stop observing for one callback; the last one removes the probe."""
-        if schedule in self._schedules:
-            self._schedules.remove(schedule)
-        if not self._schedules:
+    def detach(self, observer: "Observer") -> None:
+        """Stop telling one observer; the last one removes the probe."""
+        if observer in self._observers:
+            self._observers.remove(observer)
+        if not self._observers:
             self._uninstall()
 
     def _install(self) -> None:
@@ -134,34 +141,45 @@ class Probe:
         if self._plan is None:
             args = self._begin(args)
         steps = getattr(self._model, "steps_per_execution", 1)
-        last = self._step + steps - 1
-        due = self._metric is not None and any(s.due(last) for s in self._schedules)
-        started = time.perf_counter()
-        if due:
-            with self._observed_train_step():
-                result = self._observed(*args)
-            self.latest = self._read(last, result)
-        else:
-            result = self._plain(*args)
-        seconds = time.perf_counter() - started
-        for schedule in self._schedules:
-            if due:
-                schedule.observed(last, seconds)
-            else:
-                schedule.passed(seconds)
         self._step += steps
+        last = self._step - 1
+        schedules = [observer.schedule for observer in self._observers]
+        if self._metric is None or not any(schedule.due(last) for schedule in schedules):
+            self._unwatched += 1
+            return self._plain(*args)
+        _wait_for_earlier_steps(args)
+        started = time.perf_counter()
+        if self._unwatched:
+            for schedule in schedules:
+                schedule.passed((started - self._resumed) / self._unwatched)
+        with self._observed_train_step():
+            result = self._observed(*args)
+        observation = self._read(last, result)
+        for observer in self._observers:
+            try:
+                observer.observe(observation)
+            except Exception as error:
+                self.unobserved[type(observer).__name__] = f"{type(error).__name__}: {error}"
+        self._unwatched, self._resumed = 0, time.perf_counter()
+        for schedule in schedules:
+            schedule.observed(last, self._resumed - started)
         return result
 
     def _begin(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """See the first batch's shapes, plan, and add the variables that carry the numbers."""
         model = self._model
-        inputs, args = _peek(args)
         try:
+            inputs, args = _peek(args)
             self._plan = self._rehearse(inputs, _forward_pass(model, args))
         except Exception as error:
             # A model may do what no rehearsal foresees. Diagnosis gives way to training.
             self._plan = Plan((), (), {path_of(model): f"{type(error).__name__}: {error}"})
+        if not self._plan.layers and not self._plan.unobserved:
+            reason = "no layer has weights or an activation and puts out floats"
+            self._plan = Plan((), (), {path_of(model): reason})
         self.unobserved = self._plan.unobserved
+        for observer in self._observers:
+            observer.begin(self._plan)
         if not self._plan.layers:
             return args
         before = list(model.metrics_variables)
@@ -388,6 +406,13 @@ def _symbolic(value: Any) -> Any:
 
 def _first_replica(spec: Any) -> Any:
     return getattr(spec, "_value_specs", [spec])[0]
+
+
+def _wait_for_earlier_steps(args: tuple[Any, ...]) -> None:
+    """On JAX steps are dispatched ahead: let them finish, so that a look is timed by itself."""
+    if keras.backend.backend() == "jax":
+        for value in args[0][3][:1]:
+            ops.convert_to_numpy(value)
 
 
 def _extended(args: tuple[Any, ...], before: list[Any], after: list[Any]) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from statistics import median
+from statistics import median_low
 
 _RESOLUTION = 32
 _TIMINGS = 9
@@ -54,25 +54,21 @@ class Schedule:
         self._demanded = True
 
     def observed(self, step: int, seconds: float) -> None:
-        """Note that a step was observed and what it took, the host's work included."""
+        """Note that a step was observed, and what it took, judging included."""
         self._last = step
         self._demanded = False
         self._looks.append(seconds)
 
-    def judged(self, seconds: float) -> None:
-        """Add to the last look what it took to judge it."""
-        if self._looks:
-            self._looks[-1] += seconds
-
     def passed(self, seconds: float) -> None:
-        """Note what a step took that was not observed."""
+        """Note what a step took on average since the last look."""
         self._plain.append(seconds)
 
     def _gap(self, step: int) -> int:
         gap = max(1, step // _RESOLUTION)
+        # The low median: a first step of either kind is compiled, and takes seconds.
         if self._plain and self._looks:
-            plain = median(self._plain)
-            extra = median(self._looks) - plain
+            plain = median_low(self._plain)
+            extra = median_low(self._looks) - plain
             if plain > 0 and extra > 0:
                 gap = max(gap, math.ceil(extra / (self._budget * plain)))
         return gap

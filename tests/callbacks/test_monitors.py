@@ -1,0 +1,226 @@
+"""What the doctor says of whole runs on real data, and how it treats those who call it."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+from sklearn.datasets import load_digits, load_wine
+
+import kerastricks as kt
+
+IMAGES, DIGITS = load_digits(return_X_y=True)
+IMAGES = ((IMAGES - IMAGES.mean()) / IMAGES.std()).astype("float32")
+
+
+def mlp(depth, activation, initializer, *, width=32, bias="zeros", normalized=False):
+    model = keras.Sequential([layers.Input((64,))])
+    for _ in range(depth):
+        model.add(layers.Dense(width, kernel_initializer=initializer(), bias_initializer=bias))
+        if normalized:
+            model.add(kt.layers.BatchNormalization(alpha=0.1))
+        model.add(layers.Activation(activation) if isinstance(activation, str) else activation())
+    model.add(layers.Dense(10, activation="softmax"))
+    return model
+
+
+def examined(model, optimizer, *, epochs=2, samples=960, monitor=None, inputs=IMAGES):
+    monitor = monitor or kt.callbacks.TrainingDoctor(verbose=0)
+    model.compile(optimizer, "sparse_categorical_crossentropy")
+    x, y = inputs[:samples], DIGITS[:samples]
+    model.fit(x, y, batch_size=32, epochs=epochs, verbose=0, callbacks=[monitor])
+    return monitor.report
+
+
+def conditions(report):
+    return {finding.condition for finding in report.findings}
+
+
+def roots(report):
+    return {finding.condition for finding in report.root_causes}
+
+
+def tiny():
+    return kt.initializers.ScaledNormal(0.03)
+
+
+def large():
+    return kt.initializers.ScaledNormal(1.0)
+
+
+def zeros():
+    return keras.initializers.Zeros()
+
+
+SGD, Adam = keras.optimizers.SGD, keras.optimizers.Adam
+SICK = {
+    "sigmoid, 0.03 N(0, 1)": (
+        lambda: (mlp(8, "sigmoid", tiny), SGD(0.1)),
+        "poor_initialization",
+        {"vanishing_gradients"},
+    ),
+    "the same with Adam": (
+        lambda: (mlp(8, "sigmoid", tiny), Adam(1e-3)),
+        "poor_initialization",
+        {"vanishing_gradients"},
+    ),
+    "ReLU behind a negative shift": (
+        lambda: (mlp(4, "relu", kt.initializers.He, bias=keras.initializers.Constant(-30)), SGD()),
+        "dying_units",
+        set(),
+    ),
+    "ReLU after large steps": (
+        lambda: (mlp(6, "relu", kt.initializers.He), Adam(0.1)),
+        "dying_units",
+        set(),
+    ),
+    "zeros": (lambda: (mlp(3, "tanh", zeros), Adam()), "symmetric_units", set()),
+    "tanh, N(0, 1) times 4": (
+        lambda: (mlp(3, "tanh", lambda: kt.initializers.ScaledNormal(4.0)), Adam(1e-4)),
+        "saturated_units",
+        set(),
+    ),
+    "ReLU, N(0, 1)": (
+        lambda: (mlp(8, "relu", large), Adam(1e-3)),
+        "poor_initialization",
+        {"exploding_gradients"},
+    ),
+    "divergence": (
+        lambda: (mlp(6, "relu", kt.initializers.He), SGD(30.0)),
+        "exploding_gradients",
+        {"non_finite"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SICK)
+def test_a_sick_network_is_named_by_its_root_cause(case):
+    build, root, symptoms = SICK[case]
+    keras.utils.set_random_seed(0)
+    report = examined(*build())
+    assert not report.healthy
+    assert root in roots(report)
+    assert symptoms <= conditions(report)
+    for finding in report.findings:
+        assert finding.remedy
+        assert any(isinstance(number, int | float) for number in finding.evidence.values())
+
+
+HEALTHY = {
+    "ReLU, He": lambda: (mlp(3, "relu", kt.initializers.He), Adam(1e-3)),
+    "ten ReLU layers, He": lambda: (mlp(10, "relu", kt.initializers.He, width=64), Adam(1e-3)),
+    "LeakyReLU, batch norm": lambda: (
+        mlp(10, kt.layers.LeakyReLU, lambda: kt.initializers.He(0.3), normalized=True),
+        Adam(1e-2),
+    ),
+    "tanh, Xavier": lambda: (mlp(4, "tanh", kt.initializers.Xavier), Adam(1e-3)),
+    "two sigmoid layers, Xavier": lambda: (mlp(2, "sigmoid", kt.initializers.Xavier), Adam(1e-2)),
+    "GELU, He, SGD": lambda: (mlp(5, "gelu", kt.initializers.He), SGD(0.05, momentum=0.9)),
+    "logistic regression from zero": lambda: (
+        keras.Sequential(
+            [layers.Input((64,)), layers.Dense(10, "softmax", kernel_initializer="zeros")]
+        ),
+        Adam(1e-2),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HEALTHY)
+def test_the_doctor_is_silent_about_a_healthy_network(case, capsys):
+    keras.utils.set_random_seed(0)
+    doctor = kt.callbacks.TrainingDoctor()
+    report = examined(*HEALTHY[case](), epochs=6, monitor=doctor)
+    assert report.summary() == "Healthy: no findings."
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.slow
+def test_a_converged_network_with_sparse_units_is_healthy():
+    keras.utils.set_random_seed(1)
+    x, y = load_wine(return_X_y=True)
+    x = (x - x.mean(0)) / x.std(0)
+    hidden = [layers.Dense(64, activation="relu", activity_regularizer="l1") for _ in range(2)]
+    model = keras.Sequential([layers.Input((13,)), *hidden, layers.Dense(3, activation="softmax")])
+    model.compile(Adam(1e-2), "sparse_categorical_crossentropy")
+    doctor = kt.callbacks.TrainingDoctor(verbose=0)
+    model.fit(x, y, epochs=300, verbose=0, callbacks=[doctor])
+    assert "vanishing_gradients" not in conditions(doctor.report)
+
+
+def test_nan_in_the_data_is_named_at_the_inputs():
+    inputs = IMAGES.copy()
+    inputs[40, 3] = np.nan
+    report = examined(mlp(2, "relu", kt.initializers.He), SGD(), inputs=inputs, epochs=1)
+    (root,) = report.root_causes
+    assert root.condition == "non_finite"
+    assert root.evidence["place"] == "the inputs"
+
+
+def test_each_finding_is_printed_once_and_its_remedy_too(capsys):
+    keras.utils.set_random_seed(0)
+    examined(mlp(3, "tanh", zeros), Adam(), monitor=kt.callbacks.TrainingDoctor())
+    printed = capsys.readouterr().out
+    assert printed.count("symmetric_units") == 1
+    assert printed.count("Remedy:") == 1
+    assert "from the start" in printed
+
+
+def test_a_monitor_watches_its_own_condition_only():
+    keras.utils.set_random_seed(0)
+    saturation = kt.callbacks.SaturationMonitor(verbose=0)
+    build, *_ = SICK["tanh, N(0, 1) times 4"]
+    assert conditions(examined(*build(), monitor=saturation)) == {"saturated_units"}
+    keras.utils.set_random_seed(0)
+    dying = kt.callbacks.DyingUnitMonitor(layer_fraction=0.1, verbose=0)
+    build, *_ = SICK["ReLU after large steps"]
+    assert conditions(examined(*build(), monitor=dying)) == {"dying_units"}
+
+
+def test_the_report_belongs_to_the_last_fit():
+    keras.utils.set_random_seed(0)
+    doctor = kt.callbacks.TrainingDoctor(verbose=0)
+    assert doctor.report.healthy
+    assert not examined(mlp(3, "tanh", zeros), Adam(), monitor=doctor).healthy
+    assert examined(mlp(2, "relu", kt.initializers.He), Adam(), monitor=doctor).healthy
+
+
+def test_an_uncompiled_model_is_refused():
+    doctor = kt.callbacks.TrainingDoctor()
+    with pytest.raises(ValueError, match=r"needs a compiled model.*Received.*model\.compile"):
+        doctor.set_model(keras.Sequential([layers.Dense(1)]))
+
+
+class Opaque(layers.Layer):
+    """Nothing in it that a doctor could read: no weights, no known activation."""
+
+    def call(self, inputs):
+        return inputs * 2.0
+
+
+def test_a_model_with_nothing_to_observe_is_trained_and_told_so(capsys):
+    model = keras.Sequential([layers.Input((3,)), Opaque()])
+
+    class Loss(keras.losses.Loss):
+        def call(self, y_true, y_pred):
+            return keras.ops.mean(keras.ops.square(y_pred - y_true), axis=-1)
+
+    model.compile("sgd", Loss())
+    doctor = kt.callbacks.TrainingDoctor()
+    with pytest.warns(UserWarning, match="does not have any trainable weights"):
+        history = model.fit(np.ones((8, 3)), np.ones((8, 3)), verbose=0, callbacks=[doctor])
+    assert history.history["loss"]
+    assert "nothing of this model can be observed" in capsys.readouterr().out
+    assert doctor.report.unobserved
+    assert "Not observed" in doctor.report.summary()
+
+
+@pytest.mark.parametrize("monitor", [kt.callbacks.SaturationMonitor, kt.callbacks.DyingUnitMonitor])
+@pytest.mark.parametrize("fraction", [0, 1.5, -0.1, "half", True, float("nan")])
+def test_a_bad_fraction_is_refused(monitor, fraction):
+    with pytest.raises(ValueError, match=r"layer_fraction.*Received"):
+        monitor(fraction)
+
+
+@pytest.mark.parametrize("arguments", [{"every": 0}, {"budget": -1.0}])
+def test_a_bad_schedule_is_refused_when_it_is_given(arguments):
+    with pytest.raises(ValueError, match="Received"):
+        kt.callbacks.TrainingDoctor(**arguments)

@@ -1,0 +1,132 @@
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from kerastricks.diagnosis import Finding, Report
+from kerastricks.diagnosis.examination import Examination
+from kerastricks.diagnosis.page import Section, write_page
+from kerastricks.diagnosis.timeline import MAXIMUM_POINTS, MAXIMUM_UNITS, Timeline
+
+
+@pytest.fixture
+def sick(make):
+    examination = Examination()
+    layer = make.layer("net/<script>alert(1)</script>", activation=make.tanh, events=1.0, units=200)
+    for step in range(20):
+        examination.add(make.observation(step, layers=[layer, make.layer("net/dense")]))
+    return examination.report({"net/lstm/*": "runs inside a loop"})
+
+
+def test_a_finding_is_told_once_and_kept_up_to_date(make):
+    examination = Examination()
+    mild = make.layer(activation=make.tanh, events=np.r_[np.ones(6), np.zeros(4)])
+    grave = make.layer(activation=make.tanh, events=1.0)
+    told = [
+        [f.condition for f in examination.add(make.observation(step, layers=[layer]))]
+        for step, layer in enumerate([mild] * 5 + [grave] * 5)
+    ]
+    assert told == [[], ["saturated_units"], *[[]] * 8]
+    (finding,) = examination.report({}).findings
+    assert (finding.severity, finding.onset) == ("critical", 0)
+    assert finding.evidence["saturated_units"] == 10
+
+
+def test_a_condition_that_comes_back_keeps_its_first_onset(make):
+    examination = Examination()
+    bad, good = (make.layer(activation=make.tanh, events=e) for e in (1.0, 0.0))
+    for step, layer in enumerate([bad] * 4 + [good] * 4 + [bad] * 4):
+        examination.add(make.observation(step, layers=[layer]))
+    (finding,) = examination.report({}).findings
+    assert finding.onset == 0
+
+
+def test_a_rule_that_fails_is_named_and_the_others_judge(make):
+    def broken(window):
+        raise ZeroDivisionError("oops")
+
+    def working(window):
+        yield Finding("overfitting", None, "note", 0, "message", "remedy")
+
+    examination = Examination({"broken": broken, "working": working})
+    assert len(examination.add(make.observation())) == 1
+    report = examination.report({})
+    assert report.unobserved == {"rule broken": "ZeroDivisionError: oops"}
+    assert report.healthy
+
+
+def test_json_round_trip(sick, tmp_path):
+    path = tmp_path / "report.json"
+    sick.to_json(path)
+    read = json.loads(path.read_text())
+    assert read == sick.to_dict()
+    assert read["healthy"] is False
+    assert read["findings"][0]["condition"] == "saturated_units"
+    assert read["observed_steps"] == list(range(20))
+
+
+def test_evidence_that_json_cannot_hold_is_not_written_as_nan(tmp_path):
+    finding = Finding("overfitting", None, "warning", 0, "m", "r", {"ratio": float("nan")})
+    with pytest.raises(ValueError, match="JSON"):
+        Report([finding]).to_json(tmp_path / "report.json")
+
+
+def test_the_summary_names_cause_remedy_and_what_was_not_seen(sick):
+    text = sick.summary()
+    for part in (
+        "saturated_units (critical)",
+        "from the start",
+        "Remedy:",
+        "Not observed: net/lstm",
+    ):
+        assert part in text
+    assert Report().summary() == "Healthy: no findings."
+
+
+class Outline(HTMLParser):
+    """Tags that are open, and every address that a browser would fetch."""
+
+    def __init__(self):
+        super().__init__()
+        self.scripts, self.addresses, self.headings = 0, [], 0
+
+    def handle_starttag(self, tag, attributes):
+        self.scripts += tag == "script"
+        self.headings += tag in ("h1", "h2")
+        self.addresses += [
+            value
+            for name, value in attributes
+            if name in ("src", "href", "xlink:href") and not value.startswith(("#", "data:"))
+        ]
+
+
+def test_the_page_is_self_contained_and_escapes_what_a_model_brings(sick, tmp_path):
+    path = tmp_path / "report.html"
+    section = Section("A <b>run</b>", sick, "With <i>markup</i>.")
+    write_page(path, "Title & more", [section, Section("Empty", Report())], table=[["<u>"], ["x"]])
+    text = path.read_text(encoding="utf-8")
+    outline = Outline()
+    outline.feed(text)
+    assert (outline.scripts, outline.addresses, outline.headings) == (0, [], 3)
+    assert "alert(1)&lt;/script&gt;" in text
+    assert not re.search(r"<(b|i|u)>", text)
+    assert text.count("<svg") == 4
+
+
+def test_a_missing_folder_is_the_callers_error(sick, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        sick.to_html(tmp_path / "nowhere" / "report.html")
+
+
+def test_the_timeline_stays_small_and_keeps_both_ends(make):
+    timeline = Timeline()
+    for step in range(3 * MAXIMUM_POINTS):
+        timeline.add(make.observation(step, layers=[make.layer(units=500)]))
+    steps = [moment.step for moment in timeline.moments]
+    assert len(steps) <= MAXIMUM_POINTS
+    assert steps[0] == 0
+    assert steps[-1] == 3 * MAXIMUM_POINTS - 1
+    assert steps == sorted(steps)
+    assert timeline.moments[-1].units["hidden"].shape == (MAXIMUM_UNITS,)
