@@ -164,25 +164,25 @@ def _compiled(name: str, hidden: list[Any], optimizer: Any) -> Model:
 
 CASES = (
     Case(
-        "Sigmoid, start 0.03 N(0, 1)",
+        "Sick: sigmoid, start 0.03 N(0, 1)",
         "Dense + sigmoid, kernels drawn with ScaledNormal(0.03), SGD(0.5, momentum=0.9).",
         _sigmoid,
         frozenset({"vanishing_gradients", "saturated_units"}),
     ),
     Case(
-        "LeakyReLU, He, batch norm",
+        "Treated: LeakyReLU, He, batch norm",
         "Dense with He(negative_slope=0.3), BatchNormalization(alpha=0.1), LeakyReLU(0.3); "
         "Adam from 0.01 down.",
         _leaky,
     ),
     Case(
-        "ReLU, steps too large",
+        "Sick: ReLU, steps too large",
         "Dense + ReLU, kernels drawn with He(), Adam(0.1).",
         _relu,
         frozenset({"dying_units"}),
     ),
     Case(
-        "The same and dropout",
+        "Treated: LeakyReLU, He, batch norm, dropout",
         "Dense with He(negative_slope=0.01), BatchNormalization(alpha=0.1), LeakyReLU(0.01), "
         "Dropout(keep=0.8) before the output; Adam from 0.01 down.",
         _steady,
