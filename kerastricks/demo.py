@@ -18,8 +18,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 import kerastricks as kt
+from kerastricks.diagnosis.finding import grouped
 from kerastricks.diagnosis.page import Section, write_page
-from kerastricks.diagnosis.report import grouped
 
 DEPTH = 10
 WIDTH = 64

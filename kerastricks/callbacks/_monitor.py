@@ -7,11 +7,11 @@ from typing import Any
 import keras
 
 from kerastricks.diagnosis.examination import Examination
-from kerastricks.diagnosis.finding import Finding
+from kerastricks.diagnosis.finding import Finding, grouped, headline
 from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.plan import Plan
 from kerastricks.diagnosis.probes import Probe
-from kerastricks.diagnosis.report import Report, grouped, headline
+from kerastricks.diagnosis.report import Report
 from kerastricks.diagnosis.rules import Rule
 from kerastricks.diagnosis.schedule import Schedule
 

@@ -1,6 +1,8 @@
 """One thing that is wrong, with the numbers it rests on and what to do about it."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 from kerastricks.diagnosis.conditions import CONDITIONS
@@ -64,3 +66,30 @@ class Finding:
             if cause is None
             else {"condition": cause.condition, "layer": cause.layer},
         }
+
+
+def grouped(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
+    """Findings of one condition together, in the order in which conditions first appear."""
+    findings = list(findings)
+    order: dict[str, int] = {}
+    for finding in findings:
+        order.setdefault(finding.condition, len(order))
+    for _, group in groupby(
+        sorted(findings, key=lambda f: order[f.condition]), key=lambda f: f.condition
+    ):
+        yield list(group)
+
+
+def headline(group: list[Finding]) -> str:
+    """One line for findings of one condition: what, how bad, where, since when."""
+    worst = "critical" if any(f.severity == "critical" for f in group) else group[0].severity
+    onset = min(finding.onset for finding in group)
+    since = "from the start" if onset == 0 else f"since step {onset}"
+    paths = [finding.layer for finding in group if finding.layer is not None]
+    if not paths:
+        where = "in the model"
+    elif len(paths) <= 2:
+        where = "in " + " and ".join(paths)
+    else:
+        where = f"in {len(paths)} layers ({paths[0]} … {paths[-1]})"
+    return f"{group[0].condition} ({worst}) {where}, {since}"

@@ -5,10 +5,13 @@ from dataclasses import dataclass
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kerastricks._version import __version__
-from kerastricks.diagnosis.report import Report, grouped, headline
+from kerastricks.diagnosis.finding import grouped, headline
+
+if TYPE_CHECKING:
+    from kerastricks.diagnosis.report import Report
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Section:
     """
 
     title: str
-    report: Report
+    report: "Report"
     description: str = ""
 
 
@@ -91,7 +94,7 @@ def _context(section: Section) -> dict[str, Any]:
     }
 
 
-def _figures(report: Report) -> dict[str, Any]:
+def _figures(report: "Report") -> dict[str, Any]:
     import markupsafe
 
     from kerastricks.diagnosis import figures

@@ -12,12 +12,11 @@ saved files, and this one returns no result, so that no log key appears.
 Written for Keras 3.10 to 3.15.
 """
 
-import itertools
 import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any, ClassVar, Protocol
 
 import keras
@@ -25,6 +24,7 @@ import numpy as np
 from keras import ops
 from keras.src.backend import compute_output_spec
 
+from kerastricks.diagnosis import steps
 from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.plan import Plan, path_of
 from kerastricks.diagnosis.schedule import Schedule
@@ -132,28 +132,31 @@ class Probe:
         """Stand in for the model's train function: run one step, observed or plain."""
         try:
             return self._run(args)
-        except BaseException:
+        except BaseException as error:
             # `fit` does not call `on_train_end` after an exception.
-            self._uninstall()
+            if not steps.is_end_of_data(error):
+                self._uninstall()
             raise
 
     def _run(self, args: tuple[Any, ...]) -> Any:
         if self._plan is None:
             args = self._begin(args)
-        steps = getattr(self._model, "steps_per_execution", 1)
-        self._step += steps
-        last = self._step - 1
+        length = getattr(self._model, "steps_per_execution", 1)
+        last = self._step + length - 1
         schedules = [observer.schedule for observer in self._observers]
         if self._metric is None or not any(schedule.due(last) for schedule in schedules):
+            result = self._plain(*args)
             self._unwatched += 1
-            return self._plain(*args)
-        _wait_for_earlier_steps(args)
+            self._step += length
+            return result
+        steps.wait_for_earlier_steps(args)
         started = time.perf_counter()
         if self._unwatched:
             for schedule in schedules:
                 schedule.passed((started - self._resumed) / self._unwatched)
         with self._observed_train_step():
             result = self._observed(*args)
+        self._step += length
         observation = self._read(last, result)
         for observer in self._observers:
             try:
@@ -169,8 +172,8 @@ class Probe:
         """See the first batch's shapes, plan, and add the variables that carry the numbers."""
         model = self._model
         try:
-            inputs, args = _peek(args)
-            self._plan = self._rehearse(inputs, _forward_pass(model, args))
+            inputs, args = steps.peek(args)
+            self._plan = self._rehearse(inputs, steps.forward_pass(model, args))
         except Exception as error:
             # A model may do what no rehearsal foresees. Diagnosis gives way to training.
             self._plan = Plan((), (), {path_of(model): f"{type(error).__name__}: {error}"})
@@ -183,14 +186,14 @@ class Probe:
         if not self._plan.layers:
             return args
         before = list(model.metrics_variables)
-        with _scope(model):
+        with steps.variable_scope(model):
             self._metric = _Carrier(self._plan)
         model._metrics.append(self._metric)
         for slot in self._plan.layers:
             self._tap(slot.layer)
         self._tap_loss()
         self._tap_optimizer()
-        return _extended(args, before, list(model.metrics_variables))
+        return steps.extended(args, before, list(model.metrics_variables))
 
     def _rehearse(self, inputs: Any, forward_pass: Callable[[Any], Any]) -> Plan:
         """Run the forward pass on shapes alone, building the model where it is not built yet.
@@ -261,7 +264,7 @@ class Probe:
         stateless_apply, apply = optimizer.stateless_apply, optimizer.apply
 
         def tapped_stateless_apply(state: Any, grads: Any, weights: Any) -> Any:
-            scale = _loss_scale(optimizer, state)
+            scale = steps.loss_scale(optimizer, state)
             self._tell("saw_gradients", self._model.trainable_variables, weights, grads, scale)
             result = stateless_apply(state, grads, weights)
             self._tell("saw_weights", result[0])
@@ -276,7 +279,7 @@ class Probe:
                 weights = optimizer._trainable_variables
             weights = list(weights)
             values = [ops.copy(weight) for weight in weights]
-            self._tell("saw_gradients", weights, values, grads, _loss_scale(optimizer, None))
+            self._tell("saw_gradients", weights, values, grads, steps.loss_scale(optimizer, None))
             result = apply(grads, weights)
             self._tell("saw_weights", [ops.convert_to_tensor(weight) for weight in weights])
             return result
@@ -332,14 +335,9 @@ class Probe:
     def _read(self, step: int, result: Any) -> Observation:
         assert self._plan is not None
         assert self._metric is not None
-        values: list[Any] = self._metric.variables
-        if keras.backend.backend() == "jax":
-            # The model's own variables are donated to the step; the new values are its result.
-            state = {id(v): i for i, v in enumerate(self._model.metrics_variables)}
-            values = [result[1][3][state[id(v)]] for v in values]
         forward, backward = (
-            np.asarray(ops.convert_to_numpy(ops.convert_to_tensor(value)), dtype=np.float64)
-            for value in values
+            np.asarray(ops.convert_to_numpy(value), dtype=np.float64)
+            for value in steps.metrics_values(self._model, result, self._metric.variables)
         )
         scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
         return self._plan.read(step, forward, backward, loss_scaled=scaled)
@@ -374,70 +372,3 @@ def _leaves(layer: Any, unobserved: dict[str, str]) -> Iterator[Any]:
             yield from inner
             if not inner and not isinstance(child, keras.layers.InputLayer):
                 yield child
-
-
-def _peek(args: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
-    """Shapes and types of the first batch's inputs, and the arguments with the batch put back."""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        batch = keras.tree.map_structure(_first_replica, args[0].element_spec)
-    elif backend == "jax":
-        state, iterator = args
-        iterator = iter(iterator)
-        batch = next(iterator)
-        args = (state, itertools.chain([batch], iterator))
-    else:
-        batch = args[0][0]
-    x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
-    return keras.tree.map_structure(_symbolic, x), args
-
-
-def _forward_pass(model: Any, args: tuple[Any, ...]) -> Callable[[Any], Any]:
-    if keras.backend.backend() != "jax":
-        return lambda x: model(x, training=True)
-    # In `fit` the values are in the step's state, and the variables hold none.
-    trainable, non_trainable = args[0][:2]
-    return lambda x: model.stateless_call(trainable, non_trainable, x, training=True)[0]
-
-
-def _symbolic(value: Any) -> Any:
-    return keras.KerasTensor(tuple(value.shape), keras.backend.standardize_dtype(value.dtype))
-
-
-def _first_replica(spec: Any) -> Any:
-    return getattr(spec, "_value_specs", [spec])[0]
-
-
-def _wait_for_earlier_steps(args: tuple[Any, ...]) -> None:
-    """On JAX steps are dispatched ahead: let them finish, so that a look is timed by itself."""
-    if keras.backend.backend() == "jax":
-        for value in args[0][3][:1]:
-            ops.convert_to_numpy(value)
-
-
-def _extended(args: tuple[Any, ...], before: list[Any], after: list[Any]) -> tuple[Any, ...]:
-    """On JAX the step receives the variables' values: add those of the new variables."""
-    if keras.backend.backend() != "jax":
-        return args
-    *state, metrics = args[0]
-    values = dict(zip(map(id, before), metrics, strict=True))
-    # Not `values.get(id(v), v.value)`: the others' variables hold no value during `fit`.
-    metrics = [values[id(v)] if id(v) in values else v.value for v in after]  # noqa: SIM401
-    return ((*state, metrics), *args[1:])
-
-
-def _scope(model: Any) -> Any:
-    if keras.backend.backend() == "tensorflow":
-        return model.distribute_strategy.scope()
-    return nullcontext()
-
-
-def _loss_scale(optimizer: Any, state: Any) -> Any:
-    """The factor by which the loss, and so every gradient, is multiplied; None for 1."""
-    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-        return getattr(optimizer, "loss_scale_factor", None)
-    if not optimizer.built:
-        return optimizer.initial_scale
-    if state is None:
-        return ops.convert_to_tensor(optimizer.dynamic_scale)
-    return state[[id(v) for v in optimizer.variables].index(id(optimizer.dynamic_scale))]

@@ -1,14 +1,12 @@
 """All that was found in one run, root causes first."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import groupby
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from kerastricks.diagnosis.finding import Finding
+from kerastricks.diagnosis.finding import Finding, grouped, headline
 from kerastricks.diagnosis.timeline import Timeline
 
 
@@ -94,29 +92,3 @@ class Report:
             return finding if finding.caused_by is None else root_of(finding.caused_by)
 
         return [f for f in self.findings if f is not root and root_of(f) is root]
-
-
-def grouped(findings: list[Finding]) -> Iterator[list[Finding]]:
-    """Findings of one condition together, in the order in which conditions first appear."""
-    order: dict[str, int] = {}
-    for finding in findings:
-        order.setdefault(finding.condition, len(order))
-    for _, group in groupby(
-        sorted(findings, key=lambda f: order[f.condition]), key=lambda f: f.condition
-    ):
-        yield list(group)
-
-
-def headline(group: list[Finding]) -> str:
-    """One line for findings of one condition: what, how bad, where, since when."""
-    worst = "critical" if any(f.severity == "critical" for f in group) else group[0].severity
-    onset = min(finding.onset for finding in group)
-    since = "from the start" if onset == 0 else f"since step {onset}"
-    paths = [finding.layer for finding in group if finding.layer is not None]
-    if not paths:
-        where = "in the model"
-    elif len(paths) <= 2:
-        where = "in " + " and ".join(paths)
-    else:
-        where = f"in {len(paths)} layers ({paths[0]} … {paths[-1]})"
-    return f"{group[0].condition} ({worst}) {where}, {since}"

@@ -378,6 +378,18 @@ print(bool(np.allclose(seen[0].layers[0].active, active)))
 """
 
 
+def test_data_of_unknown_length_is_observed_in_every_epoch():
+    tf = pytest.importorskip("tensorflow")
+    dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(32).filter(lambda x, y: True)
+    keras.utils.set_random_seed(0)
+    model = deferred()
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    doctor = TrainingDoctor(verbose=0, every=1)
+    model.fit(dataset, epochs=3, shuffle=False, verbose=0, callbacks=[doctor])
+    assert [moment.step for moment in doctor.report.timeline.moments] == list(range(9))
+    assert_clean(model)
+
+
 @tensorflow_only
 @pytest.mark.slow
 def test_replicas_of_a_mirrored_strategy_add_up():

@@ -1,0 +1,110 @@
+"""What the backends' train functions take and give.
+
+TensorFlow's takes an iterator over batches; JAX's a state (values of trainable, other, optimizer
+and metrics variables) and an iterable of batches, and gives (logs, state); torch's a list of one
+batch.
+"""
+
+import itertools
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+import keras
+from keras import ops
+
+Arguments = tuple[Any, ...]
+
+
+def peek(args: Arguments) -> tuple[Any, Arguments]:
+    """Shapes and types of the first batch's inputs, and the arguments with the batch put back."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        batch = keras.tree.map_structure(_first_replica, args[0].element_spec)
+    elif backend == "jax":
+        state, iterator = args
+        iterator = iter(iterator)
+        batch = next(iterator)
+        args = (state, itertools.chain([batch], iterator))
+    else:
+        batch = args[0][0]
+    x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
+    return keras.tree.map_structure(_symbolic, x), args
+
+
+def forward_pass(model: Any, args: Arguments) -> Callable[[Any], Any]:
+    """The model in training mode, as a function of its inputs."""
+    if keras.backend.backend() != "jax":
+        return lambda x: model(x, training=True)
+    # In `fit` the values are in the step's state, and the variables hold none.
+    trainable, non_trainable = args[0][:2]
+    return lambda x: model.stateless_call(trainable, non_trainable, x, training=True)[0]
+
+
+def wait_for_earlier_steps(args: Arguments) -> None:
+    """On JAX steps are dispatched ahead: let them finish, so that a look is timed by itself."""
+    if keras.backend.backend() == "jax":
+        for value in args[0][3][:1]:
+            ops.convert_to_numpy(value)
+
+
+def extended(args: Arguments, before: list[Any], after: list[Any]) -> Arguments:
+    """Add the values of new metrics variables, where the step receives values.
+
+    Args:
+        args: Arguments of the train function.
+        before: The model's metrics variables when the arguments were made.
+        after: The same with the new ones.
+    """
+    if keras.backend.backend() != "jax":
+        return args
+    *state, metrics = args[0]
+    values = dict(zip(map(id, before), metrics, strict=True))
+    # Not `values.get(id(v), v.value)`: the others' variables hold no value during `fit`.
+    metrics = [values[id(v)] if id(v) in values else v.value for v in after]  # noqa: SIM401
+    return ((*state, metrics), *args[1:])
+
+
+def metrics_values(model: Any, result: Any, variables: list[Any]) -> list[Any]:
+    """Values of metrics variables after a step, given what the train function returned."""
+    if keras.backend.backend() != "jax":
+        return [ops.convert_to_tensor(variable) for variable in variables]
+    # The variables' own values were donated to the step.
+    places = {id(v): i for i, v in enumerate(model.metrics_variables)}
+    return [result[1][3][places[id(v)]] for v in variables]
+
+
+def variable_scope(model: Any) -> Any:
+    """Where variables that a step may write have to be made."""
+    if keras.backend.backend() == "tensorflow":
+        return model.distribute_strategy.scope()
+    return nullcontext()
+
+
+def loss_scale(optimizer: Any, state: Any) -> Any:
+    """The factor by which the loss, and so every gradient, is multiplied; None for 1.
+
+    Args:
+        optimizer: A Keras optimizer.
+        state: Values of its variables, or None where the variables hold them.
+    """
+    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return getattr(optimizer, "loss_scale_factor", None)
+    if not optimizer.built:
+        return optimizer.initial_scale
+    if state is None:
+        return ops.convert_to_tensor(optimizer.dynamic_scale)
+    return state[[id(v) for v in optimizer.variables].index(id(optimizer.dynamic_scale))]
+
+
+def is_end_of_data(error: BaseException) -> bool:
+    """True for the exceptions with which an epoch over data of unknown length ends."""
+    return type(error).__name__ in ("StopIteration", "OutOfRangeError")
+
+
+def _symbolic(value: Any) -> Any:
+    return keras.KerasTensor(tuple(value.shape), keras.backend.standardize_dtype(value.dtype))
+
+
+def _first_replica(spec: Any) -> Any:
+    return getattr(spec, "_value_specs", [spec])[0]
