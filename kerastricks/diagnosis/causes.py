@@ -57,7 +57,7 @@ _EXPLAINS: tuple[tuple[str, str, Relation], ...] = (
     ("exploding_gradients", "saturated_units", _anywhere),
     ("exploding_gradients", "non_finite", _anywhere),
     ("dying_units", "dying_units", _after),
-    ("dying_units", "vanishing_gradients", _at_or_before),
+    ("dying_units", "vanishing_gradients", _anywhere),
     ("saturated_units", "vanishing_gradients", _at_or_before),
     ("vanishing_gradients", "vanishing_gradients", _before),
 )

@@ -378,6 +378,7 @@ print(bool(np.allclose(seen[0].layers[0].active, active)))
 """
 
 
+@pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_data_of_unknown_length_is_observed_in_every_epoch():
     tf = pytest.importorskip("tensorflow")
     dataset = tf.data.Dataset.from_tensor_slices((X, Y)).batch(32).filter(lambda x, y: True)

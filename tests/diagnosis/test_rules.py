@@ -133,6 +133,14 @@ class TestVanishingGradients:
         (stuck,) = vanishing_gradients(self.window(make, [1e-6, 1.0], update=1e-6))
         assert (moved.severity, stuck.severity) == ("warning", "critical")
 
+    def test_no_gradient_anywhere_while_there_is_a_loss(self, make):
+        """As behind a loss that is clipped."""
+        assert len(list(vanishing_gradients(self.window(make, [0.0, 0.0])))) == 2
+        window = [
+            make.observation(i, weights=[make.kernel(gradient=0.0)], loss=0.0) for i in range(9)
+        ]
+        assert not list(vanishing_gradients(window))
+
     def test_eight_looks_are_needed(self, make):
         assert not list(vanishing_gradients(self.window(make, [1e-9, 1.0], count=7)))
 

@@ -29,7 +29,7 @@ LEARNED = 0.2
 def vanishing_gradients(window: Window) -> Iterator[Finding]:
     """Find the layers from the input on whose gradient is lost."""
     last = window[-1]
-    if last.loss <= LEARNED * window[0].loss:
+    if last.loss <= LEARNED * window[0].loss or last.loss == 0:
         return
     for path, ratio in _lost(last).items():
 
@@ -46,7 +46,7 @@ def vanishing_gradients(window: Window) -> Iterator[Finding]:
             if stuck
             else f"the optimizer makes an update of {kernel.update_ratio:.1e} of the weights of it"
         )
-        share = f"{ratio:.0e} of" if ratio > 0 else "nothing beside"
+        share = f"{ratio:.0e} of" if ratio > 0 else "no share of"
         yield Finding(
             condition="vanishing_gradients",
             layer=kernel.layer,
@@ -80,12 +80,15 @@ def _lost(observation: Observation) -> dict[str, float]:
     kernels: list[WeightStatistics] = [
         k for k in observation.kernels if k.norm > 0 and math.isfinite(k.sensitivity)
     ]
+    if all(k.sensitivity == 0 for k in kernels):
+        # Nothing arrives even at the output: a clipped loss, or units that are all dead.
+        return {kernel.path: 0.0 for kernel in kernels}
     lost: dict[str, float] = {}
     before = 0.0
     for i, kernel in enumerate(kernels[:-1]):
         later = max(k.sensitivity for k in kernels[i + 1 :])
         before = max(before, kernel.sensitivity)
-        if later == 0 or before >= RATIO * later:
+        if before >= RATIO * later:
             break
         lost[kernel.path] = kernel.sensitivity / later
     return lost
