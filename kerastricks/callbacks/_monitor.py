@@ -61,8 +61,6 @@ class Monitor(keras.callbacks.Callback):
                 "model.compile(optimizer, loss) before model.fit(...)."
             )
         super().set_model(model)
-        # Every callback gets its model before any training begins: what is there now is stale.
-        Probe.discard(model)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Install the probe, or share the one that another callback installed."""

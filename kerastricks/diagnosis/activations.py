@@ -36,6 +36,9 @@ _SIGMOID_LOW = (1 - math.sqrt(0.9)) / 2
 _TANH_HIGH = math.sqrt(0.9)
 _SOFTSIGN_HIGH = 1 - math.sqrt(0.1)
 
+GATE = "gate"
+"""Name of the activation of a layer whose output is multiplied with that of another layer."""
+
 _KNOWN = {
     activation.name: activation
     for activation in (

@@ -52,12 +52,14 @@ _EXPLAINS: tuple[tuple[str, str, Relation], ...] = (
     ("poor_initialization", "saturated_units", _anywhere),
     ("poor_initialization", "vanishing_gradients", _anywhere),
     ("poor_initialization", "non_finite", _anywhere),
-    ("exploding_gradients", "exploding_gradients", _before),
+    ("exploding_gradients", "exploding_gradients", _anywhere),
     ("exploding_gradients", "dying_units", _anywhere),
     ("exploding_gradients", "saturated_units", _anywhere),
     ("exploding_gradients", "non_finite", _anywhere),
     ("dying_units", "dying_units", _after),
     ("dying_units", "vanishing_gradients", _anywhere),
+    ("saturated_units", "saturated_units", _after),
+    ("saturated_units", "exploding_gradients", _anywhere),
     ("saturated_units", "vanishing_gradients", _at_or_before),
     ("vanishing_gradients", "vanishing_gradients", _before),
 )
@@ -88,6 +90,9 @@ def explain(findings: Iterable[Finding], depth: Depth) -> list[Finding]:
 
     def roots_first(finding: Finding) -> tuple[int, int, int]:
         backwards = finding.condition in _FROM_THE_OUTPUT
+        if finding.condition == "saturated_units" and finding.onset == 0:
+            # Large weights to begin with: what explodes behind them is their doing.
+            return ranks["poor_initialization"], 1, at(finding)
         return ranks[finding.condition], finding.onset, -at(finding) if backwards else at(finding)
 
     # Each is explained by one before it in this order, so that links cannot form a ring.

@@ -1,5 +1,6 @@
 """Holds observations against the rules and remembers what was found."""
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,6 +14,10 @@ from kerastricks.diagnosis.timeline import Timeline
 
 WINDOW = 512
 """Observations that the rules may look back on."""
+STATES = ("saturated_units", "dying_units", "vanishing_gradients", "symmetric_units")
+"""Conditions that may pass; the others are events, and stay as they were found."""
+RECOVERED_LOOKS = 4
+"""Observations in a row without the condition after which it has passed."""
 
 
 class Examination:
@@ -28,6 +33,7 @@ class Examination:
         self._window: deque[Observation] = deque(maxlen=WINDOW)
         self._findings: dict[tuple[str, str | None], Finding] = {}
         self._present: set[tuple[str, str | None]] = set()
+        self._absent: dict[tuple[str, str | None], list[int]] = {}
         self._depth: dict[str | None, int] = {}
         self._timeline = Timeline()
 
@@ -54,6 +60,12 @@ class Examination:
                 # Still true, or worse: newer numbers, the same beginning.
                 self._findings[finding.key] = replace(finding, onset=known.onset)
         self._present = present
+        for key in self._findings:
+            # What cannot be judged any more has not recovered.
+            if key in present or observation.loss is None or not math.isfinite(observation.loss):
+                self._absent[key] = []
+            else:
+                self._absent[key].append(observation.step)
         return new
 
     def report(self, unobserved: Mapping[str, str]) -> Report:
@@ -63,9 +75,21 @@ class Examination:
             unobserved: What the probe could not see, as path and reason.
         """
         return Report(
-            findings=explain(self._findings.values(), self._depth),
+            findings=explain(map(self._as_it_stands, self._findings.values()), self._depth),
             timeline=self._timeline,
             unobserved={**unobserved, **self._failures},
+        )
+
+    def _as_it_stands(self, finding: Finding) -> Finding:
+        """The finding, as a note when its condition has passed."""
+        absent = self._absent[finding.key]
+        if finding.condition not in STATES or len(absent) < RECOVERED_LOOKS:
+            return finding
+        return replace(
+            finding,
+            severity="note",
+            message=f"{finding.message} Recovered by step {absent[0]}.",
+            evidence={**finding.evidence, "recovered_at_step": absent[0]},
         )
 
     def _judge(self) -> list[Finding]:

@@ -23,6 +23,7 @@ class LayerStatistics:
         activation: The nonlinearity it ends with; None for a linear layer.
         head: True when its output is the model's output, up to an activation.
         source: Path of the layer whose kernel feeds the nonlinearity; None when unknown.
+        examples: Examples of the batch, summed over calls.
         samples: Samples per unit.
         mean: Mean output of each unit.
         variance: Variance of each unit's output over its samples.
@@ -35,6 +36,7 @@ class LayerStatistics:
     activation: Activation | None
     head: bool
     source: str | None
+    examples: int
     samples: int
     mean: Vector
     variance: Vector
@@ -69,8 +71,8 @@ class WeightStatistics:
     Attributes:
         path: The weight's path.
         layer: Path of the layer that owns it.
-        kernel: True for the kernel of a dense or convolution layer.
-        size: Number of elements.
+        kernel: True for weights that multiply the layer's inputs, tables of embeddings included.
+        units: Number of units of a kernel, its last axis where it is not known better; else 0.
         norm: Euclidean norm before the update.
         gradient: Euclidean norm of the gradient, loss scaling undone.
         update: Euclidean norm of the actual change, after optimizer, clipping and weight decay.
@@ -84,7 +86,7 @@ class WeightStatistics:
     path: str
     layer: str
     kernel: bool
-    size: int
+    units: int
     norm: float
     gradient: float
     update: float
@@ -109,8 +111,10 @@ class Observation:
     """Everything seen in one training step.
 
     Attributes:
-        step: The step's number; 0 is the one before the first update.
-        loss: The batch loss, unscaled.
+        step: The step's number; 0 is the one before the first update. Where Keras runs several
+            steps at once (`steps_per_execution`), the last of them is seen.
+        stride: How many steps Keras runs at once.
+        loss: The batch loss, unscaled; None where the model's `train_step` hides it.
         input_nonfinite: How many input elements were NaN or infinite.
         layers: Outputs, in the order in which the layers run.
         weights: Trainable weights, in the same order.
@@ -119,11 +123,17 @@ class Observation:
     """
 
     step: int
-    loss: float
+    loss: float | None
     input_nonfinite: int
     layers: tuple[LayerStatistics, ...]
     weights: tuple[WeightStatistics, ...]
     loss_scaled: bool = False
+    stride: int = 1
+
+    @property
+    def at_start(self) -> bool:
+        """True when it was made in the first steps that Keras ran."""
+        return self.step < self.stride
 
     @property
     def kernels(self) -> tuple[WeightStatistics, ...]:

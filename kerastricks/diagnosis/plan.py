@@ -47,7 +47,6 @@ class WeightSlot:
     path: str
     layer: str
     order: int
-    size: int
     kernel: bool
     unit_axes: tuple[int, ...] | None
     units: int
@@ -55,7 +54,8 @@ class WeightSlot:
     @property
     def length(self) -> int:
         """Numbers that the weight contributes, its update aside."""
-        return statistics.WEIGHT_SCALARS + statistics.KERNEL_ROWS * self.units
+        rows = statistics.KERNEL_ROWS * self.units if self.unit_axes else 0
+        return statistics.WEIGHT_SCALARS + rows
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class Plan:
         return sum(slot.length + 1 for slot in self.weights) + BACKWARD_TAIL
 
     def read(
-        self, step: int, forward: Vector, backward: Vector, *, loss_scaled: bool
+        self, step: int, forward: Vector, backward: Vector, *, stride: int, loss_scaled: bool
     ) -> Observation:
         """Turn the two flat vectors of one step into an observation.
 
@@ -86,7 +86,8 @@ class Plan:
         calls, loss, input_nonfinite = forward[-FORWARD_TAIL:]
         return Observation(
             step=step,
-            loss=float(loss / calls) if calls else float("nan"),
+            stride=stride,
+            loss=float(loss / calls) if calls else None,
             input_nonfinite=int(input_nonfinite),
             layers=tuple(self._layers(forward)),
             weights=tuple(self._weights(backward)),
@@ -98,7 +99,7 @@ class Plan:
         for slot in self.layers:
             block = vector[start : start + slot.length]
             start += slot.length
-            samples, nonfinite = block[: statistics.LAYER_SCALARS]
+            examples, samples, nonfinite = block[: statistics.LAYER_SCALARS]
             if samples == 0:
                 continue
             total, deviations, events = np.split(
@@ -110,6 +111,7 @@ class Plan:
                     activation=slot.activation,
                     head=slot.head,
                     source=slot.source,
+                    examples=int(examples),
                     samples=int(samples),
                     mean=total / samples,
                     variance=deviations / samples,
@@ -124,34 +126,35 @@ class Plan:
         if not calls:
             return []
         updates = vector[-BACKWARD_TAIL - len(self.weights) : -BACKWARD_TAIL] / calls
-        found, start = [], 0
+        found: list[tuple[int, WeightStatistics]] = []
+        start = 0
         for slot, update in zip(self.weights, updates, strict=True):
             block = vector[start : start + slot.length] / calls
             start += slot.length
+            if block[0] < 0:
+                continue  # see `statistics.unseen`
             gradient, norm, nonfinite = block[: statistics.WEIGHT_SCALARS]
             rows: list[Vector | None] = [None] * statistics.KERNEL_ROWS
-            if slot.units:
+            if slot.unit_axes:
                 squares, *signatures = np.split(
                     block[statistics.WEIGHT_SCALARS :], statistics.KERNEL_ROWS
                 )
                 rows = [np.sqrt(squares), *signatures]
-            found.append(
-                WeightStatistics(
-                    path=slot.path,
-                    layer=slot.layer,
-                    kernel=slot.kernel,
-                    size=slot.size,
-                    norm=float(np.sqrt(norm)),
-                    gradient=float(np.sqrt(gradient)),
-                    update=float(np.sqrt(update)),
-                    nonfinite=int(np.ceil(nonfinite)),
-                    unit_gradient=rows[0],
-                    unit_signature=rows[1],
-                    unit_gradient_signature=rows[2],
-                )
+            seen = WeightStatistics(
+                path=slot.path,
+                layer=slot.layer,
+                kernel=slot.kernel,
+                units=slot.units,
+                norm=float(np.sqrt(norm)),
+                gradient=float(np.sqrt(gradient)),
+                update=float(np.sqrt(update)),
+                nonfinite=int(np.ceil(nonfinite)),
+                unit_gradient=rows[0],
+                unit_signature=rows[1],
+                unit_gradient_signature=rows[2],
             )
-        order = [slot.order for slot in self.weights]
-        return [found[i] for i in sorted(range(len(found)), key=order.__getitem__)]
+            found.append((slot.order, seen))
+        return [seen for _, seen in sorted(found, key=lambda pair: pair[0])]
 
 
 def path_of(layer: Any) -> str:
@@ -165,8 +168,8 @@ def channel_axis(layer: Any) -> int:
 
 
 def is_kernel(weight: Any) -> bool:
-    """True for the weights that multiply a layer's inputs."""
-    return str(weight.name).endswith("kernel") and len(weight.shape) >= 2
+    """True for the weights that multiply a layer's inputs, tables of embeddings included."""
+    return str(weight.name).endswith(("kernel", "embeddings")) and len(weight.shape) >= 2
 
 
 def unit_axes(layer: Any, weight: Any) -> tuple[int, ...] | None:

@@ -75,13 +75,6 @@ class Probe:
         probe._observers.append(observer)
         return probe
 
-    @classmethod
-    def discard(cls, model: Any) -> None:
-        """Remove a probe that an interrupted `fit` left behind, if there is one."""
-        probe = cls._installed.get(model)
-        if probe is not None:
-            probe._uninstall()
-
     def __init__(self, model: Any):
         self.unobserved: dict[str, str] = {}
         self._model = model
@@ -117,13 +110,20 @@ class Probe:
             model.make_train_function(force=True)
         self._observed = model.train_function
         model.train_function = self._dispatch
+        self._patch(model, "make_train_function", self._renew)
+
+    def _renew(self, *args: Any, **kwargs: Any) -> Any:
+        """A new `fit` begins, and the last one did not come to its end: leave first."""
+        self._uninstall()
+        return self._model.make_train_function(*args, **kwargs)
 
     def _uninstall(self) -> None:
         model = self._model
         self._installed.pop(model, None)
         self._unpatch()
         if self._metric is not None:
-            model._metrics.remove(self._metric)
+            if self._metric in model._metrics:
+                model._metrics.remove(self._metric)
             self._metric = None
         if model.train_function == self._dispatch:
             model.train_function = self._plain
@@ -188,7 +188,10 @@ class Probe:
         before = list(model.metrics_variables)
         with steps.variable_scope(model):
             self._metric = _Carrier(self._plan)
-        model._metrics.append(self._metric)
+        if keras.backend.backend() == "jax":
+            # Here a step may write the variables of the model's metrics only. Elsewhere the model
+            # need not know of it, and `for metric in self.metrics` does not meet it.
+            model._metrics.append(self._metric)
         for slot in self._plan.layers:
             self._tap(slot.layer)
         self._tap_loss()
@@ -207,7 +210,7 @@ class Probe:
             compute_output_spec(model, inputs)
         unobserved: dict[str, str] = {}
         leaves = list(dict.fromkeys(_leaves(model, unobserved)))
-        rehearsal = Rehearsal(unobserved)
+        rehearsal = Rehearsal(unobserved, [layer for layer in leaves if _is_gate(layer)])
 
         def forward(x: Any) -> None:
             rehearsal.start()
@@ -220,7 +223,9 @@ class Probe:
         try:
             compute_output_spec(forward, inputs)
         finally:
-            self._unpatch()
+            for layer in leaves:
+                layer.__dict__.pop("call", None)
+                self._patched.remove((layer, "call"))
         return rehearsal.plan(leaves, model.trainable_variables)
 
     def _tap(self, layer: Any) -> None:
@@ -237,19 +242,9 @@ class Probe:
         model = self._model
         compute_loss, compute_metrics = model.compute_loss, model.compute_metrics
 
-        def tapped_loss(
-            x: Any = None,
-            y: Any = None,
-            y_pred: Any = None,
-            sample_weight: Any = None,
-            training: bool = True,
-            **kwargs: Any,
-        ) -> Any:
-            loss = compute_loss(
-                x=x, y=y, y_pred=y_pred, sample_weight=sample_weight, training=training, **kwargs
-            )
-            if training:
-                self._tell("saw_loss", x, loss)
+        def tapped_loss(*args: Any, **kwargs: Any) -> Any:
+            loss = compute_loss(*args, **kwargs)
+            self._tell("saw_loss", kwargs.get("x", args[:1]), loss)
             return loss
 
         def tapped_metrics(*args: Any, **kwargs: Any) -> Any:
@@ -340,7 +335,13 @@ class Probe:
             for value in steps.metrics_values(self._model, result, self._metric.variables)
         )
         scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
-        return self._plan.read(step, forward, backward, loss_scaled=scaled)
+        stride = getattr(self._model, "steps_per_execution", 1)
+        seen = self._plan.read(step, forward, backward, stride=stride, loss_scaled=scaled)
+        if seen.loss is None:
+            self.unobserved["the loss"] = "train_step does not call compute_loss"
+        if self._plan.weights and not seen.weights:
+            self.unobserved["the weights"] = "train_step does not update them by model.optimizer"
+        return seen
 
 
 class _Carrier(keras.metrics.Metric):
@@ -351,12 +352,25 @@ class _Carrier(keras.metrics.Metric):
         self.forward = self.add_variable((plan.forward_length,), "zeros", name="forward")
         self.backward = self.add_variable((plan.backward_length,), "zeros", name="backward")
 
+    def update_state(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: the step writes the variables."""
+
     def reset_state(self) -> None:
         """Keep the numbers: Keras resets metrics at each epoch and before validation."""
 
     def result(self) -> dict[str, Any]:
         """No result, hence no key in the logs."""
         return {}
+
+
+def _is_gate(operation: Any, depth: int = 3) -> bool:
+    """True when an output is multiplied with another, perhaps after a change of shape."""
+    for node in getattr(operation, "_outbound_nodes", []):
+        kind = type(node.operation).__name__
+        reshapes = kind in ("Reshape", "ExpandDims", "Permute") and depth > 0
+        if kind == "Multiply" or (reshapes and _is_gate(node.operation, depth - 1)):
+            return True
+    return False
 
 
 def _leaves(layer: Any, unobserved: dict[str, str]) -> Iterator[Any]:

@@ -14,7 +14,7 @@ from kerastricks.diagnosis.activations import Activation
 
 Tensor = Any
 
-LAYER_SCALARS = 2
+LAYER_SCALARS = 3
 LAYER_ROWS = 3
 WEIGHT_SCALARS = 3
 KERNEL_ROWS = 3
@@ -29,9 +29,9 @@ def layer_vector(outputs: Tensor, axis: int, activation: Activation | None) -> T
         activation: The nonlinearity that made the output.
 
     Returns:
-        A vector: samples per unit, number of non-finite elements, then for each unit the sum of
-        its outputs, the sum of their squared deviations from the batch mean, and the number of
-        its events (saturated for a bounded activation, above zero for any other layer).
+        A vector: examples, samples per unit, number of non-finite elements, then for each unit
+        the sum of its outputs, the sum of their squared deviations from the batch mean, and the
+        number of its events (saturated for a bounded activation, above zero for any other layer).
     """
     outputs = ops.cast(ops.stop_gradient(outputs), "float32")
     axes = [i for i in range(len(outputs.shape)) if i != axis % len(outputs.shape)]
@@ -48,7 +48,7 @@ def layer_vector(outputs: Tensor, axis: int, activation: Activation | None) -> T
     else:
         events = _count(outputs > 0, axes)
     total = ops.reshape(mean, [-1]) * count
-    scalars = ops.stack([count, nonfinite(outputs)])
+    scalars = ops.stack([ops.cast(shape[0], "float32"), count, nonfinite(outputs)])
     return ops.concatenate([scalars, total, deviations, events])
 
 
@@ -95,6 +95,11 @@ def kernel_vector(
             ops.matmul(direction, gradient),
         ]
     )
+
+
+def unseen(length: int) -> Tensor:
+    """What stands in the place of a weight that got no gradient: negative, as no norm can be."""
+    return -ops.ones((length,))
 
 
 def squared_distance(after: Tensor, before: Tensor) -> Tensor:

@@ -1,13 +1,15 @@
 """What listens to the taps: a rehearsal finds out what can be seen, a recording sees a step."""
 
+import math
 from typing import Any
 
 import keras
 from keras import ops
 
 from kerastricks.diagnosis import statistics
-from kerastricks.diagnosis.activations import activation_of
+from kerastricks.diagnosis.activations import GATE, Activation, activation_of
 from kerastricks.diagnosis.plan import (
+    FORWARD_TAIL,
     LayerSlot,
     Plan,
     WeightSlot,
@@ -24,10 +26,12 @@ class Rehearsal:
 
     Args:
         unobserved: Path and reason of what is already known to be out of sight.
+        gates: Layers whose output is multiplied with that of another.
     """
 
-    def __init__(self, unobserved: dict[str, str]):
+    def __init__(self, unobserved: dict[str, str], gates: list[Any]):
         self._unobserved = unobserved
+        self._gates = {id(layer) for layer in gates}
         self.start()
 
     def start(self) -> None:
@@ -50,7 +54,7 @@ class Rehearsal:
         if not _is_observable(layer, output):
             return
         try:
-            vector = statistics.layer_vector(output, channel_axis(layer), activation_of(layer))
+            vector = statistics.layer_vector(output, channel_axis(layer), self._activation(layer))
             self._vectors[id(layer)] = vector
         except Exception as error:
             self._failures[path_of(layer)] = f"{type(error).__name__} in its statistics"
@@ -59,9 +63,10 @@ class Rehearsal:
         """The pass is over: find the head, and what can be read from out here."""
         final = {id(tensor) for tensor in keras.tree.flatten(outputs)}
         made_by = self._made_by()
-        for layer in self._order:
-            if id(self._outputs[id(layer)]) in final:
-                self._heads.update(id(each) for each in self._chain(layer, made_by))
+        last = [layer for layer in self._order if id(self._outputs[id(layer)]) in final]
+        # An operation that is no layer, such as a squeeze, may stand behind the last layer.
+        for layer in last or [x for x in self._order if id(x) in self._vectors][-1:]:
+            self._heads.update(id(each) for each in self._chain(layer, made_by))
         for layer in self._order:
             vector = self._vectors.get(id(layer))
             if vector is None:
@@ -99,7 +104,7 @@ class Rehearsal:
                 path=path_of(layer),
                 axis=channel_axis(layer),
                 units=self._units[id(layer)],
-                activation=activation_of(layer),
+                activation=self._activation(layer),
                 head=id(layer) in self._heads,
                 source=self._sources[id(layer)],
             )
@@ -108,24 +113,28 @@ class Rehearsal:
         )
         return Plan(layers, tuple(self._weights(leaves, weights)), unobserved)
 
+    def _activation(self, layer: Any) -> Activation | None:
+        activation = activation_of(layer)
+        if activation and id(layer) in self._gates and activation.bounded and activation.low >= 0:
+            # From 0 to 1: meant to close, and what it lets through is another layer's signal.
+            return Activation(GATE)
+        return activation
+
     def _weights(self, leaves: list[Any], weights: list[Any]) -> list[WeightSlot]:
         order = {id(layer): i for i, layer in enumerate(self._order)}
         owners = {id(weight): layer for layer in leaves for weight in layer.trainable_variables}
         slots = []
         for weight in weights:
             layer = owners.get(id(weight))
-            axes = unit_axes(layer, weight)
-            units = 1 if axes else 0
-            for axis in axes or ():
-                units *= int(weight.shape[axis])
+            kernel, axes = is_kernel(weight), unit_axes(layer, weight)
+            units = math.prod(int(weight.shape[axis]) for axis in axes or (-1,)) if kernel else 0
             slots.append(
                 WeightSlot(
                     weight=weight,
                     path=str(weight.path),
                     layer=path_of(layer) if layer is not None else str(weight.path),
                     order=order.get(id(layer), len(order)),
-                    size=int(ops.size(weight)),
-                    kernel=is_kernel(weight),
+                    kernel=kernel,
                     unit_axes=axes,
                     units=units,
                 )
@@ -168,7 +177,8 @@ class Recording:
         self._weights: list[Tensor] = []
         self._before: list[Tensor] = []
         self._positions: list[int | None] = []
-        self._updates: Tensor = None
+        self._vector: Tensor = None
+        self._stateless = keras.backend.backend() == "jax"
 
     def saw(self, layer: Any, inputs: Any, outputs: Any) -> None:
         """Reduce the layer's output; a shared layer's calls add up."""
@@ -182,15 +192,18 @@ class Recording:
 
     def saw_loss(self, inputs: Any, loss: Tensor) -> None:
         """Write the forward vector."""
-        blocks = [
-            self._layers[i] if i in self._layers else ops.zeros((slot.length,))
-            for i, slot in enumerate(self._plan.layers)
-        ]
         bad = ops.zeros(())
         for tensor in keras.tree.flatten(inputs):
             if _is_float(tensor):
                 bad = bad + statistics.nonfinite(tensor)
-        tail = ops.stack([ops.ones(()), ops.cast(ops.stop_gradient(loss), "float32"), bad])
+        loss = ops.cast(ops.stop_gradient(loss), "float32")
+        self._write_forward(ops.stack([ops.ones(()), loss, bad]))
+
+    def _write_forward(self, tail: Tensor) -> None:
+        blocks = [
+            self._layers[i] if i in self._layers else ops.zeros((slot.length,))
+            for i, slot in enumerate(self._plan.layers)
+        ]
         self._forward.assign(ops.concatenate([*blocks, tail]))
         self._layers = {}
 
@@ -198,13 +211,16 @@ class Recording:
         self, variables: list[Any], values: list[Tensor], gradients: list[Any], scale: Any
     ) -> None:
         """Reduce gradients and weights before the update."""
+        if self._layers and not self._stateless:
+            # A `train_step` of the user's own, without `compute_loss`.
+            self._write_forward(ops.zeros((FORWARD_TAIL,)))
         order = {id(variable): i for i, variable in enumerate(variables)}
         self._positions = [order.get(id(slot.weight)) for slot in self._plan.weights]
         self._weights, self._before = [], []
         for slot, position in zip(self._plan.weights, self._positions, strict=True):
             gradient = None if position is None else gradients[position]
             if gradient is None or position is None:
-                self._weights.append(ops.zeros((slot.length,)))
+                self._weights.append(statistics.unseen(slot.length))
                 self._before.append(None)
                 continue
             self._weights.append(_weight_block(slot, values[position], gradient, scale))
@@ -218,15 +234,19 @@ class Recording:
             else statistics.squared_distance(values[position], before)
             for before, position in zip(self._before, self._positions, strict=True)
         ]
-        self._updates = ops.stack(moved)
-        self._before = []
+        self._vector = ops.concatenate([*self._weights, ops.stack(moved), ops.ones((1,))])
+        self._weights, self._before = [], []
+        if not self._stateless:
+            self.saw_end()
 
     def saw_end(self) -> None:
-        """Write the backward vector."""
-        if self._updates is None:
-            return
-        self._backward.assign(ops.concatenate([*self._weights, self._updates, ops.ones((1,))]))
-        self._weights, self._updates = [], None
+        """Write the backward vector, where it is not written yet.
+
+        On JAX the weights change outside the scope in which variables can be written.
+        """
+        if self._vector is not None:
+            self._backward.assign(self._vector)
+            self._vector = None
 
 
 def _weight_block(slot: WeightSlot, weight: Tensor, gradient: Any, scale: Any) -> Tensor:

@@ -1,5 +1,6 @@
 """What a report's pictures need, kept small however long a run lasts."""
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -58,7 +59,7 @@ class Timeline:
         self.moments.append(
             Moment(
                 step=observation.step,
-                loss=observation.loss,
+                loss=math.nan if observation.loss is None else observation.loss,
                 scale={layer.path: layer.scale for layer in observation.layers},
                 units={
                     layer.path: _shown(layer)

@@ -83,7 +83,12 @@ SICK = {
     "ReLU, N(0, 1)": (
         lambda: (mlp(8, "relu", large, width=64), Adam(1e-3)),
         "poor_initialization",
-        {"exploding_gradients"},
+        set(),
+    ),
+    "tanh, N(0, 1), deep": (
+        lambda: (mlp(8, "tanh", large, width=64), SGD(0.01)),
+        "saturated_units",
+        set(),
     ),
     "divergence": (
         lambda: (mlp(6, kt.layers.LeakyReLU, kt.initializers.He), SGD(100.0)),

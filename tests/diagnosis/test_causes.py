@@ -38,6 +38,13 @@ def test_the_likelier_root_wins():
     assert set(links(findings).values()) == {None, ("symmetric_units", "layer0")}
 
 
+def test_saturation_from_the_start_is_the_root_of_what_explodes_later():
+    late = finding("exploding_gradients", "layer0", onset=3)
+    assert links([finding("saturated_units", "layer2"), late])["exploding_gradients", "layer0"]
+    found = links([finding("saturated_units", "layer2", onset=4), late])
+    assert found["saturated_units", "layer2"] == ("exploding_gradients", "layer0")
+
+
 def test_death_spreads_forwards_and_vanishing_backwards():
     found = links([finding("dying_units", f"layer{i}") for i in range(3)])
     assert found["dying_units", "layer0"] is None

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 import zipfile
 
 import keras
@@ -269,10 +270,9 @@ def test_mixed_precision_reports_unscaled_gradients():
 def assert_clean(model):
     """No trace of the doctor on the model."""
     assert [metric.name for metric in model.metrics] == ["loss", "compile_metrics"]
+    patched = {"call", "compute_loss", "compute_metrics", "apply", "stateless_apply", "train_step"}
     for owner in (model, model.optimizer, *model._flatten_layers()):
-        assert not {"call", "compute_loss", "compute_metrics", "apply", "train_step"} & set(
-            owner.__dict__
-        )
+        assert not (patched | {"make_train_function"}) & set(owner.__dict__)
     assert "Probe" not in repr(model.train_function)
 
 
@@ -303,6 +303,108 @@ def test_callbacks_used_together_share_one_probe():
     spies = [Spy(callback) for callback in callbacks]
     model, _ = trained(deferred, *callbacks)
     assert spies[0].seen == spies[1].seen == spies[2].seen
+    assert_clean(model)
+
+
+@pytest.mark.skipif(BACKEND == "jax", reason="a train_step in JAX has another signature")
+def test_a_train_step_with_a_loop_over_all_metrics():
+    """As in Keras' guide to custom training steps."""
+
+    class Own(keras.Sequential):
+        def train_step(self, data):
+            logs = super().train_step(data)
+            for metric in self.metrics:
+                logs[metric.name] = metric.result()
+            return {"loss": logs["loss"]}
+
+    doctor = TrainingDoctor(verbose=0)
+    _, history = trained(lambda: Own([layers.Flatten(), layers.Dense(5)]), doctor)
+    assert list(history) == ["loss"]
+    assert doctor.report.timeline.moments
+
+
+@tensorflow_only
+def test_a_train_step_without_compute_loss_is_seen_as_far_as_it_can_be():
+    import tensorflow as tf
+
+    class Own(keras.Sequential):
+        def train_step(self, data):
+            x, y = data
+            with tf.GradientTape() as tape:
+                outputs = self(x, training=True)
+                loss = tf.reduce_mean((outputs - tf.one_hot(y, 5)) ** 2)
+            gradients = tape.gradient(loss, self.trainable_variables)
+            self.optimizer.apply(gradients, self.trainable_variables)
+            return {"loss": loss}
+
+    doctor = TrainingDoctor(verbose=0)
+    zeros = layers.Dense(6, activation="tanh", kernel_initializer="zeros")
+    trained(
+        lambda: Own([layers.Flatten(), zeros, layers.Dense(5)]),
+        doctor,
+        compile_arguments={"metrics": []},
+    )
+    report = doctor.report
+    assert report.unobserved == {"the loss": "train_step does not call compute_loss"}
+    assert {finding.condition for finding in report.findings} == {"symmetric_units"}
+
+
+def test_a_compute_loss_without_the_training_argument():
+    class Own(keras.Sequential):
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
+            return keras.ops.mean(keras.ops.square(y_pred))
+
+    doctor = TrainingDoctor(verbose=0)
+    trained(
+        lambda: Own([layers.Flatten(), layers.Dense(5)]), doctor, compile_arguments={"metrics": []}
+    )
+    assert doctor.report.timeline.moments[0].loss > 0
+
+
+def test_weights_without_a_gradient_are_left_out():
+    inputs = layers.Input((8, 8, 3))
+    x = layers.Flatten()(inputs)
+    unused = layers.Dense(4, kernel_initializer="zeros", name="unused")(x)
+    model = keras.Model(inputs, [layers.Dense(5, name="used")(x), unused])
+    model.compile("sgd", [keras.losses.SparseCategoricalCrossentropy(from_logits=True), None])
+    doctor = TrainingDoctor(verbose=0, every=1)
+    spy = Spy(doctor)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Keras warns of the weights that get none
+        model.fit(X, [Y, Y], verbose=0, callbacks=[doctor])
+    assert {weight.layer.split("/")[-1] for weight in spy.seen[0].weights} == {"used"}
+
+
+def test_gates_and_heads_behind_operations_may_saturate():
+    inputs = layers.Input((8, 8, 3))
+    x = layers.Flatten()(inputs)
+    gate = layers.Dense(4, activation="sigmoid", name="gate")(x)
+    x = layers.Multiply()([layers.Dense(4, activation="tanh", name="signal")(x), gate])
+    head = layers.Dense(1, activation="sigmoid", name="head")(x)
+    model = keras.Model(inputs, keras.ops.squeeze(head, -1))
+    model.compile("sgd", "mse")
+    doctor = TrainingDoctor(verbose=0, every=1)
+    spy = Spy(doctor)
+    model.fit(X, Y / 5, verbose=0, callbacks=[doctor])
+    seen = {layer.path.split("/")[-1]: layer for layer in spy.seen[0].layers}
+    assert seen["gate"].saturated is None
+    assert seen["signal"].saturated is not None
+    assert [name for name, layer in seen.items() if layer.head] == ["head"]
+
+
+def test_a_fit_that_another_callback_broke_off_leaves_nothing_for_the_next():
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    keras.utils.set_random_seed(0)
+    model = deferred()
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    doctor = TrainingDoctor(verbose=0, every=1)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, Y, verbose=0, callbacks=[doctor, Interrupt()])
+    model.fit(X, Y, verbose=0)
+    assert len(doctor.report.timeline.moments) == 1
     assert_clean(model)
 
 
@@ -356,6 +458,7 @@ def test_what_runs_inside_a_loop_is_named():
 
 MIRRORED = """
 import sys
+import warnings
 import tensorflow as tf
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)

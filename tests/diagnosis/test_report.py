@@ -43,6 +43,27 @@ def test_a_condition_that_comes_back_keeps_its_first_onset(make):
     assert finding.onset == 0
 
 
+def test_a_condition_that_has_passed_is_a_note(make):
+    examination = Examination()
+    bad, good = (make.layer(activation=make.tanh, events=e) for e in (1.0, 0.0))
+    for step, layer in enumerate([bad] * 4 + [good] * 3):
+        examination.add(make.observation(step, layers=[layer]))
+    assert not examination.report({}).healthy
+    examination.add(make.observation(7, layers=[good]))
+    report = examination.report({})
+    assert report.healthy
+    assert report.findings[0].evidence["recovered_at_step"] == 4
+
+
+def test_a_run_that_broke_has_not_recovered(make):
+    examination = Examination()
+    bad, broken = (make.layer(activation=make.tanh, events=e) for e in (1.0, np.nan))
+    for step in range(20):
+        layer, loss = (bad, 2.3) if step < 5 else (broken, float("nan"))
+        examination.add(make.observation(step, layers=[layer], loss=loss))
+    assert not examination.report({}).healthy
+
+
 def test_a_rule_that_fails_is_named_and_the_others_judge(make):
     def broken(window):
         raise ZeroDivisionError("oops")

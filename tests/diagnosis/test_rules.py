@@ -32,7 +32,7 @@ class TestSaturatedUnits:
         (finding,) = saturated_units(window)
         assert (finding.layer, finding.onset, finding.severity) == ("hidden", 5, "critical")
         assert finding.evidence["saturated_units"] == 10
-        assert finding.evidence["samples"] == 300
+        assert finding.evidence["examples"] == 300
 
     def test_few_samples_are_no_evidence(self, make):
         layer = make.layer(activation=make.tanh, events=1.0, samples=50)
@@ -42,6 +42,12 @@ class TestSaturatedUnits:
     def test_the_output_layer_may_saturate(self, make):
         layer = make.layer(activation=make.tanh, events=1.0, head=True)
         assert not list(saturated_units(make.window(9, layers=[layer])))
+
+    def test_units_that_saturate_at_either_end_in_turn(self, make):
+        """No unit reaches 90 %, but three quarters of everything passes no gradient."""
+        sick, well = (make.layer(activation=make.tanh, events=share) for share in (0.8, 0.6))
+        assert list(saturated_units(make.window(9, layers=[sick])))
+        assert not list(saturated_units(make.window(9, layers=[well])))
 
     def test_half_the_units_are_needed(self, make):
         def found(saturated):
@@ -73,8 +79,17 @@ class TestDyingUnits:
 
     def test_the_bound_on_the_firing_rate_is_the_rule_of_three(self, make):
         (finding,) = dying_units(self.window(make, 0.0, steps=30))
-        assert finding.evidence["samples"] == 3000
+        assert finding.evidence["examples"] == 3000
         assert finding.evidence["firing_rate_upper_bound_95"] == pytest.approx(3 / 3000, rel=2e-3)
+
+    def test_positions_of_one_image_are_no_independent_samples(self, make):
+        def window(steps):
+            layer = make.layer(events=0.0, samples=3200, examples=50)
+            kernel = make.kernel(unit_gradient=np.zeros(10))
+            return make.window(steps, layers=[layer], weights=[kernel, make.kernel("output")])
+
+        assert not list(dying_units(window(3)))
+        assert list(dying_units(window(4)))
 
     def test_a_unit_whose_weights_get_gradient_is_not_dead(self, make):
         assert not list(dying_units(self.window(make, 0.0, unit_gradient=np.full(10, 0.1))))
@@ -156,6 +171,13 @@ class TestExplodingGradients:
         weights = [make.kernel(norm=1e-6, update=0.1), make.kernel("output")]
         assert not list(exploding_gradients(make.window(4, weights=weights)))
 
+    def test_a_large_gradient_that_is_rescaled_is_harmless(self, make):
+        """As by Adam, under a loss that is multiplied by a million."""
+        harmless = [make.kernel(gradient=1e5), make.kernel("output", gradient=1e5)]
+        harmful = [make.kernel(gradient=1e5, update=0.3), make.kernel("output", gradient=1e5)]
+        assert not list(exploding_gradients(make.window(9, weights=harmless)))
+        assert list(exploding_gradients(make.window(9, weights=harmful)))
+
     def test_growth_towards_the_input(self, make):
         weights = [make.kernel(gradient=500.0), make.kernel("output", gradient=0.3)]
         assert not list(exploding_gradients(make.window(2, weights=weights)))
@@ -182,6 +204,11 @@ class TestSymmetricUnits:
         """Dead units: no gradient, different weights."""
         assert not list(symmetric_units(self.window(make, np.arange(10.0), np.zeros(10))))
 
+    def test_what_begins_unequal_does_not_become_equal(self, make):
+        """Weights that decay to nothing only look alike."""
+        start = self.window(make, np.arange(10.0), np.zeros(10))
+        assert not list(symmetric_units(start + self.window(make, np.zeros(10), np.zeros(10))))
+
     def test_rounding_does_not_break_symmetry(self, make):
         noise = 1 + 1e-7 * np.random.default_rng(0).normal(size=10)
         assert list(symmetric_units(self.window(make, noise, noise)))
@@ -205,6 +232,13 @@ class TestPoorInitialization:
     def test_only_the_start_is_judged(self, make):
         late = [make.observation(1, layers=self.first(make, 0.2 ** np.arange(6))[0].layers)]
         assert not list(poor_initialization(late))
+
+    def test_a_single_sample_has_no_deviation(self, make):
+        assert not list(poor_initialization(self.first(make, [0.5, 1e-12, 1e-12], samples=1)))
+
+    def test_several_steps_run_at_once_are_still_the_start(self, make):
+        layers = self.first(make, 0.2 ** np.arange(6))[0].layers
+        assert list(poor_initialization([make.observation(3, layers=layers, stride=4)]))
 
     def test_dead_layers_are_left_to_their_own_rule(self, make):
         layers = [
@@ -230,6 +264,12 @@ class TestNonFinite:
         layers = [make.layer(nonfinite=1)]
         (finding,) = non_finite([make.observation(layers=layers, input_nonfinite=3)])
         assert finding.evidence["place"] == "the inputs"
+
+    def test_missing_values_that_the_model_replaces_are_no_fault(self, make):
+        assert not list(non_finite([make.observation(input_nonfinite=3)]))
+
+    def test_a_loss_that_is_not_seen_is_not_nan(self, make):
+        assert not list(non_finite([make.observation(loss=None)]))
 
     def test_a_skipped_step_of_a_loss_scaling_optimizer_is_no_fault(self, make):
         weights = [make.kernel(nonfinite=5, gradient=float("inf"))]

@@ -14,15 +14,15 @@ def layer_vector(x, axis, activation):
 
 def parts(vector):
     vector = ops.convert_to_numpy(vector)
-    return vector[:2], *np.split(vector[2:], 3)
+    return vector[:3], *np.split(vector[3:], 3)
 
 
 @pytest.mark.parametrize(("shape", "axis"), [((9, 4), -1), ((5, 3, 6, 4), -1), ((5, 4, 3, 6), 1)])
 def test_layer_vector_equals_numpy(shape, axis):
     x = RANDOM.normal(1.0, 2.0, shape).astype("float32")
     rows = np.moveaxis(x, axis, -1).reshape(-1, 4)
-    (count, bad), total, deviations, events = parts(layer_vector(x, axis, None))
-    assert (count, bad) == (len(rows), 0)
+    (examples, count, bad), total, deviations, events = parts(layer_vector(x, axis, None))
+    assert (examples, count, bad) == (len(x), len(rows), 0)
     np.testing.assert_allclose(total, rows.sum(0), rtol=1e-5)
     np.testing.assert_allclose(deviations / count, rows.var(0), rtol=1e-5)
     np.testing.assert_array_equal(events, (rows > 0).sum(0))
@@ -38,13 +38,13 @@ def test_events_of_a_bounded_activation_are_its_saturated_samples():
 def test_a_collapsed_signal_is_measured_beside_a_large_mean():
     """E[x^2] - E[x]^2 in float32 would give rounding noise of 1e-7 here."""
     x = (0.5 + 1e-5 * RANDOM.normal(size=(1000, 3))).astype("float32")
-    (count, _), _, deviations, _ = parts(layer_vector(x, -1, None))
+    (_, count, _), _, deviations, _ = parts(layer_vector(x, -1, None))
     np.testing.assert_allclose(deviations / count, x.astype("float64").var(0), rtol=0.02)
 
 
 def test_non_finite_elements_are_counted():
     x = np.array([[1.0, np.nan], [np.inf, 2.0]], "float32")
-    (_, bad), *_ = parts(layer_vector(x, -1, None))
+    (*_, bad), *_ = parts(layer_vector(x, -1, None))
     assert bad == 2
 
 

@@ -18,6 +18,8 @@ from kerastricks.diagnosis.rules._window import Window, layer_at
 
 MINIMUM_SAMPLES = 1000
 """Samples without firing after which a unit counts as dead: firing rate below 0.3 %."""
+MINIMUM_EXAMPLES = 200
+"""Examples among them: the positions of one feature map are no independent samples."""
 LAYER_FRACTION = 0.4
 """A layer is sick when at least this fraction of its units is dead."""
 CRITICAL_FRACTION = 0.75
@@ -34,14 +36,14 @@ def dying_units(window: Window, *, layer_fraction: float = LAYER_FRACTION) -> It
         if layer.active is None or float(np.mean(layer.active == 0)) < layer_fraction:
             continue
         silent, since = _silence(window, layer)
-        dead = (silent >= MINIMUM_SAMPLES) & _without_gradient(window[-1], layer)
+        dead = (silent >= _needed(layer)) & _without_gradient(window[-1], layer)
         count = int(np.sum(dead))
         if count < max(layer_fraction * layer.units, min(2, layer.units)):
             continue
         enough = int(np.ceil(layer_fraction * layer.units))
         onset = int(np.sort(since[dead])[enough - 1])
-        samples = int(np.min(silent[dead]))
-        rate = 1 - 0.05 ** (1 / samples)
+        examples = int(np.min(silent[dead]))
+        rate = 1 - 0.05 ** (1 / examples)
         fraction = count / layer.units
         yield Finding(
             condition="dying_units",
@@ -50,22 +52,28 @@ def dying_units(window: Window, *, layer_fraction: float = LAYER_FRACTION) -> It
             onset=onset,
             message=(
                 f"{count} of {layer.units} rectifier units are dead: they fired on "
-                f"0 of {samples} samples (firing rate below {rate:.2%}) and get no gradient."
+                f"0 of {examples} examples (firing rate below {rate:.2%}) and get no gradient."
             ),
             remedy=_remedy(onset),
             evidence={
                 "dead_units": count,
                 "units": layer.units,
                 "fraction": fraction,
-                "samples": samples,
+                "examples": examples,
+                "samples": examples * layer.samples // layer.examples,
                 "firing_rate_upper_bound_95": rate,
                 "healthy_fraction_below": layer_fraction,
             },
         )
 
 
+def _needed(layer: LayerStatistics) -> float:
+    """Silent examples that it takes to call a unit of this layer dead."""
+    return max(MINIMUM_EXAMPLES, MINIMUM_SAMPLES * layer.examples / layer.samples)
+
+
 def _silence(window: Window, layer: LayerStatistics) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Samples since each unit last fired, and the step of the first of them."""
+    """Examples since each unit last fired, and the step of the first of them."""
     silent = np.zeros(layer.units, dtype=np.int64)
     since = np.full(layer.units, window[-1].step, dtype=np.int64)
     quiet = np.ones(layer.units, dtype=bool)
@@ -76,7 +84,7 @@ def _silence(window: Window, layer: LayerStatistics) -> tuple[NDArray[np.int64],
         quiet &= seen.active == 0
         if not quiet.any():
             break
-        silent[quiet] += seen.samples
+        silent[quiet] += seen.examples
         since[quiet] = observation.step
     return silent, since
 

@@ -5,7 +5,7 @@ Three tests, each free of the loss' unit or of the learning rate:
 - the actual update (after optimizer, clipping and weight decay) is as large as the weight: about a
   thousandth is healthy, a hundredth is high (CS231n course notes, "Ratio of weights:updates");
 - the sensitivity |g| |w| grows more than a thousandfold from the output back to a layer;
-- the gradient is a thousand times the weight, so that a plain step of 0.001 would replace it.
+- the gradient is a thousand times the weight, and the update a twentieth of it or more.
 
 Why gradients grow with depth: Pascanu, Mikolov and Bengio, "On the difficulty of training
 recurrent neural networks" (2013).
@@ -24,7 +24,9 @@ CRITICAL_UPDATE = 10.0
 GROWTH = 1e3
 """Alarm when the sensitivity is this many times that of the last kernel."""
 GRADIENT = 1e3
-"""Alarm when the gradient is this many times the kernel."""
+"""Alarm when the gradient is this many times the kernel, if the step is large as well:"""
+LARGE_UPDATE = 0.05
+"""A gradient has the unit of the loss, and what rescales it (Adam, clipping) makes it harmless."""
 MINIMUM_LOOKS = 3
 """Observations over which the second and third test must have held without a break."""
 SMALL_START = 0.3
@@ -76,8 +78,7 @@ def exploding_gradients(window: Window) -> Iterator[Finding]:
 
 def _size(kernel: WeightStatistics) -> float:
     """The kernel's norm, or that of a small start: unit gain means a norm of sqrt(units)."""
-    units = 0 if kernel.unit_signature is None else len(kernel.unit_signature)
-    return max(kernel.norm, SMALL_START * math.sqrt(units), 1e-30)
+    return max(kernel.norm, SMALL_START * math.sqrt(kernel.units))
 
 
 def _steep(observation: Observation) -> dict[str, str]:
@@ -88,6 +89,6 @@ def _steep(observation: Observation) -> dict[str, str]:
         head = kernels[-1].sensitivity
         if head > 0 and kernel.sensitivity >= GROWTH * head:
             steep[kernel.path] = f"{kernel.sensitivity / head:.0e} times that at the output"
-        elif kernel.gradient >= GRADIENT * _size(kernel):
+        elif kernel.gradient >= GRADIENT * _size(kernel) and kernel.update_ratio >= LARGE_UPDATE:
             steep[kernel.path] = f"{kernel.gradient / _size(kernel):.0e} times the kernel"
     return steep

@@ -21,7 +21,7 @@ def non_finite(window: Window) -> Iterator[Finding]:
         return  # where it stands later is not where it began
     place, layer, count, remedy = found
     before = window[-2].step if len(window) > 1 else None
-    clean = "" if before is None else f"; all was finite at step {before}"
+    clean = "" if before is None else f"; they arose after step {before}, when all was finite"
     yield Finding(
         condition="non_finite",
         layer=layer,
@@ -43,16 +43,19 @@ def _first_place(observation: Observation) -> tuple[str, str | None, int, str] |
         "Lower the learning rate, clip gradients (clipnorm=1.0), and look for a division or a "
         "logarithm that can reach zero."
     )
-    if observation.input_nonfinite:
+    spread = observation.loss is None or not np.isfinite(observation.loss)
+    spread = spread or any(layer.nonfinite for layer in observation.layers)
+    if observation.input_nonfinite and spread:  # a model may replace what is missing
         remedy = "Remove or replace them in the data: x = np.nan_to_num(x)."
         return "the inputs", None, observation.input_nonfinite, remedy
     broken = {w.layer: w for w in observation.weights if w.nonfinite and not np.isfinite(w.norm)}
     for layer in observation.layers:
         if layer.nonfinite:
             if layer.path in broken:
-                return f"the weights of {layer.path}", layer.path, layer.nonfinite, smaller
+                remedy = f"Look for NaN in the data first. {smaller}"
+                return f"the weights of {layer.path}", layer.path, layer.nonfinite, remedy
             return f"the output of {layer.path}", layer.path, layer.nonfinite, smaller
-    if not np.isfinite(observation.loss):
+    if observation.loss is not None and not np.isfinite(observation.loss):
         remedy = "Check the labels, and give the loss logits (from_logits=True) if it has a log."
         return "the loss", None, 1, remedy
     if not observation.loss_scaled:

@@ -10,10 +10,11 @@ sigmoid's output is always about 0.5, and what shrinks is the part that depends 
 import math
 from collections.abc import Iterator
 from itertools import pairwise
-from statistics import median
+from statistics import median_high, median_low
 
 import numpy as np
 
+from kerastricks.diagnosis.activations import GATE
 from kerastricks.diagnosis.finding import Finding
 from kerastricks.diagnosis.observation import LayerStatistics, Observation
 from kerastricks.diagnosis.rules._window import Window
@@ -24,12 +25,14 @@ CRITICAL_RANGE = 1e4
 TREND = 10.0
 """The typical layer must account for this much of it: one odd layer is no trend."""
 MINIMUM_LAYERS = 3
+MINIMUM_SAMPLES = 8
+"""Fewer samples have no deviation worth the name; one has none at all."""
 _SMALLEST = 1e-12
 
 
 def poor_initialization(window: Window) -> Iterator[Finding]:
     """Judge the start: the first observation, if it was made before the first update."""
-    if window[0].step != 0 or len(window) > 1:
+    if not window[0].at_start or len(window) > 1:
         return
     hidden = _hidden(window[0])
     if len(hidden) < MINIMUM_LAYERS:
@@ -38,7 +41,8 @@ def poor_initialization(window: Window) -> Iterator[Finding]:
     if not all(map(math.isfinite, scales)):
         return
     total = scales[-1] / scales[0]
-    factor = median(b / a for a, b in pairwise(scales))
+    factors = [b / a for a, b in pairwise(scales)]
+    factor = median_high(factors) if total < 1 else median_low(factors)
     trend = factor ** (len(scales) - 1)
     shrinks = total < 1 / RANGE and trend < 1 / TREND
     grows = total > RANGE and trend > TREND
@@ -75,7 +79,9 @@ def _hidden(observation: Observation) -> list[LayerStatistics]:
     """The nonlinear hidden layers up to the first one in which no unit fires at all."""
     hidden: list[LayerStatistics] = []
     for layer in observation.layers:
-        if layer.head or layer.activation is None or layer.activation.name == "softmax":
+        if layer.head or layer.activation is None or layer.activation.name in ("softmax", GATE):
+            continue
+        if layer.samples < MINIMUM_SAMPLES:
             continue
         if layer.active is not None and not np.any(layer.active > 0):
             break

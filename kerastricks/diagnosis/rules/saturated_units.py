@@ -12,16 +12,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from kerastricks.diagnosis.finding import Finding
-from kerastricks.diagnosis.observation import Observation
+from kerastricks.diagnosis.observation import LayerStatistics, Observation, Vector
 from kerastricks.diagnosis.rules._window import Window, layer_at, unbroken_run
 
 UNIT_SHARE = 0.9
 """A unit counts as saturated when it is so on at least this share of the batch."""
 LAYER_FRACTION = 0.5
 """A layer is sick when at least this fraction of its units is saturated."""
+MEAN_SHARE = 0.75
+"""It is also sick when its units are saturated on this share of the samples on average."""
 CRITICAL_FRACTION = 0.8
-MINIMUM_SAMPLES = 200
-"""Samples over which the layer must have been sick without a break."""
+MINIMUM_EXAMPLES = 200
+"""Examples over which the layer must have been sick without a break."""
 
 
 def saturated_units(window: Window, *, layer_fraction: float = LAYER_FRACTION) -> Iterator[Finding]:
@@ -30,17 +32,17 @@ def saturated_units(window: Window, *, layer_fraction: float = LAYER_FRACTION) -
         if layer.saturated is None or layer.head:
             continue
 
-        def fraction(observation: Observation, path: str = layer.path) -> float:
+        def sick(observation: Observation, path: str = layer.path) -> bool:
             seen = layer_at(observation, path)
             if seen is None or seen.saturated is None:
-                return 0.0
-            return float(np.mean(seen.saturated >= UNIT_SHARE))
+                return False
+            return _fraction(seen.saturated) >= layer_fraction or _mean(seen) >= MEAN_SHARE
 
-        run = unbroken_run(window, lambda observation: fraction(observation) >= layer_fraction)
-        samples = layer.samples * len(run)
-        if samples < MINIMUM_SAMPLES:
+        run = unbroken_run(window, sick)
+        examples = layer.examples * len(run)
+        if examples < MINIMUM_EXAMPLES:
             continue
-        now, onset = fraction(window[-1]), run[0].step
+        now, onset = _fraction(layer.saturated), run[0].step
         name = layer.activation.name if layer.activation else "bounded"
         yield Finding(
             condition="saturated_units",
@@ -48,20 +50,30 @@ def saturated_units(window: Window, *, layer_fraction: float = LAYER_FRACTION) -
             severity="critical" if now >= CRITICAL_FRACTION else "warning",
             onset=onset,
             message=(
-                f"{now:.0%} of the {layer.units} {name} units are saturated: on "
-                f"{UNIT_SHARE:.0%} of {samples} samples or more they pass less than a tenth of "
-                "the gradient."
+                f"{now:.0%} of the {layer.units} {name} units are saturated on "
+                f"{UNIT_SHARE:.0%} of the samples or more, and all of them on {_mean(layer):.0%} "
+                f"on average ({examples} examples): there they pass less than a tenth of the "
+                "gradient."
             ),
             remedy=_remedy(onset),
             evidence={
                 "saturated_units": round(now * layer.units),
                 "units": layer.units,
                 "fraction": now,
-                "mean_saturated_share": float(np.mean(layer.saturated)),
-                "samples": samples,
+                "mean_saturated_share": _mean(layer),
+                "examples": examples,
                 "healthy_fraction_below": layer_fraction,
+                "healthy_mean_share_below": MEAN_SHARE,
             },
         )
+
+
+def _fraction(saturated: Vector) -> float:
+    return float(np.mean(saturated >= UNIT_SHARE))
+
+
+def _mean(layer: LayerStatistics) -> float:
+    return 0.0 if layer.saturated is None else float(np.mean(layer.saturated))
 
 
 def _remedy(onset: int) -> str:

@@ -33,7 +33,8 @@ def symmetric_units(window: Window) -> Iterator[Finding]:
             return 0.0 if seen is None else _twins(seen)[0]
 
         run = unbroken_run(window, lambda observation: fraction(observation) >= LAYER_FRACTION)
-        if len(run) < MINIMUM_LOOKS:
+        # What begins unequal does not become equal: weights that decay to nothing only look so.
+        if len(run) < MINIMUM_LOOKS or fraction(window[0]) < LAYER_FRACTION:
             continue
         share, distinct, units = *_twins(kernel), len(_vector(kernel.unit_signature))
         yield Finding(

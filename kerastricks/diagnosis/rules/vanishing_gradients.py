@@ -29,7 +29,7 @@ LEARNED = 0.2
 def vanishing_gradients(window: Window) -> Iterator[Finding]:
     """Find the layers from the input on whose gradient is lost."""
     last = window[-1]
-    if last.loss <= LEARNED * window[0].loss or last.loss == 0:
+    if _has_learned(window):
         return
     for path, ratio in _lost(last).items():
 
@@ -70,6 +70,11 @@ def vanishing_gradients(window: Window) -> Iterator[Finding]:
                 "healthy_ratio_above": RATIO,
             },
         )
+
+
+def _has_learned(window: Window) -> bool:
+    first, last = window[0].loss, window[-1].loss
+    return first is not None and last is not None and (last == 0 or last <= LEARNED * first)
 
 
 def _lost(observation: Observation) -> dict[str, float]:
