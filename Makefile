@@ -32,7 +32,7 @@ lint: $(INSTALLED)
 $(INSTALLED): setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or later is needed; run: make PYTHON=python3.11 ..."; exit 1; }
-	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	@echo "Installing kerastricks and its test extra into $(VENV) (once; TensorFlow is large)"
 	$(PY) -m pip install --disable-pip-version-check --editable ".[test]"
 	@touch $@

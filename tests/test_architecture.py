@@ -17,7 +17,7 @@ ROOMS = {
     "initializers": {"theory"},
     "augment": set(),
     "diagnosis": {"layers", "initializers", "theory"},
-    "callbacks": {"diagnosis"},
+    "callbacks": {"diagnosis", "theory"},
 }
 """What each room may import from; `__main__` and the demo stand outside and may use all."""
 BACKENDS = {"tensorflow", "jax", "torch"}

@@ -98,7 +98,11 @@ def check_labels(images: Tensor, labels: Any) -> None:
         return
     shape, size = tuple(labels.shape), tuple(images.shape)[-3:-1]
     first = len(images.shape) - 3
-    if len(shape) >= first + 2 and None not in size and shape[first : first + 2] == size:
+    if len(shape) < first + 2:
+        return
+    # Where sizes are not known beforehand, labels of three axes or more pass for pictures.
+    unknown = None in size and None in shape[first : first + 2] and len(shape) > first + 2
+    if (shape[first : first + 2] == size and None not in size) or unknown:
         raise ValueError(
             f"Labels of shape {shape} cover images of shape {tuple(images.shape)} pixel by pixel; "
             "labels pass through as they are, so they would no longer lie on the transformed "

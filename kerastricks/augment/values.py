@@ -55,8 +55,11 @@ class ValueContract:
         object.__setattr__(self, "value_range", (float(pair[0]), float(pair[1])))
         if self.output_dtype is None:
             return
-        dtype = keras.backend.standardize_dtype(self.output_dtype)
-        if not _is_numeric(dtype):
+        try:
+            dtype = keras.backend.standardize_dtype(self.output_dtype)
+        except ValueError:
+            dtype = None
+        if dtype is None or not _is_numeric(dtype):
             raise ValueError(
                 "`output_dtype` is an integer or floating-point dtype, or None for the images' "
                 f"own. Received: output_dtype={self.output_dtype!r}"

@@ -36,11 +36,14 @@ class Monitor(keras.callbacks.Callback):
     ):
         super().__init__()
         self.schedule = Schedule(every, budget)
+        if verbose not in (0, 1):
+            raise ValueError(f"Argument `verbose` must be 0 or 1. Received: verbose={verbose!r}")
         self._rules = rules
         self._every = every
         self._budget = budget
         self._verbose = verbose
         self._examination = Examination(rules)
+        self._advised: set[str] = set()
         self._probe: Probe | None = None
 
     @property
@@ -66,7 +69,7 @@ class Monitor(keras.callbacks.Callback):
         """Install the probe, or share the one that another callback installed."""
         del logs
         self._examination = Examination(self._rules)
-        self._advised: set[str] = set()
+        self._advised = set()
         self.schedule = Schedule(self._every, self._budget)
         self._probe = Probe.attach(self.model, self)
 

@@ -2,9 +2,9 @@
 
 from functools import partial
 
-from kerastricks.callbacks._arguments import checked_fraction
 from kerastricks.callbacks._monitor import Monitor
 from kerastricks.diagnosis.rules.dying_units import LAYER_FRACTION, dying_units
+from kerastricks.theory._checks import checked_number
 
 
 class DyingUnitMonitor(Monitor):
@@ -23,7 +23,14 @@ class DyingUnitMonitor(Monitor):
         report: A `kerastricks.diagnosis.Report` with findings of `"dying_units"`.
 
     Raises:
+        TypeError: If an argument is no number.
         ValueError: If an argument is out of range, or the model is not compiled.
+
+    Example:
+        >>> import kerastricks as kt
+        >>> monitor = kt.callbacks.DyingUnitMonitor(layer_fraction=0.2, verbose=0)
+        >>> monitor.report.findings
+        []
 
     Reference:
         Lu, Shin, Su and Karniadakis, "Dying ReLU and Initialization: Theory and Numerical
@@ -38,6 +45,8 @@ class DyingUnitMonitor(Monitor):
         budget: float = 0.02,
         verbose: int = 1,
     ):
-        fraction = checked_fraction("layer_fraction", layer_fraction)
+        fraction = checked_number(
+            layer_fraction, "layer_fraction", "in (0, 1]", lambda f: 0 < f <= 1
+        )
         rules = {"dying_units": partial(dying_units, layer_fraction=fraction)}
         super().__init__(rules, every=every, budget=budget, verbose=verbose)

@@ -2,9 +2,13 @@
 
 from functools import partial
 
-from kerastricks.callbacks._arguments import checked_fraction
 from kerastricks.callbacks._monitor import Monitor
-from kerastricks.diagnosis.rules.saturated_units import LAYER_FRACTION, saturated_units
+from kerastricks.diagnosis.rules.saturated_units import (
+    LAYER_FRACTION,
+    MEAN_SHARE,
+    saturated_units,
+)
+from kerastricks.theory._checks import checked_number
 
 
 class SaturationMonitor(Monitor):
@@ -15,7 +19,8 @@ class SaturationMonitor(Monitor):
     For all conditions at once use `TrainingDoctor`.
 
     Args:
-        layer_fraction: Fraction of a layer's units that must be saturated, in (0, 1].
+        layer_fraction: Fraction of a layer's units that must be saturated, in (0, 1]. A layer also
+            counts whose units are saturated on this share of the samples on average, 75 % or more.
         every: As in `TrainingDoctor`.
         budget: As in `TrainingDoctor`.
         verbose: As in `TrainingDoctor`.
@@ -24,7 +29,14 @@ class SaturationMonitor(Monitor):
         report: A `kerastricks.diagnosis.Report` with findings of `"saturated_units"`.
 
     Raises:
+        TypeError: If an argument is no number.
         ValueError: If an argument is out of range, or the model is not compiled.
+
+    Example:
+        >>> import kerastricks as kt
+        >>> monitor = kt.callbacks.SaturationMonitor(layer_fraction=0.8, verbose=0)
+        >>> monitor.report.findings
+        []
 
     Reference:
         Glorot and Bengio, "Understanding the difficulty of training deep feedforward neural
@@ -39,6 +51,11 @@ class SaturationMonitor(Monitor):
         budget: float = 0.02,
         verbose: int = 1,
     ):
-        fraction = checked_fraction("layer_fraction", layer_fraction)
-        rules = {"saturated_units": partial(saturated_units, layer_fraction=fraction)}
+        fraction = checked_number(
+            layer_fraction, "layer_fraction", "in (0, 1]", lambda f: 0 < f <= 1
+        )
+        rule = partial(
+            saturated_units, layer_fraction=fraction, mean_share=max(fraction, MEAN_SHARE)
+        )
+        rules = {"saturated_units": rule}
         super().__init__(rules, every=every, budget=budget, verbose=verbose)

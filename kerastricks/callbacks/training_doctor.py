@@ -23,6 +23,7 @@ class TrainingDoctor(Monitor):
         report: A `kerastricks.diagnosis.Report` of this `fit`, or of the last one.
 
     Raises:
+        TypeError: If `every` or `budget` is no number.
         ValueError: If `every` or `budget` is out of range, or the model is not compiled.
 
     Example:

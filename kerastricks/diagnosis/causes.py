@@ -106,6 +106,8 @@ def explain(findings: Iterable[Finding], depth: Depth) -> list[Finding]:
 
 
 def _explains(cause: Finding, effect: Finding, at: Callable[[Finding], int]) -> bool:
+    if cause.severity == "note" and effect.severity != "note":
+        return False  # what has passed does not explain what has not
     return cause.onset <= effect.onset and any(
         cause.condition == a and effect.condition == b and where(at(cause), at(effect))
         for a, b, where in _EXPLAINS

@@ -33,7 +33,8 @@ class Examination:
         self._window: deque[Observation] = deque(maxlen=WINDOW)
         self._findings: dict[tuple[str, str | None], Finding] = {}
         self._present: set[tuple[str, str | None]] = set()
-        self._absent: dict[tuple[str, str | None], list[int]] = {}
+        self._absent: dict[tuple[str, str | None], tuple[int, int]] = {}
+        self._first: Observation | None = None
         self._depth: dict[str | None, int] = {}
         self._timeline = Timeline()
 
@@ -43,6 +44,8 @@ class Examination:
         Returns:
             The findings that were not known before; each is returned once in a run.
         """
+        if self._first is None:
+            self._first = observation
         self._window.append(observation)
         self._timeline.add(observation)
         for weight in observation.weights:
@@ -62,10 +65,11 @@ class Examination:
         self._present = present
         for key in self._findings:
             # What cannot be judged any more has not recovered.
-            if key in present or observation.loss is None or not math.isfinite(observation.loss):
-                self._absent[key] = []
+            since, looks = self._absent.get(key, (observation.step, 0))
+            if key in present or not math.isfinite(observation.loss or 0.0):
+                self._absent.pop(key, None)
             else:
-                self._absent[key].append(observation.step)
+                self._absent[key] = since, looks + 1
         return new
 
     def report(self, unobserved: Mapping[str, str]) -> Report:
@@ -82,18 +86,21 @@ class Examination:
 
     def _as_it_stands(self, finding: Finding) -> Finding:
         """The finding, as a note when its condition has passed."""
-        absent = self._absent[finding.key]
-        if finding.condition not in STATES or len(absent) < RECOVERED_LOOKS:
+        since, looks = self._absent.get(finding.key, (0, 0))
+        if finding.condition not in STATES or looks < RECOVERED_LOOKS:
             return finding
         return replace(
             finding,
             severity="note",
-            message=f"{finding.message} Recovered by step {absent[0]}.",
-            evidence={**finding.evidence, "recovered_at_step": absent[0]},
+            message=f"{finding.message} Recovered by step {since}.",
+            evidence={**finding.evidence, "recovered_at_step": since},
         )
 
     def _judge(self) -> list[Finding]:
+        # The first observation stays in sight: rules compare with the start.
         window = list(self._window)
+        if self._first is not None and window[0] is not self._first:
+            window.insert(0, self._first)
         found: list[Finding] = []
         for name, rule in self._rules.items():
             try:

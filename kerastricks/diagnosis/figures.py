@@ -55,15 +55,15 @@ def units_over_time(timeline: Timeline) -> str:
         axes.tick_params(axis="y", length=0)
         axes.grid(False)
         _step_ticks(axes, timeline.moments)
-        saturated = {timeline.kinds[path] for path in layers} == {"saturated"}
-        axes.set_title(
-            "Units over time: bright is responsive, black is saturated"
-            if saturated
-            else "Units over time: bright is active, black is never above zero"
-        )
+        kinds = {timeline.kinds[path] for path in layers}
+        black, share = {
+            frozenset({"saturated"}): ("always saturated", "not saturated"),
+            frozenset({"active"}): ("never above zero", "above zero"),
+        }.get(frozenset(kinds), ("saturated or never above zero", "not saturated or above zero"))
+        axes.set_title(f"Units over time: bright is responsive, black is {black}")
         bar = figure.colorbar(image, ax=axes, pad=0.015, fraction=0.03, ticks=[0, 0.5, 1])
         bar.outline.set_visible(False)
-        bar.set_label("share of samples " + ("not saturated" if saturated else "above zero"))
+        bar.set_label(f"share of samples {share}")
 
     return _svg(draw, width=9.0, height=height)
 

@@ -1,5 +1,6 @@
 """One thing that is wrong, with the numbers it rests on and what to do about it."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -61,7 +62,7 @@ class Finding:
             "onset": self.onset,
             "message": self.message,
             "remedy": self.remedy,
-            "evidence": dict(self.evidence),
+            "evidence": _without_nonfinite(self.evidence),
             "caused_by": None
             if cause is None
             else {"condition": cause.condition, "layer": cause.layer},
@@ -93,3 +94,12 @@ def headline(group: list[Finding]) -> str:
     else:
         where = f"in {len(paths)} layers ({paths[0]} … {paths[-1]})"
     return f"{group[0].condition} ({worst}) {where}, {since}"
+
+
+def _without_nonfinite(value: Any) -> Any:
+    """JSON has no NaN and no infinity: None in their place."""
+    if isinstance(value, dict):
+        return {name: _without_nonfinite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nonfinite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

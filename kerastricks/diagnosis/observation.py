@@ -78,9 +78,9 @@ class WeightStatistics:
         update: Euclidean norm of the actual change, after optimizer, clipping and weight decay.
         nonfinite: How many elements of weight and gradient were NaN or infinite.
         unit_gradient: Gradient norm of each unit's incoming weights (kernels only).
-        unit_signature: Each unit's incoming weights seen through one fixed random vector: equal
-            weights give equal numbers (kernels only).
-        unit_gradient_signature: The same for the gradient (kernels only).
+        unit_signature: Each unit's incoming weights seen through two fixed random vectors, shape
+            (2, units): equal weights give equal numbers (kernels only).
+        unit_gradient_signature: The gradient seen through the first of them (kernels only).
     """
 
     path: str
@@ -111,9 +111,11 @@ class Observation:
     """Everything seen in one training step.
 
     Attributes:
-        step: The step's number; 0 is the one before the first update. Where Keras runs several
-            steps at once (`steps_per_execution`), the last of them is seen.
-        stride: How many steps Keras runs at once.
+        step: The step's number in this `fit`; 0 is the one before its first update. Where Keras
+            runs several steps at once (`steps_per_execution`), the last of them is seen, and a
+            shorter last execution of an epoch counts in full.
+        at_start: True when it was made in the first steps of a model whose optimizer had made
+            none.
         loss: The batch loss, unscaled; None where the model's `train_step` hides it.
         input_nonfinite: How many input elements were NaN or infinite.
         layers: Outputs, in the order in which the layers run.
@@ -128,12 +130,7 @@ class Observation:
     layers: tuple[LayerStatistics, ...]
     weights: tuple[WeightStatistics, ...]
     loss_scaled: bool = False
-    stride: int = 1
-
-    @property
-    def at_start(self) -> bool:
-        """True when it was made in the first steps that Keras ran."""
-        return self.step < self.stride
+    at_start: bool = False
 
     @property
     def kernels(self) -> tuple[WeightStatistics, ...]:

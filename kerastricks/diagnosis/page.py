@@ -77,6 +77,7 @@ def _context(section: Section) -> dict[str, Any]:
         "title": section.title,
         "description": section.description,
         "healthy": report.healthy,
+        "observed": report.observed or bool(report.findings),
         "roots": [
             {
                 "headline": headline([root]),

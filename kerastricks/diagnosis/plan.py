@@ -77,7 +77,7 @@ class Plan:
         return sum(slot.length + 1 for slot in self.weights) + BACKWARD_TAIL
 
     def read(
-        self, step: int, forward: Vector, backward: Vector, *, stride: int, loss_scaled: bool
+        self, step: int, forward: Vector, backward: Vector, *, at_start: bool, loss_scaled: bool
     ) -> Observation:
         """Turn the two flat vectors of one step into an observation.
 
@@ -86,7 +86,7 @@ class Plan:
         calls, loss, input_nonfinite = forward[-FORWARD_TAIL:]
         return Observation(
             step=step,
-            stride=stride,
+            at_start=at_start,
             loss=float(loss / calls) if calls else None,
             input_nonfinite=int(input_nonfinite),
             layers=tuple(self._layers(forward)),
@@ -134,12 +134,12 @@ class Plan:
             if block[0] < 0:
                 continue  # see `statistics.unseen`
             gradient, norm, nonfinite = block[: statistics.WEIGHT_SCALARS]
-            rows: list[Vector | None] = [None] * statistics.KERNEL_ROWS
+            rows: list[Vector | None] = [None, None, None]
             if slot.unit_axes:
-                squares, *signatures = np.split(
+                squares, first, second, gradients = np.split(
                     block[statistics.WEIGHT_SCALARS :], statistics.KERNEL_ROWS
                 )
-                rows = [np.sqrt(squares), *signatures]
+                rows = [np.sqrt(squares), np.stack([first, second]), gradients]
             seen = WeightStatistics(
                 path=slot.path,
                 layer=slot.layer,
@@ -162,9 +162,12 @@ def path_of(layer: Any) -> str:
     return str(layer.path or layer.name)
 
 
-def channel_axis(layer: Any) -> int:
-    """The axis of a layer's output whose entries are its units."""
-    return 1 if getattr(layer, "data_format", None) == "channels_first" else -1
+def channel_axis(layer: Any) -> int | None:
+    """The axis of a layer's output whose entries are its units; None where it does not say."""
+    if hasattr(layer, "data_format"):
+        return 1 if layer.data_format == "channels_first" else -1
+    axis = getattr(layer, "axis", None)
+    return axis if isinstance(axis, int) else None
 
 
 def is_kernel(weight: Any) -> bool:

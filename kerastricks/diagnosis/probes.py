@@ -33,6 +33,14 @@ from kerastricks.diagnosis.tapes import Recording, Rehearsal
 # Their inner layers run in a loop that no tensor may leave.
 _OPAQUE = (keras.layers.RNN, keras.layers.Wrapper)
 
+_EVENTS = {
+    "saw": "layer outputs",
+    "saw_loss": "the loss",
+    "saw_gradients": "gradients",
+    "saw_weights": "weight updates",
+    "saw_end": "weights",
+}
+
 
 class Observer(Protocol):
     """Who is told what a probe sees."""
@@ -96,6 +104,8 @@ class Probe:
 
     def _install(self) -> None:
         model = self._model
+        # A model that is fitted further is not at its start.
+        self._fresh = not int(ops.convert_to_numpy(model.optimizer.iterations.value))
         self._plain = model.train_function
         original_step = model.train_step
 
@@ -292,7 +302,7 @@ class Probe:
         try:
             getattr(tape, event)(*details)
         except Exception as error:
-            self.unobserved[event] = f"{type(error).__name__}: {error}"
+            self.unobserved[_EVENTS[event]] = f"{type(error).__name__}: {error}"
 
     def _patch(self, owner: Any, name: str, function: Callable[..., Any]) -> None:
         # Into `__dict__`, past Keras' attribute tracking: nothing of it reaches a saved file.
@@ -335,11 +345,13 @@ class Probe:
             for value in steps.metrics_values(self._model, result, self._metric.variables)
         )
         scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
-        stride = getattr(self._model, "steps_per_execution", 1)
-        seen = self._plan.read(step, forward, backward, stride=stride, loss_scaled=scaled)
-        if seen.loss is None:
+        at_start = self._fresh and step < getattr(self._model, "steps_per_execution", 1)
+        seen = self._plan.read(step, forward, backward, at_start=at_start, loss_scaled=scaled)
+        if not seen.layers and not seen.weights:
+            self.unobserved["train_step"] = "none of its numbers can be carried out of it"
+        elif seen.loss is None:
             self.unobserved["the loss"] = "train_step does not call compute_loss"
-        if self._plan.weights and not seen.weights:
+        elif self._plan.weights and not seen.weights:
             self.unobserved["the weights"] = "train_step does not update them by model.optimizer"
         return seen
 
@@ -368,7 +380,8 @@ def _is_gate(operation: Any, depth: int = 3) -> bool:
     for node in getattr(operation, "_outbound_nodes", []):
         kind = type(node.operation).__name__
         reshapes = kind in ("Reshape", "ExpandDims", "Permute") and depth > 0
-        if kind == "Multiply" or (reshapes and _is_gate(node.operation, depth - 1)):
+        products = kind == "Multiply" and len(node.input_tensors) > 1
+        if products or (reshapes and _is_gate(node.operation, depth - 1)):
             return True
     return False
 
@@ -379,10 +392,16 @@ def _leaves(layer: Any, unobserved: dict[str, str]) -> Iterator[Any]:
         if getattr(child, "_remat_mode", None) is not None:
             unobserved[path_of(child)] = "is recomputed in the backward pass"
         elif isinstance(child, _OPAQUE):
-            unobserved[f"{path_of(child)}/*"] = "runs inside a loop; only its output is seen"
+            kind = type(child).__name__
+            unobserved[f"{path_of(child)}/*"] = f"runs inside {kind}, whose output alone is seen"
             yield child
-        else:
-            inner = list(_leaves(child, unobserved))
+        elif not isinstance(child, keras.layers.InputLayer):
+            inner = [x for x in _leaves(child, unobserved) if x is not _activation_layer(child)]
             yield from inner
-            if not inner and not isinstance(child, keras.layers.InputLayer):
+            if not inner or child._trainable_variables or child._non_trainable_variables:
                 yield child
+
+
+def _activation_layer(layer: Any) -> Any:
+    """The layer given as another's `activation`: its output is that layer's own."""
+    return getattr(layer, "activation", None)

@@ -33,6 +33,11 @@ class Report:
         return all(finding.severity == "note" for finding in self.findings)
 
     @property
+    def observed(self) -> bool:
+        """True when any layer or weight was seen at all."""
+        return any(moment.scale or moment.gradient for moment in self.timeline.moments)
+
+    @property
     def root_causes(self) -> list[Finding]:
         """The findings that no other finding explains."""
         return [finding for finding in self.findings if finding.caused_by is None]
@@ -40,7 +45,7 @@ class Report:
     def summary(self) -> str:
         """The report as text: each root cause with its remedy, its consequences under it."""
         if not self.findings:
-            lines = ["Healthy: no findings."]
+            lines = ["Healthy: no findings." if self.observed else "Nothing was observed."]
         else:
             lines = []
             for number, root in enumerate(self.root_causes, 1):

@@ -4,6 +4,8 @@ import math
 from collections import deque
 from statistics import median_low
 
+from kerastricks.theory._checks import checked_number
+
 _RESOLUTION = 32
 _TIMINGS = 9
 
@@ -22,20 +24,23 @@ class Schedule:
             above 0. Ignored when `every` is given.
 
     Raises:
-        ValueError: If `every` is not a whole number of at least 1, or `budget` is not positive.
+        TypeError: If `every` is no whole number, or `budget` no number.
+        ValueError: If `every` is below 1, or `budget` is not positive.
     """
 
     def __init__(self, every: int | None = None, budget: float = 0.02):
-        if every is not None and (not isinstance(every, int) or every < 1):
-            raise ValueError(
-                "Argument `every` must be a whole number of steps, 1 or more, or None to let "
-                f"the doctor choose. Received: every={every!r}"
+        if every is not None:
+            every = int(
+                checked_number(
+                    every,
+                    "every",
+                    "of steps, whole and 1 or more, or None to let the doctor choose",
+                    lambda n: n >= 1 and n == int(n),
+                )
             )
-        if not budget > 0:
-            raise ValueError(
-                "Argument `budget` must be a positive share of the training time, such as 0.02. "
-                f"Received: budget={budget!r}"
-            )
+        checked_number(
+            budget, "budget", "above 0: a share of the training time, such as 0.02", lambda b: b > 0
+        )
         self._every = every
         self._budget = budget
         self._last: int | None = None

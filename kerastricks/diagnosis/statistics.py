@@ -17,7 +17,7 @@ Tensor = Any
 LAYER_SCALARS = 3
 LAYER_ROWS = 3
 WEIGHT_SCALARS = 3
-KERNEL_ROWS = 3
+KERNEL_ROWS = 4
 
 
 def layer_vector(outputs: Tensor, axis: int, activation: Activation | None) -> Tensor:
@@ -73,7 +73,7 @@ def weight_vector(weight: Tensor, gradient: Tensor, scale: Tensor | None) -> Ten
 def kernel_vector(
     kernel: Tensor, gradient: Tensor, scale: Tensor | None, axes: tuple[int, ...]
 ) -> Tensor:
-    """Reduce a kernel to three numbers per unit.
+    """Reduce a kernel to four numbers per unit.
 
     Args:
         kernel: The kernel.
@@ -82,17 +82,18 @@ def kernel_vector(
         axes: The axes of the units, from the end; every other axis is incoming.
 
     Returns:
-        A vector: for each unit the squared norm of its gradient, then the kernel and then the
-        gradient projected on one fixed random vector.
+        A vector: for each unit the squared norm of its gradient, then the kernel projected on two
+        fixed random vectors, then the gradient projected on the first.
     """
     kernel = _columns(ops.cast(kernel, "float32"), axes)
     gradient = _columns(unscaled(gradient, scale), axes)
-    direction = _direction(kernel.shape[0])
+    first, second = _directions(kernel.shape[0])
     return ops.concatenate(
         [
             ops.sum(ops.square(gradient), axis=0),
-            ops.matmul(direction, kernel),
-            ops.matmul(direction, gradient),
+            ops.matmul(first, kernel),
+            ops.matmul(second, kernel),
+            ops.matmul(first, gradient),
         ]
     )
 
@@ -127,6 +128,6 @@ def _columns(tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
     return ops.reshape(tensor, (-1, math.prod(tensor.shape[-len(axes) :])))
 
 
-def _direction(size: int) -> Tensor:
-    direction = np.random.default_rng(0).normal(size=size)
-    return ops.convert_to_tensor(direction, dtype="float32")
+def _directions(size: int) -> list[Tensor]:
+    directions = np.random.default_rng(0).normal(size=(2, size))
+    return [ops.convert_to_tensor(direction, dtype="float32") for direction in directions]

@@ -39,6 +39,7 @@ class Rehearsal:
         self._order: list[Any] = []
         self._outputs: dict[int, Tensor] = {}
         self._inputs: dict[int, Tensor] = {}
+        self._axes: dict[int, int] = {}
         self._vectors: dict[int, Tensor] = {}
         self._heads: set[int] = set()
         self._failures: dict[str, str] = {}
@@ -51,10 +52,11 @@ class Rehearsal:
         output = _first(outputs)
         self._outputs[id(layer)] = output
         self._inputs[id(layer)] = _first(inputs)
-        if not _is_observable(layer, output):
+        axis = self._axes[id(layer)] = self._channel_axis(layer, output)
+        if not _is_observable(layer, output, axis):
             return
         try:
-            vector = statistics.layer_vector(output, channel_axis(layer), self._activation(layer))
+            vector = statistics.layer_vector(output, axis, self._activation(layer))
             self._vectors[id(layer)] = vector
         except Exception as error:
             self._failures[path_of(layer)] = f"{type(error).__name__} in its statistics"
@@ -102,7 +104,7 @@ class Rehearsal:
             LayerSlot(
                 layer=layer,
                 path=path_of(layer),
-                axis=channel_axis(layer),
+                axis=self._axes[id(layer)],
                 units=self._units[id(layer)],
                 activation=self._activation(layer),
                 head=id(layer) in self._heads,
@@ -113,6 +115,18 @@ class Rehearsal:
         )
         return Plan(layers, tuple(self._weights(leaves, weights)), unobserved)
 
+    def _channel_axis(self, layer: Any, output: Tensor) -> int:
+        """The layer's own axis of channels, or that of the layer whose output it took."""
+        own = channel_axis(layer)
+        if own is not None:
+            return own
+        taken = id(self._inputs[id(layer)])
+        for before in reversed(self._order[:-1]):
+            made = self._outputs[id(before)]
+            if id(made) == taken and tuple(made.shape) == tuple(output.shape):
+                return self._axes[id(before)]
+        return -1
+
     def _activation(self, layer: Any) -> Activation | None:
         activation = activation_of(layer)
         if activation and id(layer) in self._gates and activation.bounded and activation.low >= 0:
@@ -122,7 +136,10 @@ class Rehearsal:
 
     def _weights(self, leaves: list[Any], weights: list[Any]) -> list[WeightSlot]:
         order = {id(layer): i for i, layer in enumerate(self._order)}
-        owners = {id(weight): layer for layer in leaves for weight in layer.trainable_variables}
+        owners: dict[int, Any] = {}
+        for layer in leaves:  # inner layers come before the layer that holds them
+            for weight in layer.trainable_variables:
+                owners.setdefault(id(weight), layer)
         slots = []
         for weight in weights:
             layer = owners.get(id(weight))
@@ -250,8 +267,10 @@ class Recording:
 
 
 def _weight_block(slot: WeightSlot, weight: Tensor, gradient: Any, scale: Any) -> Tensor:
-    # Gradients of embeddings come as rows and their indices on TensorFlow.
-    gradient = ops.convert_to_tensor(gradient)
+    if hasattr(gradient, "indices") and hasattr(gradient, "values"):
+        # TensorFlow gives an embedding's gradient as rows and their places, some places twice.
+        places = ops.expand_dims(gradient.indices, -1)
+        gradient = ops.scatter(places, gradient.values, tuple(weight.shape))
     block = statistics.weight_vector(weight, gradient, scale)
     if slot.unit_axes is None:
         return block
@@ -268,12 +287,12 @@ def _is_float(tensor: Any) -> bool:
     return hasattr(tensor, "dtype") and "float" in keras.backend.standardize_dtype(tensor.dtype)
 
 
-def _is_observable(layer: Any, output: Tensor) -> bool:
+def _is_observable(layer: Any, output: Tensor, axis: int) -> bool:
     return (
         output is not None
         and _is_float(output)
         and len(output.shape) >= 2
-        and output.shape[channel_axis(layer)] is not None
+        and output.shape[axis] is not None
         and bool(layer.weights or activation_of(layer))
     )
 

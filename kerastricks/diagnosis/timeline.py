@@ -24,7 +24,6 @@ class Moment:
         scale: Deviation of each layer's output over the samples, by path.
         units: Events of each layer's units (see `LayerStatistics.events`), by path.
         gradient: Gradient norm of each kernel, by the path of its layer.
-        update: Actual update of each kernel as a share of its norm, by the path of its layer.
     """
 
     step: int
@@ -32,7 +31,6 @@ class Moment:
     scale: dict[str, float]
     units: dict[str, NDArray[np.float32]]
     gradient: dict[str, float]
-    update: dict[str, float]
 
 
 @dataclass
@@ -67,7 +65,6 @@ class Timeline:
                     if layer.activation and not layer.head
                 },
                 gradient={kernel.layer: kernel.gradient for kernel in observation.kernels},
-                update={kernel.layer: kernel.update_ratio for kernel in observation.kernels},
             )
         )
         if len(self.moments) > MAXIMUM_POINTS:

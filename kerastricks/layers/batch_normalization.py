@@ -107,7 +107,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     @momentum.setter
     def momentum(self, momentum: float) -> None:
-        self.alpha = complement(float(momentum))
+        self.alpha = _checked_alpha(None, momentum)
 
     def get_config(self) -> dict[str, Any]:
         """Returns Keras' config of the layer with `alpha` in the place of `momentum`."""
@@ -144,6 +144,8 @@ def _checked_alpha(alpha: float | None, momentum: float | None) -> float:
 
 def _checked_axis(axis: object) -> int:
     try:
+        if isinstance(axis, bool):
+            raise TypeError
         return operator.index(axis)  # type: ignore[arg-type]
     except TypeError as error:
         raise TypeError(

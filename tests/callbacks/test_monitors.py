@@ -99,13 +99,14 @@ SICK = {
 
 
 @pytest.mark.parametrize("case", SICK)
-def test_a_sick_network_is_named_by_its_root_cause(case):
+def test_a_sick_network_is_named_by_its_root_cause(case, tmp_path):
     build, root, symptoms = SICK[case]
     keras.utils.set_random_seed(0)
     report = examined(*build())
     assert not report.healthy
     assert root in roots(report)
     assert symptoms <= conditions(report)
+    report.to_json(tmp_path / "report.json")
     for finding in report.findings:
         assert finding.remedy
         assert any(isinstance(number, int | float) for number in finding.evidence.values())
@@ -214,17 +215,17 @@ def test_a_model_with_nothing_to_observe_is_trained_and_told_so(capsys):
     assert history.history["loss"]
     assert "nothing of this model can be observed" in capsys.readouterr().out
     assert doctor.report.unobserved
-    assert "Not observed" in doctor.report.summary()
+    assert doctor.report.summary().startswith("Nothing was observed")
 
 
 @pytest.mark.parametrize("monitor", [kt.callbacks.SaturationMonitor, kt.callbacks.DyingUnitMonitor])
 @pytest.mark.parametrize("fraction", [0, 1.5, -0.1, "half", True, float("nan")])
 def test_a_bad_fraction_is_refused(monitor, fraction):
-    with pytest.raises(ValueError, match=r"layer_fraction.*Received"):
+    with pytest.raises((ValueError, TypeError), match=r"layer_fraction.*Received"):
         monitor(fraction)
 
 
-@pytest.mark.parametrize("arguments", [{"every": 0}, {"budget": -1.0}])
-def test_a_bad_schedule_is_refused_when_it_is_given(arguments):
+@pytest.mark.parametrize("arguments", [{"every": 0}, {"budget": -1.0}, {"verbose": "loud"}])
+def test_bad_arguments_are_refused_when_they_are_given(arguments):
     with pytest.raises(ValueError, match="Received"):
         kt.callbacks.TrainingDoctor(**arguments)

@@ -44,7 +44,7 @@ class Make:
             "update": 0.003,
             "nonfinite": 0,
             "unit_gradient": np.full(units, 0.1),
-            "unit_signature": random.normal(size=units),
+            "unit_signature": random.normal(size=(2, units)),
             "unit_gradient_signature": random.normal(size=units),
         }
         return WeightStatistics(**{**values, **changes})
@@ -53,7 +53,7 @@ class Make:
     def observation(step=0, layers=None, weights=None, **changes):
         layers = [Make.layer()] if layers is None else layers
         weights = [Make.kernel(), Make.kernel("output")] if weights is None else weights
-        values = {"step": step, "loss": 2.3, "input_nonfinite": 0}
+        values = {"step": step, "loss": 2.3, "input_nonfinite": 0, "at_start": step == 0}
         return Observation(**{**values, **changes}, layers=tuple(layers), weights=tuple(weights))
 
     @staticmethod

@@ -88,10 +88,12 @@ def test_json_round_trip(sick, tmp_path):
     assert read["observed_steps"] == list(range(20))
 
 
-def test_evidence_that_json_cannot_hold_is_not_written_as_nan(tmp_path):
-    finding = Finding("overfitting", None, "warning", 0, "m", "r", {"ratio": float("nan")})
-    with pytest.raises(ValueError, match="JSON"):
-        Report([finding]).to_json(tmp_path / "report.json")
+def test_numbers_that_json_cannot_hold_are_written_as_null(tmp_path):
+    evidence = {"ratio": float("nan"), "norms": [1.0, float("inf")]}
+    finding = Finding("overfitting", None, "warning", 0, "m", "r", evidence)
+    Report([finding]).to_json(tmp_path / "report.json")
+    (read,) = json.loads((tmp_path / "report.json").read_text())["findings"]
+    assert read["evidence"] == {"ratio": None, "norms": [1.0, None]}
 
 
 def test_the_summary_names_cause_remedy_and_what_was_not_seen(sick):
@@ -103,7 +105,18 @@ def test_the_summary_names_cause_remedy_and_what_was_not_seen(sick):
         "Not observed: net/lstm",
     ):
         assert part in text
-    assert Report().summary() == "Healthy: no findings."
+    assert Report().summary() == "Nothing was observed."
+
+
+def test_the_start_stays_in_sight_of_the_rules(make):
+    def lengths(window):
+        assert window[0].step == 0
+        yield from ()
+
+    examination = Examination({"lengths": lengths})
+    for step in range(700):
+        examination.add(make.observation(step))
+    assert examination.report({}).unobserved == {}
 
 
 class Outline(HTMLParser):
@@ -133,6 +146,7 @@ def test_the_page_is_self_contained_and_escapes_what_a_model_brings(sick, tmp_pa
     assert (outline.scripts, outline.addresses, outline.headings) == (0, [], 3)
     assert "alert(1)&lt;/script&gt;" in text
     assert not re.search(r"<(b|i|u)>", text)
+    assert "nothing observed" in text
     assert text.count("<svg") == 4
 
 

@@ -109,6 +109,11 @@ class TestDyingUnits:
         assert finding.onset == 12
         assert finding.evidence["dead_units"] == 6
 
+    def test_frozen_units_are_left_alone(self, make):
+        layer = make.layer(events=0.0)
+        window = make.window(40, layers=[layer], weights=[make.kernel("output")])
+        assert not list(dying_units(window))
+
     def test_leaky_units_do_not_die(self, make):
         leaky = type(make.relu)("leaky_relu")
         layer = make.layer(activation=leaky, events=0.0)
@@ -147,6 +152,13 @@ class TestVanishingGradients:
         (moved,) = vanishing_gradients(self.window(make, [1e-6, 1.0]))
         (stuck,) = vanishing_gradients(self.window(make, [1e-6, 1.0], update=1e-6))
         assert (moved.severity, stuck.severity) == ("warning", "critical")
+
+    def test_a_negative_loss_that_stands_still_has_not_learned(self, make):
+        window = [
+            make.observation(o.step, weights=o.weights, loss=-0.5)
+            for o in self.window(make, [1e-9, 1.0])
+        ]
+        assert list(vanishing_gradients(window))
 
     def test_no_gradient_anywhere_while_there_is_a_loss(self, make):
         """As behind a loss that is clipped."""
@@ -187,7 +199,10 @@ class TestExplodingGradients:
 
 class TestSymmetricUnits:
     def window(self, make, weights, gradients, count=3):
-        kernel = make.kernel(unit_signature=weights, unit_gradient_signature=gradients)
+        signature = np.stack([weights, np.cos(weights)])
+        kernel = make.kernel(
+            units=len(weights), unit_signature=signature, unit_gradient_signature=gradients
+        )
         return make.window(count, weights=[kernel])
 
     def test_equal_weights_and_equal_gradients(self, make):
@@ -208,6 +223,17 @@ class TestSymmetricUnits:
         """Weights that decay to nothing only look alike."""
         start = self.window(make, np.arange(10.0), np.zeros(10))
         assert not list(symmetric_units(start + self.window(make, np.zeros(10), np.zeros(10))))
+
+    def test_a_wide_layer_of_random_units_has_no_twins(self, make):
+        """A language model's output: most classes get no gradient in a batch."""
+        units = 100_000
+        signature = np.random.default_rng(0).normal(size=(2, units)).astype("float32")
+        kernel = make.kernel(
+            units=units,
+            unit_signature=signature.astype("float64"),
+            unit_gradient_signature=np.zeros(units),
+        )
+        assert not list(symmetric_units(make.window(3, weights=[kernel])))
 
     def test_rounding_does_not_break_symmetry(self, make):
         noise = 1 + 1e-7 * np.random.default_rng(0).normal(size=10)
@@ -238,7 +264,11 @@ class TestPoorInitialization:
 
     def test_several_steps_run_at_once_are_still_the_start(self, make):
         layers = self.first(make, 0.2 ** np.arange(6))[0].layers
-        assert list(poor_initialization([make.observation(3, layers=layers, stride=4)]))
+        assert list(poor_initialization([make.observation(3, layers=layers, at_start=True)]))
+
+    def test_a_model_that_was_trained_before_is_not_at_its_start(self, make):
+        layers = self.first(make, 0.2 ** np.arange(6))[0].layers
+        assert not list(poor_initialization([make.observation(0, layers=layers, at_start=False)]))
 
     def test_dead_layers_are_left_to_their_own_rule(self, make):
         layers = [

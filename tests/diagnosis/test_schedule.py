@@ -45,13 +45,13 @@ def test_one_step_can_be_demanded():
     assert not schedule.due(6)
 
 
-@pytest.mark.parametrize("every", [0, -1, 1.5, "2"])
+@pytest.mark.parametrize("every", [0, -1, 1.5, "2", True])
 def test_bad_distance(every):
-    with pytest.raises(ValueError, match=r"every.*Received"):
+    with pytest.raises((ValueError, TypeError), match=r"every.*Received"):
         Schedule(every=every)
 
 
-@pytest.mark.parametrize("budget", [0, -0.1, float("nan")])
+@pytest.mark.parametrize("budget", [0, -0.1, float("nan"), "0.02", None])
 def test_bad_budget(budget):
-    with pytest.raises(ValueError, match=r"budget.*Received"):
+    with pytest.raises((ValueError, TypeError), match=r"budget.*Received"):
         Schedule(budget=budget)

@@ -75,7 +75,7 @@ def test_kernel_vector_tells_equal_units_from_others(shape, axes):
     )
     kernel = ops.convert_to_tensor(restored)
     vector = ops.convert_to_numpy(statistics.kernel_vector(kernel, kernel, None, axes))
-    squares, signature, _ = np.split(vector, 3)
+    squares, signature, _, _ = np.split(vector, 4)
     np.testing.assert_allclose(squares, (twins**2).sum(0), rtol=1e-5)
     assert signature[0] == pytest.approx(signature[1], rel=1e-6)
     assert len(np.unique(signature.round(4))) == units - 1

@@ -1,12 +1,13 @@
 """Questions that several rules ask of a window of observations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from kerastricks.diagnosis.observation import LayerStatistics, Observation, WeightStatistics
 
 Window = Sequence[Observation]
 
 LOOK_BACK = 64
+"""Observations that a run is followed back; whoever remembers findings knows of longer ones."""
 
 
 def layer_at(observation: Observation, path: str) -> LayerStatistics | None:
@@ -20,14 +21,25 @@ def weight_at(observation: Observation, path: str) -> WeightStatistics | None:
 
 
 def unbroken_run(window: Window, holds: Callable[[Observation], bool]) -> list[Observation]:
-    """The observations at the window's end over which something has held without a break.
-
-    Looks back over `LOOK_BACK` observations at most; who remembers earlier findings knows when a
-    longer run began.
-    """
+    """The observations at the window's end over which something has held without a break."""
     run: list[Observation] = []
     for observation in reversed(window[-LOOK_BACK:]):
         if not holds(observation):
             break
         run.append(observation)
     return run[::-1]
+
+
+def unbroken_runs(
+    window: Window, named: Callable[[Observation], Mapping[str, object]]
+) -> dict[str, list[Observation]]:
+    """The same for all that is named of the newest observation, each observation read once."""
+    runs: dict[str, list[Observation]] = {name: [] for name in named(window[-1])}
+    unbroken = set(runs)
+    for observation in reversed(window[-LOOK_BACK:]):
+        unbroken &= named(observation).keys()
+        if not unbroken:
+            break
+        for name in unbroken:
+            runs[name].insert(0, observation)
+    return runs

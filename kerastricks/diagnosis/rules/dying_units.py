@@ -91,10 +91,13 @@ def _silence(window: Window, layer: LayerStatistics) -> tuple[NDArray[np.int64],
 
 def _without_gradient(observation: Observation, layer: LayerStatistics) -> NDArray[np.bool_]:
     """Units whose incoming weights get no gradient; all of them where that cannot be seen."""
+    trained = {weight.layer for weight in observation.weights}
     kernel = next(
         (k for k in observation.kernels if k.layer == layer.source and k.unit_gradient is not None),
         None,
     )
+    if observation.weights and layer.source and layer.source not in trained:
+        return np.zeros(layer.units, dtype=bool)  # frozen: it is not to learn
     if kernel is None or kernel.norm == 0 or len(_units(kernel.unit_gradient)) != layer.units:
         return np.ones(layer.units, dtype=bool)
     best = max(

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from kerastricks.diagnosis.finding import Finding
 from kerastricks.diagnosis.observation import Observation, WeightStatistics
-from kerastricks.diagnosis.rules._window import Window, unbroken_run
+from kerastricks.diagnosis.rules._window import Window, unbroken_runs
 
 UPDATE = 1.0
 """Alarm when a step changes a kernel by this share of its size."""
@@ -39,6 +39,7 @@ A kernel that starts at or near zero has to grow, and its first updates are no e
 def exploding_gradients(window: Window) -> Iterator[Finding]:
     """Find kernels that are overwritten, or would be, by their gradient."""
     last = window[-1]
+    steep, runs = _steep(last), unbroken_runs(window, _steep)
     for kernel in last.kernels:
         update = kernel.update / _size(kernel)
         if update >= UPDATE:
@@ -46,16 +47,12 @@ def exploding_gradients(window: Window) -> Iterator[Finding]:
             severity = "critical" if update >= CRITICAL_UPDATE else "warning"
             what = f"One step changed the kernel by {update:.3g} times its size"
         else:
-
-            def steep(observation: Observation, path: str = kernel.path) -> bool:
-                return path in _steep(observation)
-
-            run = unbroken_run(window, steep)
+            run = runs.get(kernel.path, [])
             if len(run) < MINIMUM_LOOKS:
                 continue
             onset = run[0].step
             severity = "warning"
-            what = f"The gradient's norm is {kernel.gradient:.1e}, {_steep(last)[kernel.path]}"
+            what = f"The gradient's norm is {kernel.gradient:.1e}, {steep[kernel.path]}"
         yield Finding(
             condition="exploding_gradients",
             layer=kernel.layer,
@@ -69,7 +66,7 @@ def exploding_gradients(window: Window) -> Iterator[Finding]:
             evidence={
                 "gradient_norm": kernel.gradient,
                 "weight_norm": kernel.norm,
-                "update_ratio": None if math.isnan(update) else update,
+                "update_ratio": update,
                 "healthy_update_ratio_below": UPDATE,
                 "healthy_gradient_to_weight_below": GRADIENT,
             },

@@ -20,13 +20,19 @@ UNIT_SHARE = 0.9
 LAYER_FRACTION = 0.5
 """A layer is sick when at least this fraction of its units is saturated."""
 MEAN_SHARE = 0.75
-"""It is also sick when its units are saturated on this share of the samples on average."""
+"""It is also sick when its units are saturated on this share of the samples on average.
+
+Units that jump between both ends reach no `UNIT_SHARE` each. Deep tanh networks on digits that do
+not train (kernels of standard deviation 1) show 0.82 and more, those that train 0.67 and less.
+"""
 CRITICAL_FRACTION = 0.8
 MINIMUM_EXAMPLES = 200
 """Examples over which the layer must have been sick without a break."""
 
 
-def saturated_units(window: Window, *, layer_fraction: float = LAYER_FRACTION) -> Iterator[Finding]:
+def saturated_units(
+    window: Window, *, layer_fraction: float = LAYER_FRACTION, mean_share: float = MEAN_SHARE
+) -> Iterator[Finding]:
     """Find hidden layers most of whose units have been saturated for hundreds of samples."""
     for layer in window[-1].layers:
         if layer.saturated is None or layer.head:
@@ -36,7 +42,7 @@ def saturated_units(window: Window, *, layer_fraction: float = LAYER_FRACTION) -
             seen = layer_at(observation, path)
             if seen is None or seen.saturated is None:
                 return False
-            return _fraction(seen.saturated) >= layer_fraction or _mean(seen) >= MEAN_SHARE
+            return _fraction(seen.saturated) >= layer_fraction or _mean(seen) >= mean_share
 
         run = unbroken_run(window, sick)
         examples = layer.examples * len(run)
@@ -63,7 +69,7 @@ def saturated_units(window: Window, *, layer_fraction: float = LAYER_FRACTION) -
                 "mean_saturated_share": _mean(layer),
                 "examples": examples,
                 "healthy_fraction_below": layer_fraction,
-                "healthy_mean_share_below": MEAN_SHARE,
+                "healthy_mean_share_below": mean_share,
             },
         )
 

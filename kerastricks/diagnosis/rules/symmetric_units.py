@@ -3,13 +3,14 @@
 Units of one layer with equal incoming weights and equal gradients learn the same thing for ever:
 the layer is as wide as it has distinct units. Zeros and other constant starts do this (Goodfellow,
 Bengio and Courville, "Deep Learning" (2016), section 8.4). Weights and gradients are compared
-through their product with one fixed random vector, which is equal for equal columns and, but for
-an event of probability zero, for no others.
+through their products with fixed random vectors, which are equal for equal columns; two products
+tell apart the columns of layers with a hundred thousand units.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kerastricks.diagnosis.finding import Finding
 from kerastricks.diagnosis.observation import Observation, Vector, WeightStatistics
@@ -36,7 +37,7 @@ def symmetric_units(window: Window) -> Iterator[Finding]:
         # What begins unequal does not become equal: weights that decay to nothing only look so.
         if len(run) < MINIMUM_LOOKS or fraction(window[0]) < LAYER_FRACTION:
             continue
-        share, distinct, units = *_twins(kernel), len(_vector(kernel.unit_signature))
+        share, distinct, units = *_twins(kernel), kernel.units
         yield Finding(
             condition="symmetric_units",
             layer=kernel.layer,
@@ -60,15 +61,24 @@ def symmetric_units(window: Window) -> Iterator[Finding]:
 def _twins(kernel: WeightStatistics) -> tuple[float, int]:
     """The share of units that have a twin, and the number of distinct units."""
     weights, gradients = _vector(kernel.unit_signature), _vector(kernel.unit_gradient_signature)
-    if len(weights) < 2 or not (np.isfinite(weights).all() and np.isfinite(gradients).all()):
-        return 0.0, len(weights)
-    _, counts = np.unique(_rounded(weights) + 1j * _rounded(gradients), return_counts=True)
-    return float(np.sum(counts[counts > 1]) / len(weights)), len(counts)
+    if weights.shape[-1] < 2 or not (np.isfinite(weights).all() and np.isfinite(gradients).all()):
+        return 0.0, weights.shape[-1]
+    keys = _hashed([_rounded(row) for row in (*weights, gradients)])
+    _, counts = np.unique(keys, return_counts=True)
+    return float(np.sum(counts[counts > 1]) / len(keys)), len(counts)
 
 
 def _rounded(signatures: Vector) -> Vector:
     scale = float(np.max(np.abs(signatures)))
     return np.round(signatures / scale / TOLERANCE) if scale > 0 else signatures
+
+
+def _hashed(rows: list[Vector]) -> NDArray[np.uint64]:
+    """One number for each column of whole numbers; equal columns give equal numbers."""
+    keys = np.zeros(rows[0].shape, np.uint64)
+    for row in rows:
+        keys = keys * np.uint64(0x9E3779B97F4A7C15) + row.astype(np.int64).view(np.uint64)
+    return keys
 
 
 def _vector(signatures: Vector | None) -> Vector:

@@ -11,10 +11,11 @@ small everywhere, is not taken for one. The loss of the signal with depth: Gloro
 
 import math
 from collections.abc import Iterator
+from itertools import accumulate
 
 from kerastricks.diagnosis.finding import Finding
 from kerastricks.diagnosis.observation import Observation, WeightStatistics
-from kerastricks.diagnosis.rules._window import Window, unbroken_run
+from kerastricks.diagnosis.rules._window import Window, unbroken_runs
 
 RATIO = 1e-3
 """Alarm when the sensitivity is below this share of the largest one of later layers."""
@@ -31,12 +32,9 @@ def vanishing_gradients(window: Window) -> Iterator[Finding]:
     last = window[-1]
     if _has_learned(window):
         return
+    runs = unbroken_runs(window, _lost)
     for path, ratio in _lost(last).items():
-
-        def lost(observation: Observation, path: str = path) -> bool:
-            return path in _lost(observation)
-
-        run = unbroken_run(window, lost)
+        run = runs[path]
         if len(run) < MINIMUM_LOOKS:
             continue
         kernel = next(k for k in last.kernels if k.path == path)
@@ -65,7 +63,7 @@ def vanishing_gradients(window: Window) -> Iterator[Finding]:
                 "gradient_norm": kernel.gradient,
                 "weight_norm": kernel.norm,
                 "sensitivity_ratio": ratio,
-                "update_ratio": None if math.isnan(kernel.update_ratio) else kernel.update_ratio,
+                "update_ratio": kernel.update_ratio,
                 "observations": len(run),
                 "healthy_ratio_above": RATIO,
             },
@@ -74,7 +72,9 @@ def vanishing_gradients(window: Window) -> Iterator[Finding]:
 
 def _has_learned(window: Window) -> bool:
     first, last = window[0].loss, window[-1].loss
-    return first is not None and last is not None and (last == 0 or last <= LEARNED * first)
+    if first is None or last is None:
+        return False
+    return last == 0 or (first > 0 and last <= LEARNED * first)
 
 
 def _lost(observation: Observation) -> dict[str, float]:
@@ -90,8 +90,8 @@ def _lost(observation: Observation) -> dict[str, float]:
         return {kernel.path: 0.0 for kernel in kernels}
     lost: dict[str, float] = {}
     before = 0.0
-    for i, kernel in enumerate(kernels[:-1]):
-        later = max(k.sensitivity for k in kernels[i + 1 :])
+    largest_from = list(accumulate((k.sensitivity for k in reversed(kernels)), max))[::-1]
+    for kernel, later in zip(kernels, largest_from[1:], strict=False):
         before = max(before, kernel.sensitivity)
         if before >= RATIO * later:
             break
