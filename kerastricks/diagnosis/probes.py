@@ -105,7 +105,7 @@ class Probe:
     def _install(self) -> None:
         model = self._model
         # A model that is fitted further is not at its start.
-        self._fresh = not int(ops.convert_to_numpy(model.optimizer.iterations.value))
+        self._fresh = steps.updates_made(model.optimizer) == 0
         self._plain = model.train_function
         original_step = model.train_step
 

@@ -97,6 +97,12 @@ def loss_scale(optimizer: Any, state: Any) -> Any:
     return state[[id(v) for v in optimizer.variables].index(id(optimizer.dynamic_scale))]
 
 
+def updates_made(optimizer: Any) -> int:
+    """Updates that an optimizer made so far; 0 for one that does not count them."""
+    iterations = getattr(optimizer, "iterations", None)
+    return 0 if iterations is None else int(ops.convert_to_numpy(ops.convert_to_tensor(iterations)))
+
+
 def is_end_of_data(error: BaseException) -> bool:
     """True for the exceptions with which an epoch over data of unknown length ends."""
     return type(error).__name__ in ("StopIteration", "OutOfRangeError")

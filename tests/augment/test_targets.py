@@ -53,3 +53,16 @@ def test_values_that_are_no_real_numbers_are_refused(pipeline, dtype):
 def test_lists_are_refused(pipeline):
     with pytest.raises(TypeError, match=r"Images are an array.*Received: list"):
         pipeline([[[1.0]]], training=True)
+
+
+def test_masks_are_refused_where_sizes_are_not_known_beforehand(pipeline):
+    """As behind a decoder of image files."""
+    tf = pytest.importorskip("tensorflow")
+
+    def pairs():
+        yield np.zeros((8, 8, 3), "uint8"), np.zeros((8, 8, 1), "uint8")
+
+    spec = [tf.TensorSpec((None, None, channels), tf.uint8) for channels in (3, 1)]
+    dataset = tf.data.Dataset.from_generator(pairs, output_signature=tuple(spec))
+    with pytest.raises(ValueError, match="pixel by pixel"):
+        pipeline.augment(dataset)
