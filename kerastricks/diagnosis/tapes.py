@@ -267,7 +267,7 @@ class Recording:
 
 
 def _weight_block(slot: WeightSlot, weight: Tensor, gradient: Any, scale: Any) -> Tensor:
-    if hasattr(gradient, "indices") and hasattr(gradient, "values"):
+    if type(gradient).__name__ == "IndexedSlices":
         # TensorFlow gives an embedding's gradient as rows and their places, some places twice.
         places = ops.expand_dims(gradient.indices, -1)
         gradient = ops.scatter(places, gradient.values, tuple(weight.shape))
