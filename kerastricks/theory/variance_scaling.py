@@ -101,3 +101,69 @@ def xavier_stddev(fan_in: float, fan_out: float) -> float:
     fan_in = checked_number(fan_in, "fan_in", "above 0", lambda fan: fan > 0)
     fan_out = checked_number(fan_out, "fan_out", "above 0", lambda fan: fan > 0)
     return math.sqrt(2.0 / (fan_in + fan_out))
+
+
+def lecun_stddev(fan_in: float) -> float:
+    """Computes the weight scale that keeps the variance of activations through linear units.
+
+        stddev = sqrt(1 / fan_in)
+
+    Right for SELU units too, and for tanh units near zero. Uniform weights in
+    +-1 / sqrt(fan_in), a common heuristic, have only a third of that variance.
+
+    Args:
+        fan_in: Number of terms in each unit's sum; positive.
+
+    Returns:
+        The standard deviation of the weights.
+
+    Raises:
+        TypeError: If `fan_in` is not a number.
+        ValueError: If it is not positive, NaN or infinite.
+
+    Example:
+    >>> import kerastricks as kt
+    >>> kt.theory.lecun_stddev(25)
+    0.2
+
+    Reference:
+        LeCun, Bottou, Orr, Mueller (1998), Efficient BackProp, section 4.6.
+    """
+    return 1.0 / math.sqrt(checked_number(fan_in, "fan_in", "above 0", lambda fan: fan > 0))
+
+
+def asymmetric_stddev(fan_in: float) -> float:
+    """Computes the scale of the normal weights in randomized asymmetric initialization.
+
+    There each unit's weights and bias are drawn from N(0, stddev^2), except one entry, chosen at
+    random, from the Beta(2, 1) distribution, which is positive (the square root of a uniform
+    number). As inputs behind a ReLU are positive too, few units are born dead.
+
+        stddev = s / sqrt(fan_in),   s = -2 sqrt(2) / (3 sqrt(pi)) + sqrt(1 + 8 / (9 pi)) = 0.6007
+
+    s keeps the second moment from growing, whatever the inputs: behind a ReLU a unit's output has
+    at most the mean square of the inputs (with a 1 among them for the bias) times the left side of
+
+        s^2 / 2 + sqrt(2 / pi) E[B] s + E[B^2] = 1,   B ~ Beta(2, 1), E[B] = 2/3, E[B^2] = 1/2
+
+    Args:
+        fan_in: Number of inputs of each unit, without the bias; positive.
+
+    Returns:
+        The standard deviation of the normal weights and biases.
+
+    Raises:
+        TypeError: If `fan_in` is not a number.
+        ValueError: If it is not positive, NaN or infinite.
+
+    Example:
+    >>> import kerastricks as kt
+    >>> round(kt.theory.asymmetric_stddev(1), 4), round(kt.theory.asymmetric_stddev(100), 5)
+    (0.6007, 0.06007)
+
+    Reference:
+        Lu, Shin, Su, Karniadakis (2020), Dying ReLU and Initialization: Theory and Numerical
+        Examples, on randomized asymmetric initialization.
+    """
+    linear = 2.0 * math.sqrt(2.0) / (3.0 * math.sqrt(math.pi))
+    return (math.sqrt(1.0 + linear * linear) - linear) * lecun_stddev(fan_in)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 import kerastricks
 from kerastricks.theory import (
     TRUNCATED_NORMAL_STDDEV,
+    asymmetric_stddev,
     he_stddev,
+    lecun_stddev,
     rectifier_gain,
     xavier_stddev,
 )
@@ -57,12 +59,47 @@ def test_he_undoes_the_rectifier(fan_in, slope):
     assert kept == pytest.approx(1.0, rel=1e-12)
 
 
+def test_lecun_keeps_linear_units_and_is_he_at_slope_one():
+    assert lecun_stddev(16) == 0.25
+    assert lecun_stddev(7) == pytest.approx(he_stddev(7, negative_slope=1), rel=1e-15)
+    assert lecun_stddev(7) == pytest.approx(xavier_stddev(7, 7), rel=1e-15)
+
+
+def test_asymmetric_scale_solves_its_condition():
+    # Golden value 0.6007: Lu et al. (2020) and the implementations that follow them.
+    s = asymmetric_stddev(1)
+    assert s == pytest.approx(0.6007, abs=5e-5)
+    assert asymmetric_stddev(50) == pytest.approx(s / math.sqrt(50), rel=1e-15)
+    mean, square = 2 / 3, 1 / 2  # of Beta(2, 1), whose density is 2 x
+    assert s * s / 2 + math.sqrt(2 / math.pi) * mean * s + square == pytest.approx(1, rel=1e-15)
+
+
+@pytest.mark.parametrize("inputs", [[1.0] * 8, [0.0] * 7 + [3.0], [0.2, 1.5] * 4])
+def test_asymmetric_weights_do_not_let_the_second_moment_grow(inputs):
+    # Units draw [weights, bias], one entry of which comes from Beta(2, 1).
+    generator = np.random.default_rng(0)
+    inputs, units = np.array([*inputs, 1.0]), 100_000
+    weights = asymmetric_stddev(8) * generator.standard_normal((units, 9))
+    weights[np.arange(units), generator.integers(9, size=units)] = generator.beta(2, 1, units)
+    squares = np.maximum(weights @ inputs, 0) ** 2
+    error = squares.std() / math.sqrt(units)
+    assert squares.mean() < np.mean(inputs**2) + 4 * error
+    # The bound is not slack by much where inputs are equal; He's scale would break it.
+    if np.ptp(inputs) == 0:
+        assert squares.mean() > 0.75 * np.mean(inputs**2)
+        weights *= he_stddev(8) / asymmetric_stddev(8)
+        assert np.mean(np.maximum(weights @ inputs, 0) ** 2) > 2 * np.mean(inputs**2)
+
+
 @pytest.mark.parametrize("fan", [0, -3, math.nan, math.inf])
 def test_fans_must_be_positive(fan):
     with pytest.raises(ValueError, match=r"`fan_in` must be a number above 0. Received: fan_in="):
         he_stddev(fan)
     with pytest.raises(ValueError, match=r"`fan_out` must be a number above 0"):
         xavier_stddev(3, fan)
+    for one_fan in (lecun_stddev, asymmetric_stddev):
+        with pytest.raises(ValueError, match=r"`fan_in` must be a number above 0"):
+            one_fan(fan)
 
 
 @pytest.mark.parametrize("slope", [math.nan, math.inf])
@@ -84,6 +121,6 @@ def test_theory_needs_no_framework():
         "package = sys.modules['kerastricks'] = types.ModuleType('kerastricks')\n"
         f"package.__path__ = {list(kerastricks.__path__)!r}\n"
         "import kerastricks.theory\n"
-        "assert not {'keras', 'tensorflow', 'jax', 'torch'} & set(sys.modules)\n"
+        "assert not {'keras', 'tensorflow', 'jax', 'torch', 'scipy'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
