@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kerastricks.theory import TRUNCATED_NORMAL_STDDEV
+from kerastricks.theory._kernel_axes import checked_sizes
 
 Distribution = Literal["normal", "uniform", "truncated_normal"]
 
@@ -65,14 +66,9 @@ class RandomInitializer(keras.initializers.Initializer):
         self, shape: Sequence[int], stddev: float, distribution: Distribution, dtype: Any
     ) -> Any:
         """Draws zero-mean values of that standard deviation, for this call's seed."""
-        dtype = keras.backend.standardize_dtype(dtype)
-        if not keras.backend.is_float_dtype(dtype):
-            raise ValueError(
-                "Argument `dtype` must be a floating-point type: rounding random weights to "
-                f'whole numbers would give zeros. Received: dtype={dtype!r}. Use "float32".'
-            )
-        # Backends draw half-precision numbers from few bits, which shows in the tails.
-        drawn_dtype = "float64" if dtype == "float64" else "float32"
+        # All checks come before the seed is taken: a refused call must not shift later draws.
+        shape, dtype = checked_sizes(shape), checked_float_dtype(dtype)
+        drawn_dtype = drawing_dtype(dtype)
         seed = self._next_seed()
         if distribution == "uniform":
             limit = math.sqrt(3.0) * stddev
@@ -88,6 +84,22 @@ class RandomInitializer(keras.initializers.Initializer):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal initializer, at its first draw."""
         return {"seed": self.seed}
+
+
+def checked_float_dtype(dtype: Any) -> str:
+    """Returns the name of a floating-point type (of the default one for None), or raises."""
+    name: str = keras.backend.standardize_dtype(dtype)
+    if not keras.backend.is_float_dtype(name):
+        raise ValueError(
+            "Argument `dtype` must be a floating-point type: rounding random weights to "
+            f'whole numbers would give zeros. Received: dtype={name!r}. Use "float32".'
+        )
+    return name
+
+
+def drawing_dtype(dtype: str) -> str:
+    """The type to draw in: backends draw half precision from few bits, which shows in the tails."""
+    return "float64" if dtype == "float64" else "float32"
 
 
 def checked_distribution(distribution: str) -> Distribution:

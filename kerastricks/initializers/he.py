@@ -1,21 +1,17 @@
 """He initialization for rectifiers, plain and leaky."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from kerastricks.initializers._random import (
-    Distribution,
-    RandomInitializer,
-    checked_distribution,
-)
-from kerastricks.theory import compute_fans, he_stddev
+from kerastricks.initializers._fan_scaled import FanScaledInitializer
+from kerastricks.initializers._random import Distribution
+from kerastricks.theory import he_stddev
 from kerastricks.theory._checks import checked_number
 
 
 @keras.saving.register_keras_serializable(package="kerastricks")
-class He(RandomInitializer):
+class He(FanScaledInitializer):
     """He initialization: keeps the second moment of activations constant behind rectifiers.
 
     Use it for layers whose inputs come out of a ReLU (`negative_slope=0`) or a leaky rectifier (its
@@ -24,7 +20,8 @@ class He(RandomInitializer):
         stddev = sqrt(2 / ((1 + negative_slope^2) * fan_in))
 
     One instance gives every weight a new draw, where Keras' initializers repeat theirs; a clone,
-    `from_config(get_config())`, starts over. Fans follow `kerastricks.theory.compute_fans`.
+    `from_config(get_config())`, starts over. Fans follow `kerastricks.theory.compute_fans`; grouped
+    convolutions need no argument, as their kernels already hold n_in / groups.
 
     Conventions: `"normal"` is the full normal distribution of the paper.
     `keras.initializers.HeNormal` is `"truncated_normal"` here, `HeUniform` is `"uniform"`, and for
@@ -38,9 +35,12 @@ class He(RandomInitializer):
             (cut at 2 sigma and widened, so that the stated stddev holds after the cut).
             Defaults to `"normal"`.
         seed: Integer that makes the draws reproducible. Defaults to a random one.
+        kernel: What the axes of the weight stand for: `"convolution"` (for `Dense` too),
+            `"depthwise"`, `"transposed"`, or the equation of an `EinsumDense` layer. Defaults to
+            `"convolution"`.
 
     Call arguments:
-        shape: Shape of the weight, `(*receptive_field, n_in, n_out)`.
+        shape: Shape of the weight; `(*receptive_field, n_in, n_out)` for a convolution.
         dtype: A floating-point type. Defaults to `keras.config.floatx()`. Half-precision values
             are drawn in float32 and cast.
 
@@ -48,9 +48,11 @@ class He(RandomInitializer):
         A tensor of that shape and type.
 
     Raises:
-        TypeError: If `negative_slope` is not a number or `seed` not an integer.
-        ValueError: If `negative_slope` is NaN or infinite, `distribution` none of the above, a
-            size in `shape` not positive, or `dtype` not a floating-point type.
+        TypeError: If `negative_slope` is not a number, `seed` not an integer, or `kernel` not a
+            string.
+        ValueError: If `negative_slope` is NaN or infinite, `distribution` or `kernel` none of the
+            above, `shape` not that of such a kernel, a size in it not positive, or `dtype` not a
+            floating-point type.
 
     Example:
     >>> import keras, kerastricks as kt
@@ -68,22 +70,17 @@ class He(RandomInitializer):
         negative_slope: float = 0.0,
         distribution: Distribution = "normal",
         seed: int | None = None,
+        *,
+        kernel: str = "convolution",
     ) -> None:
-        super().__init__(seed=seed)
+        super().__init__(distribution, seed, kernel)
         self.negative_slope = checked_number(
             negative_slope, "negative_slope", "(any finite slope)", lambda slope: True
         )
-        self.distribution = checked_distribution(distribution)
 
-    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
-        """Draws a weight; see the class."""
-        fan_in, _ = compute_fans(shape)
-        return self._draw(shape, he_stddev(fan_in, self.negative_slope), self.distribution, dtype)
+    def _stddev(self, fan_in: int, fan_out: int) -> float:
+        return he_stddev(fan_in, self.negative_slope)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal initializer, at its first draw."""
-        return {
-            "negative_slope": self.negative_slope,
-            "distribution": self.distribution,
-            **super().get_config(),
-        }
+        return {"negative_slope": self.negative_slope, **super().get_config()}

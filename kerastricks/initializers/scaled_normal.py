@@ -37,8 +37,8 @@ class ScaledNormal(RandomInitializer):
 
     Raises:
         TypeError: If `stddev` is not a number or `seed` not an integer.
-        ValueError: If `stddev` is not positive, NaN or infinite, or `dtype` is not a
-            floating-point type.
+        ValueError: If `stddev` is not positive, NaN or infinite, a size in `shape` is not
+            positive, or `dtype` is not a floating-point type.
 
     Example:
     >>> import keras, kerastricks as kt

@@ -1,20 +1,16 @@
 """Xavier initialization, also named after Glorot."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 
-from kerastricks.initializers._random import (
-    Distribution,
-    RandomInitializer,
-    checked_distribution,
-)
-from kerastricks.theory import compute_fans, xavier_stddev
+from kerastricks.initializers._fan_scaled import FanScaledInitializer
+from kerastricks.initializers._random import Distribution
+from kerastricks.theory import xavier_stddev
 
 
 @keras.saving.register_keras_serializable(package="kerastricks")
-class Xavier(RandomInitializer):
+class Xavier(FanScaledInitializer):
     """Xavier initialization: keeps the scale of activations and of gradients near constant.
 
     Use it before tanh, softsign and linear units, whose slope at 0 is 1. Do not use it before
@@ -35,9 +31,13 @@ class Xavier(RandomInitializer):
             (cut at 2 sigma and widened, so that the stated stddev holds after the cut).
             Defaults to `"normal"`.
         seed: Integer that makes the draws reproducible. Defaults to a random one.
+        kernel: What the axes of the weight stand for: `"convolution"` (for `Dense` too),
+            `"depthwise"`, `"transposed"`, or the equation of an `EinsumDense` layer. Defaults to
+            `"convolution"`.
+        groups: Number of groups of the convolution, which divides fan_out. Defaults to 1.
 
     Call arguments:
-        shape: Shape of the weight, `(*receptive_field, n_in, n_out)`.
+        shape: Shape of the weight; `(*receptive_field, n_in, n_out)` for a convolution.
         dtype: A floating-point type. Defaults to `keras.config.floatx()`. Half-precision values
             are drawn in float32 and cast.
 
@@ -45,9 +45,10 @@ class Xavier(RandomInitializer):
         A tensor of that shape and type.
 
     Raises:
-        TypeError: If `seed` is not an integer.
-        ValueError: If `distribution` is none of the above, a size in `shape` is not positive, or
-            `dtype` is not a floating-point type.
+        TypeError: If `seed` or `groups` is not an integer, or `kernel` not a string.
+        ValueError: If `distribution` or `kernel` is none of the above, `shape` not that of such a
+            kernel, a size in it not positive, `groups` does not divide n_out, or `dtype` is not a
+            floating-point type.
 
     Example:
     >>> import keras, kerastricks as kt
@@ -60,15 +61,19 @@ class Xavier(RandomInitializer):
         networks, eq. 12 (the variance) and 16 (the uniform distribution).
     """
 
-    def __init__(self, distribution: Distribution = "normal", seed: int | None = None) -> None:
-        super().__init__(seed=seed)
-        self.distribution = checked_distribution(distribution)
+    def __init__(
+        self,
+        distribution: Distribution = "normal",
+        seed: int | None = None,
+        *,
+        kernel: str = "convolution",
+        groups: int = 1,
+    ) -> None:
+        super().__init__(distribution, seed, kernel, groups)
 
-    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
-        """Draws a weight; see the class."""
-        stddev = xavier_stddev(*compute_fans(shape))
-        return self._draw(shape, stddev, self.distribution, dtype)
+    def _stddev(self, fan_in: int, fan_out: int) -> float:
+        return xavier_stddev(fan_in, fan_out)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments that make an equal initializer, at its first draw."""
-        return {"distribution": self.distribution, **super().get_config()}
+        return {**super().get_config(), "groups": self.groups}

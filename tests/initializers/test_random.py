@@ -1,6 +1,7 @@
-"""What `Xavier`, `He` and `ScaledNormal` share; their common laws are in tests/conformance."""
+"""What the random initializers share beyond the laws of all, which are in tests/conformance."""
 
 import math
+from functools import partial
 
 import keras
 import numpy as np
@@ -25,28 +26,6 @@ def first_draw(initializer, shape=SHAPE):
 
 
 # --- Distributions and scales --------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [
-        (lambda s: kt.initializers.Xavier("uniform", s), keras.initializers.GlorotUniform),
-        (lambda s: kt.initializers.Xavier("truncated_normal", s), keras.initializers.GlorotNormal),
-        (lambda s: kt.initializers.He(0, "uniform", s), keras.initializers.HeUniform),
-        (lambda s: kt.initializers.He(0, "truncated_normal", s), keras.initializers.HeNormal),
-        (lambda s: kt.initializers.He(1, "uniform", s), keras.initializers.LecunUniform),
-        (
-            lambda s: kt.initializers.ScaledNormal(0.07, s),
-            lambda seed: keras.initializers.RandomNormal(stddev=0.07, seed=seed),
-        ),
-    ],
-    ids=["xavier-uniform", "xavier-truncated", "he-uniform", "he-truncated", "lecun", "scaled"],
-)
-@pytest.mark.parametrize("shape", [SHAPE, (3, 3, 8, 16), (40,)])
-def test_first_draw_equals_keras(ours, theirs, shape):
-    np.testing.assert_allclose(
-        first_draw(ours(17), shape), first_draw(theirs(seed=17), shape), rtol=1e-5, atol=1e-8
-    )
 
 
 def test_uniform_and_truncated_normal_are_bounded_and_normal_is_not():
@@ -164,7 +143,9 @@ def test_clone_model_starts_over():
 # --- Bad input -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("make", [kt.initializers.Xavier, kt.initializers.He])
+@pytest.mark.parametrize(
+    "make", [kt.initializers.Xavier, kt.initializers.He, kt.initializers.LeCun]
+)
 def test_distribution_must_be_known(make):
     with pytest.raises(ValueError, match=r'"normal", "uniform".*Received: distribution=\'gauss\''):
         make(distribution="gauss")
@@ -195,7 +176,36 @@ def test_numbers_must_be_numbers():
         kt.initializers.He(None)
 
 
-@pytest.mark.parametrize("make", [kt.initializers.Xavier, kt.initializers.He])
-def test_a_weight_without_elements_has_no_scale(make):
-    with pytest.raises(ValueError, match="`shape` must hold positive sizes"):
-        make()((0, 3))
+every_kernel = pytest.mark.parametrize(
+    "make",
+    [
+        kt.initializers.Xavier,
+        kt.initializers.He,
+        kt.initializers.LeCun,
+        kt.initializers.Orthogonal,
+        kt.initializers.RandomizedAsymmetric,
+        partial(kt.initializers.ForActivation, "relu"),
+    ],
+    ids=["Xavier", "He", "LeCun", "Orthogonal", "RandomizedAsymmetric", "ForActivation"],
+)
+
+
+@every_kernel
+def test_kernel_must_be_known(make):
+    with pytest.raises(ValueError, match=r'`kernel` must be "convolution".*Received: kernel=\'x\''):
+        make(kernel="x")
+    with pytest.raises(TypeError, match=r"`kernel` must be .*Received: kernel=3 \(of type int"):
+        make(kernel=3)
+
+
+@every_kernel
+def test_shape_must_fit_the_kernel(make):
+    with pytest.raises(ValueError, match=r"`shape` must have 3 axes, 'cde'"):
+        make(kernel="abc,cde->abde")((4, 4))
+
+
+def test_groups_are_checked_when_made():
+    with pytest.raises(ValueError, match=r"`groups` must be a whole number above 0"):
+        kt.initializers.Xavier(groups=0)
+    with pytest.raises(ValueError, match=r"`groups` may exceed 1 only"):
+        kt.initializers.Xavier(kernel="depthwise", groups=2)
