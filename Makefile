@@ -1,4 +1,4 @@
-# make demo: the main job. make test: the tests. Both create .venv when it is missing.
+# make demo: the main job. make test: the tests. All targets create .venv when it is missing.
 PYTHON ?= python3
 VENV ?= .venv
 # `make test MARKS=slow` runs the slow tests, `MARKS=""` all of them.
@@ -9,11 +9,13 @@ export TF_CPP_MIN_LOG_LEVEL ?= 2
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test lint clean
+.PHONY: help demo test test-backends lint clean
 
 help:
 	@echo "make demo   create $(VENV), install, run the main job"
 	@echo "make test   create $(VENV), install, run the tests"
+	@echo "make test-backends"
+	@echo "            install JAX and torch too, hold layers and initializers to every law on each backend"
 	@echo "make lint   what pre-commit and CI check: ruff and mypy"
 	@echo "make clean  remove $(VENV) and build products"
 
@@ -22,6 +24,14 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(PY) -m pytest -n 2 -m "$(MARKS)" $(ARGS)
+
+# All laws, Keras' own layer tests among them.
+test-backends: $(INSTALLED)
+	$(PY) -m pip install --disable-pip-version-check --quiet --editable ".[jax,torch]"
+	@for backend in tensorflow jax torch; do \
+		echo "== $$backend"; \
+		KERAS_BACKEND=$$backend $(PY) -m pytest -q -n 2 $(ARGS) tests/conformance || exit 1; \
+	done
 
 lint: $(INSTALLED)
 	$(PY) -m ruff check .

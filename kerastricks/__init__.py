@@ -1,6 +1,6 @@
 """Tricks that make deep networks train, as Keras 3 parts, and a doctor that watches training."""
 
-from kerastricks import augment, callbacks, diagnosis, initializers, layers, theory
+from kerastricks import augment, callbacks, diagnosis, initializers, layers, surgery, theory
 from kerastricks._version import __version__
 
 __all__ = [
@@ -10,5 +10,6 @@ __all__ = [
     "diagnosis",
     "initializers",
     "layers",
+    "surgery",
     "theory",
 ]

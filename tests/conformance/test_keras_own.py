@@ -1,6 +1,7 @@
-"""Keras' own layer tests, run with this package's layers in the place of Keras'."""
+"""Keras' own layer tests: its harness for any layer, and its tests of the layers that ours replace."""
 
 import importlib.util
+import inspect
 import os
 import subprocess
 import sys
@@ -55,6 +56,11 @@ SUBSTITUTES = {
             "test_dropout_rate_greater_than_one": "refused in other words",
         },
     ),
+    "PReLU": (
+        "keras.src.layers.activations.prelu",
+        "keras.src.layers.activations.prelu_test",
+        {},
+    ),
     "LeakyReLU": (
         "keras.src.layers.activations.leaky_relu",
         "keras.src.layers.activations.leaky_relu_test",
@@ -64,6 +70,34 @@ SUBSTITUTES = {
         },
     ),
 }
+
+
+def arguments_of(make):
+    """The class behind an entry of the table, and the arguments that it is called with."""
+    layer_class = type(make())
+    given = inspect.signature(layer_class).bind(
+        *getattr(make, "args", ()), **getattr(make, "keywords", {})
+    )
+    others = given.arguments.pop("kwargs", {})
+    return layer_class, {**given.arguments, **others}
+
+
+@pytest.mark.slow
+# The harness trains from a generator, leaves `shuffle` at its default, and puts one layer alone in
+# a model, which may have no weights to train.
+@pytest.mark.filterwarnings("ignore:`shuffle=True` was passed:UserWarning")
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights:UserWarning")
+def test_run_layer_test(member):
+    testing = pytest.importorskip("keras.src.testing", reason="this Keras ships without its tests")
+    layer_class, arguments = arguments_of(member.make)
+    shape = (4, *member.shape)
+    testing.TestCase().run_layer_test(
+        layer_class,
+        init_kwargs=arguments,
+        input_shape=shape,
+        expected_output_shape=shape,
+        supports_masking=True,
+    )
 
 
 @pytest.mark.slow

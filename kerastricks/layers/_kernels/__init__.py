@@ -1,0 +1,1 @@
+"""Where layers call a backend's own operations."""

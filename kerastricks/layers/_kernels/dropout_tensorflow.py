@@ -1,0 +1,40 @@
+"""Random integers and masked inputs in TensorFlow."""
+
+import math
+from typing import Any
+
+import tensorflow as tf
+
+_TYPES = {8: tf.int8, 16: tf.int16, 32: tf.int32}
+
+
+def random_integers(shape: tuple[Any, ...], bits: int, seeds: Any, like: Any) -> Any:
+    """Draws signed integers uniformly from all of that many bits.
+
+    Several are cut from each random word. The generator is named, because the one that TensorFlow
+    would choose depends on the device; whole words are the same with and without XLA, while
+    uniform floats are not.
+    """
+    seed = tf.cast(tf.math.floormod(seeds.next(), tf.int32.max), tf.int32)
+    # In 64 bits where it is not known yet: it may exceed the 32 of a tensor's shape.
+    count = math.prod(size if isinstance(size, int) else tf.cast(size, tf.int64) for size in shape)
+    words = -(-count // (32 // bits))
+    drawn = tf.random.stateless_uniform([words], seed, None, None, tf.uint32, alg="philox")
+    integers = tf.bitcast(drawn, _TYPES[bits])
+    if bits < 32:
+        integers = tf.reshape(integers, [-1])[:count]
+    return tf.reshape(integers, shape)
+
+
+def masked(inputs: Any, mask: Any, factor: float) -> Any:
+    """Returns inputs * factor where the mask is True, and 0 elsewhere."""
+
+    # Differentiated automatically, the selection would cost two more of them in eager mode.
+    @tf.custom_gradient
+    def function(values: Any) -> Any:
+        return select(values), select
+
+    def select(values: Any) -> Any:
+        return tf.where(mask, values * factor, tf.zeros([], values.dtype))
+
+    return function(inputs)

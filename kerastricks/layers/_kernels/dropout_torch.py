@@ -1,0 +1,30 @@
+"""Random integers and masked inputs in torch."""
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+_TYPES = {8: torch.int8, 16: torch.int16, 32: torch.int32}
+
+
+@torch.compiler.disable  # which cannot trace generators
+def random_integers(shape: tuple[int, ...], bits: int, seeds: Any, like: Any) -> Any:
+    """Draws signed integers uniformly from all of that many bits; several from each random word."""
+    if like.is_meta:  # a rehearsal on shapes alone, in which Keras' seeds have no values
+        return torch.empty(shape, dtype=_TYPES[bits], device="meta")
+    # Mixed, and not added: the next seed's first draw must not be this seed's second one.
+    seed = [int(number) & 0xFFFFFFFF for number in seeds.next()]
+    mixed = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    generator = torch.Generator(device=like.device).manual_seed(mixed)
+    count = math.prod(shape)
+    words = torch.empty(-(-count // (64 // bits)), dtype=torch.int64, device=like.device)
+    words.random_(-(2**63), None, generator=generator)  # None: up to and with the largest
+    return words.view(_TYPES[bits])[:count].view(shape)
+
+
+def masked(inputs: Any, mask: Any, factor: float) -> Any:
+    """Returns inputs * factor where the mask is True, and 0 elsewhere."""
+    # In place, on what was just made: no second tensor of that size. The gradient needs the mask.
+    return torch.where(mask, inputs, 0.0).mul_(factor)

@@ -1,0 +1,85 @@
+"""Leaky rectifier whose slope is learned."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="kerastricks")
+class PReLU(keras.layers.PReLU):
+    """Parametric rectifier: learns the slope for negative inputs, starting from 0.25.
+
+    Use it in networks with data enough for a few more weights; with `shared_axes` there is one
+    slope a channel. Do not use it on small data, where Xu et al. saw it overfit and a random slope
+    (`RandomizedLeakyReLU`) do better.
+
+        f(x) = x            if x >= 0
+        f(x) = alpha * x    if x <  0
+
+    alpha is a weight of the shape of a sample, with 1 for each of `shared_axes`.
+
+    Arguments and weight are those of `keras.layers.PReLU`, which also is the base class, with one
+    difference: alpha starts at 0.25, as in the paper and in PyTorch; Keras starts it at 0, where
+    the layer is a plain ReLU and its dead units have no gradient at first. A config of Keras' layer
+    names its initializer, and keeps it. The formula is computed as one product, in less time than
+    Keras' sum of two rectifiers.
+
+    alpha should not decay towards 0: the paper applies no weight decay to it, and neither does this
+    layer by itself. An optimizer with `weight_decay` decays all weights alike, unless told
+
+        optimizer.exclude_from_weight_decay(var_names=["alpha"])
+
+    Args:
+        alpha_initializer: Initializer of alpha. Defaults to `keras.initializers.Constant(0.25)`.
+        alpha_regularizer: Regularizer of alpha, or None. Defaults to None.
+        alpha_constraint: Constraint of alpha, or None. Defaults to None.
+        shared_axes: Axis or axes along which alpha is shared, counted from 1: `[1, 2]` for
+            images with the channels last. Defaults to none, one alpha for each entry of a sample.
+        **kwargs: Arguments of every Keras layer, such as `name` and `dtype`.
+
+    Call arguments:
+        inputs: A tensor of rank 2 or more, of known size along all axes that are not shared.
+
+    Returns:
+        A tensor of the same shape and type.
+
+    Raises:
+        ValueError: If an initializer, regularizer or constraint is not known to Keras.
+
+    Example:
+    >>> import keras, kerastricks as kt
+    >>> layer = kt.layers.PReLU(shared_axes=[1, 2])
+    >>> y = layer(keras.ops.array([[[[-4.0]], [[2.0]]]]))
+    >>> keras.ops.convert_to_numpy(y)[0, :, 0, 0].tolist()
+    [-1.0, 2.0]
+    >>> tuple(layer.alpha.shape)
+    (1, 1, 1)
+
+    Reference:
+        He, Zhang, Ren, Sun (2015), Delving Deep into Rectifiers, section 2.1, eq. 1.
+    """
+
+    def __init__(
+        self,
+        alpha_initializer: Any = None,
+        alpha_regularizer: Any = None,
+        alpha_constraint: Any = None,
+        shared_axes: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        if alpha_initializer is None:
+            alpha_initializer = keras.initializers.Constant(0.25)
+        super().__init__(
+            alpha_initializer, alpha_regularizer, alpha_constraint, shared_axes, **kwargs
+        )
+
+    def call(self, inputs: Any) -> Any:
+        """Returns the inputs, the negative ones multiplied by alpha."""
+        alpha = ops.convert_to_tensor(self.alpha)
+        if keras.backend.backend() == "tensorflow" and not self.shared_axes:
+            from kerastricks.layers._kernels.prelu_tensorflow import rectify
+
+            return rectify(inputs, alpha)
+        # As a product: selecting between two full tensors takes longer, forward and backward.
+        return inputs * ops.where(inputs < 0, alpha, ops.ones((), inputs.dtype))

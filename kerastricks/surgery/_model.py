@@ -1,0 +1,159 @@
+"""What surgery does to any model: look at its layers, swap their methods, run it, put it back."""
+
+import operator
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+
+
+def checked_model(model: Any) -> Any:
+    """Returns `model`, or raises the error that says what a model is."""
+    if not isinstance(model, keras.Model):
+        raise TypeError(
+            "Argument `model` must be a keras.Model: Sequential, functional or subclassed. "
+            f"Received: model={model!r} (of type {type(model).__name__})."
+        )
+    return model
+
+
+def checked_integer(value: Any, name: str, least: int) -> int:
+    """Returns `value` as an int, or raises an error that names the argument."""
+    message = (
+        f"Argument `{name}` must be an integer of at least {least}. Received: {name}={value!r}"
+    )
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{message} (of type {type(value).__name__}).") from None
+    if number < least:
+        raise ValueError(f"{message}.")
+    return number
+
+
+def layers_within(model: Any, opaque: tuple[type, ...] = ()) -> list[Any]:
+    """Returns every layer inside of a model, each once, however deep it lies.
+
+    Keras lists the layers of models, but not those of composite layers such as
+    `MultiHeadAttention`: those are found where Keras finds them, among the attributes.
+
+    Args:
+        model: The model; it is not in the list itself.
+        opaque: Types of layers that are listed, and not looked into.
+    """
+    found: list[Any] = []
+    seen = {id(model)}
+    heap = list(vars(model).values())
+    while heap:
+        value = heap.pop()
+        if id(value) in seen or not isinstance(value, (keras.Layer, dict, list, tuple, set)):
+            continue
+        seen.add(id(value))
+        if isinstance(value, keras.Layer):
+            found.append(value)
+            heap.extend([] if isinstance(value, opaque) else vars(value).values())
+        else:
+            heap.extend(value.values() if isinstance(value, dict) else value)
+    return found
+
+
+@contextmanager
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Let an attribute of a layer be `value` for a while.
+
+    It is written into `__dict__`, past Keras' tracking, which neither lets a built layer take on
+    another layer nor forgets one.
+    """
+    attributes = owner.__dict__
+    missing = object()
+    before = attributes.get(name, missing)
+    attributes[name] = value
+    try:
+        yield
+    finally:
+        if before is missing:
+            attributes.pop(name, None)
+        else:
+            attributes[name] = before
+
+
+@contextmanager
+def restored(model: Any) -> Iterator[list[Any]]:
+    """Give all of a model's variables, seeds included, their values back at the end.
+
+    Yields:
+        A list. The variables that are put into it keep their new values, unless an exception
+        (KeyboardInterrupt included) ends the block.
+    """
+    # Copies: in torch and JAX an array may share its memory with the variable.
+    before = {
+        id(variable): (variable, np.array(keras.ops.convert_to_numpy(variable)))
+        for variable in model.variables
+    }
+    kept: list[Any] = []
+    try:
+        yield kept
+    except BaseException:
+        kept.clear()
+        raise
+    finally:
+        for variable in kept:
+            before.pop(id(variable))
+        for variable, value in before.values():
+            variable.assign(value)
+
+
+def predict_around(
+    model: Any,
+    function: Callable[[Any], Any],
+    x: Any,
+    *,
+    batch_size: int,
+    verbose: int | str,
+    steps: int | None = None,
+    generators: tuple[Any, ...] = (),
+) -> Any:
+    """Compile a function around a model's forward pass as `predict` does, and run it over data.
+
+    Args:
+        model: The built model whose variables the function reads.
+        function: From a batch of inputs to a structure of tensors, which are joined on axis 0.
+        x: What `model.predict` takes.
+        batch_size: Of arrays; a dataset has its own.
+        verbose: As in `model.predict`.
+        steps: The largest number of batches.
+        generators: Seed generators that the function uses, and the model does not know.
+    """
+    with warnings.catch_warnings():
+        # A dataset may be shorter than `steps`, and the end of a generator is no surprise.
+        warnings.filterwarnings("ignore", "Your input ran out of data", UserWarning)
+        return Forward(model, function, generators).predict(
+            x, batch_size=batch_size, steps=steps, verbose=verbose
+        )
+
+
+class Forward(keras.Model):
+    """A model's forward pass with something done around it."""
+
+    def __init__(
+        self, model: Any, function: Callable[[Any], Any], generators: tuple[Any, ...]
+    ) -> None:
+        # The model itself casts its inputs, by its own policy.
+        super().__init__(autocast=False)
+        self.inner = model
+        self.generators = list(generators)
+        self._function = function
+        self.built = True
+        if model.compiled:
+            self.run_eagerly = model.run_eagerly
+            self.jit_compile = model.jit_compile
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Runs the function; `training` is there for Keras to hand it on to the layers."""
+        del training
+        return self._function(inputs)

@@ -1,0 +1,381 @@
+import keras
+import numpy as np
+import pytest
+
+import kerastricks as kt
+from kerastricks import surgery
+
+L = keras.layers
+IMAGES, SEQUENCES, VOLUMES = (7, 6, 4), (9, 4), (5, 4, 4, 4)
+
+LINEAR = {
+    "Dense": ((6,), lambda: L.Dense(5)),
+    "Dense-on-sequences": (SEQUENCES, lambda: L.Dense(5, use_bias=False)),
+    "Conv1D": (SEQUENCES, lambda: L.Conv1D(6, 3, padding="causal", dilation_rate=2)),
+    "Conv2D": (IMAGES, lambda: L.Conv2D(6, 3, use_bias=False)),
+    "Conv2D-strided": (IMAGES, lambda: L.Conv2D(6, (3, 2), strides=2, padding="same")),
+    "Conv2D-dilated": (IMAGES, lambda: L.Conv2D(6, 2, dilation_rate=2, padding="same")),
+    "Conv2D-groups": (IMAGES, lambda: L.Conv2D(6, 3, groups=2)),
+    "Conv3D": (VOLUMES, lambda: L.Conv3D(3, 2)),
+    "Conv1DTranspose": (SEQUENCES, lambda: L.Conv1DTranspose(3, 3, strides=2)),
+    "Conv2DTranspose": (IMAGES, lambda: L.Conv2DTranspose(3, 3, use_bias=False)),
+    "Conv3DTranspose": (VOLUMES, lambda: L.Conv3DTranspose(3, 2)),
+    "DepthwiseConv1D": (SEQUENCES, lambda: L.DepthwiseConv1D(3, depth_multiplier=2)),
+    "DepthwiseConv2D": (IMAGES, lambda: L.DepthwiseConv2D(3, depth_multiplier=3)),
+    "DepthwiseConv2D-biasless": (IMAGES, lambda: L.DepthwiseConv2D(3, use_bias=False)),
+    "SeparableConv1D": (SEQUENCES, lambda: L.SeparableConv1D(5, 3, depth_multiplier=2)),
+    "SeparableConv2D": (IMAGES, lambda: L.SeparableConv2D(5, 3, use_bias=False)),
+    "EinsumDense": ((6,), lambda: L.EinsumDense("ab,bc->ac", output_shape=5, bias_axes="c")),
+    "EinsumDense-ellipsis": (SEQUENCES, lambda: L.EinsumDense("...x,xy->...y", 5)),
+    "EinsumDense-heads": (
+        SEQUENCES,
+        lambda: L.EinsumDense("abc,cde->abde", output_shape=(None, 3, 5), bias_axes="de"),
+    ),
+    "EinsumDense-other-bias": (
+        SEQUENCES,
+        lambda: L.EinsumDense("abc,cde->abde", output_shape=(None, 3, 5), bias_axes="d"),
+    ),
+    "EinsumDense-batched": (
+        (3, 4),
+        lambda: L.EinsumDense("abc,bcd->abd", output_shape=(3, 5), bias_axes="bd"),
+    ),
+}
+every_linear = pytest.mark.parametrize(("shape", "make"), LINEAR.values(), ids=list(LINEAR))
+
+
+def randomized(model, seed=0):
+    """Gives a model weights that no initializer would: nothing cancels, no bias is zero."""
+    rng = np.random.default_rng(seed)
+    for weight in model.weights:
+        draw = rng.uniform(0.2, 4.0, weight.shape)
+        sign = 1 if weight.name == "moving_variance" else rng.choice([-1, 1], weight.shape)
+        weight.assign(draw * sign)
+    return model
+
+
+def inputs(shape, samples=4):
+    return np.random.default_rng(1).normal(size=(samples, *shape)).astype("float32")
+
+
+def outputs(model, x):
+    return [keras.ops.convert_to_numpy(y) for y in keras.tree.flatten(model(x, training=False))]
+
+
+def assert_folded(model, *shapes, left=0):
+    """The law of folding: fewer normalizations, the same outputs, an original left alone."""
+    before = [weight.copy() for weight in model.get_weights()]
+    folded = surgery.fold_batch_norm(model)
+    x = [inputs(shape) for shape in shapes]
+    x = x[0] if len(x) == 1 else x
+    for y, expected in zip(outputs(folded, x), outputs(model, x), strict=True):
+        # The bound that the docstring states, on the scale of the outputs.
+        assert np.abs(y - expected).max() < 1e-5 * np.abs(expected).max()
+    assert len(normalizations(folded)) == left
+    for weight, old in zip(model.get_weights(), before, strict=True):
+        np.testing.assert_array_equal(weight, old)
+    return folded
+
+
+def normalizations(model):
+    return [x for x in model._flatten_layers() if isinstance(x, L.BatchNormalization)]
+
+
+def sequential(shape, *layers):
+    return randomized(keras.Sequential([keras.Input(shape), *layers], name="net"))
+
+
+def pair(name="", units=4):
+    return [
+        L.Dense(units, use_bias=False, name=f"linear{name}"),
+        L.BatchNormalization(name=f"norm{name}"),
+    ]
+
+
+def chain(x, *layers):
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+# --- Every linear layer --------------------------------------------------------------------------
+
+
+@every_linear
+def test_folded_equals_normalized(shape, make):
+    model = sequential(shape, make(), L.BatchNormalization(epsilon=0.01), L.ReLU())
+    folded = assert_folded(model, shape)
+    assert [type(layer) for layer in folded.layers] == [type(model.layers[0]), L.ReLU]
+    assert folded.layers[0].name == model.layers[0].name
+
+
+@pytest.mark.parametrize("average", ["exponential", "debiased", "cumulative"])
+def test_our_own_normalization(average):
+    model = sequential((6,), L.Dense(5), kt.layers.BatchNormalization(average=average))
+    model.compile("sgd", loss="mse", run_eagerly=True)
+    model.train_on_batch(inputs((6,)), np.ones((4, 5)))
+    assert_folded(model, (6,))
+
+
+@pytest.mark.parametrize(("scale", "center"), [(False, True), (True, False), (False, False)])
+def test_without_scale_or_center(scale, center):
+    normalization = L.BatchNormalization(scale=scale, center=center)
+    assert_folded(sequential((6,), L.Dense(5), normalization), (6,))
+
+
+def test_a_channel_without_variance_stays_exact():
+    model = sequential((6,), L.Dense(5), L.BatchNormalization(epsilon=1e-3))
+    model.layers[1].moving_variance.assign(np.zeros(5))
+    assert_folded(model, (6,))
+
+
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="needs channels_last on CPU")
+def test_channels_first():
+    conv = L.Conv2D(5, 3, data_format="channels_first")
+    assert_folded(sequential((4, 7, 6), conv, L.BatchNormalization(axis=1)), (4, 7, 6))
+
+
+def test_middle_axis_of_an_einsum():
+    dense = L.EinsumDense("abc,cde->adbe", output_shape=(3, None, 5), bias_axes="e")
+    assert_folded(sequential((9, 4), dense, L.BatchNormalization(axis=1)), (9, 4))
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_keeps_policies_and_float32_kernels(policy):
+    model = sequential(
+        (6,), L.Dense(5, dtype=policy), L.BatchNormalization(dtype=policy), L.Dense(2)
+    )
+    folded = surgery.fold_batch_norm(model)
+    dense = folded.layers[0]
+    assert (dense.dtype_policy.name, dense.kernel.dtype) == (policy, "float32")
+    # The half-precision path rounds a handful of times to `eps`, folded or not.
+    eps = {"mixed_float16": 2.0**-10, "mixed_bfloat16": 2.0**-7}[policy]
+    x = inputs((6,))
+    y, expected = (outputs(m, x)[0].astype("float32") for m in (folded, model))
+    np.testing.assert_allclose(y, expected, atol=4 * eps * np.abs(expected).max())
+
+
+def test_masks_pass_through():
+    layers = [L.Embedding(9, 4, mask_zero=True), *pair(), L.LSTM(3)]
+    model = sequential((5,), *layers)
+    folded = surgery.fold_batch_norm(model)
+    x = keras.Input((5,))
+    functional = keras.Model(x, chain(x, L.Embedding(9, 4, mask_zero=True), *pair("_2"), L.LSTM(3)))
+    functional.set_weights(model.get_weights())
+    tokens = np.array([[1, 2, 0, 0, 0], [3, 4, 5, 6, 0]])
+    expected = outputs(model, tokens)[0]
+    for one in (folded, surgery.fold_batch_norm(functional)):
+        np.testing.assert_allclose(outputs(one, tokens)[0], expected, atol=1e-5)
+
+
+# --- Every kind of model -------------------------------------------------------------------------
+
+
+def test_residual_branches_and_several_inputs_and_outputs():
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    x = L.ReLU()(chain(a, *pair("_a")))
+    y = x + chain(b, *pair("_b"))
+    z = L.Concatenate()([y, chain(y, *pair("_c"))])
+    model = randomized(keras.Model([a, b], {"y": y, "z": L.Dense(2)(z)}, name="residual"))
+    folded = assert_folded(model, (4,), (4,))
+    assert folded.name == "residual"
+    assert {"linear_a", "linear_b", "linear_c"} <= {layer.name for layer in folded.layers}
+
+
+def test_nested_models_that_are_used_twice_stay_shared():
+    inner = keras.Sequential([keras.Input((4,)), *pair("_in"), L.ReLU()], name="inner")
+    x = keras.Input((4,))
+    model = randomized(keras.Model(x, chain(x, *pair("_out"), inner, inner)))
+    folded = assert_folded(model, (4,))
+    assert len(folded.get_layer("inner").layers) == 2
+    assert folded.count_params() == 2 * (4 * 4 + 4)
+
+
+def test_a_pair_that_is_shared_is_folded_once():
+    a, b, shared = keras.Input((4,)), keras.Input((4,)), pair()
+    model = randomized(keras.Model([a, b], [chain(a, *shared), L.ReLU()(chain(b, *shared))]))
+    folded = assert_folded(model, (4,), (4,))
+    assert folded.count_params() == 4 * 4 + 4
+
+
+def test_a_normalization_that_names_an_output_leaves_its_name():
+    x = keras.Input((4,))
+    model = randomized(keras.Model(x, [chain(x, *pair("_1")), chain(x, *pair("_2"))]))
+    folded = assert_folded(model, (4,))
+    assert folded.output_names == model.output_names == ["norm_1", "norm_2"]
+
+
+def test_a_subclass_of_the_functional_model_keeps_its_class():
+    class Trained(keras.Model):
+        def train_step(self, data):
+            raise AssertionError
+
+    x = keras.Input((4,))
+    model = randomized(Trained(x, chain(x, *pair(), L.ReLU())))
+    assert type(assert_folded(model, (4,))) is Trained
+
+
+def test_a_subclassed_model_is_told_how_to_become_functional():
+    class Net(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.linear, self.norm = pair()
+
+        def call(self, x, training=False):
+            return self.norm(self.linear(x), training=training)
+
+    model = Net()
+    model(inputs((4,)))
+    with pytest.raises(ValueError, match=r"subclassed.*keras\.Model\(inputs, model\.call\(inputs"):
+        surgery.fold_batch_norm(randomized(model))
+    x = keras.Input((4,))
+    assert_folded(keras.Model(x, model.call(x)), (4,))
+
+
+# --- What cannot be folded -----------------------------------------------------------------------
+
+
+def used_elsewhere(x):
+    h = L.Dense(4)(x)
+    return h + L.BatchNormalization(name="norm")(h)
+
+
+def is_an_output(x):
+    h = L.Dense(4)(x)
+    return [h, L.ReLU()(L.BatchNormalization(name="norm")(h))]
+
+
+def different_followers(x):
+    dense = L.Dense(4)
+    return L.BatchNormalization(name="norm")(dense(x)) + L.BatchNormalization()(dense(x))
+
+
+def different_givers(x):
+    norm = L.BatchNormalization(name="norm")
+    return norm(L.Dense(4)(x)) + norm(L.Dense(4)(x))
+
+
+class Scaled(L.Dense):
+    def call(self, x):
+        return super().call(x) ** 2
+
+
+class Centered(L.BatchNormalization):
+    pass
+
+
+class Block(L.Layer):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.linear, self.norm = pair()
+
+    def call(self, x):
+        return self.norm(self.linear(x))
+
+
+def in_training(x):
+    dense, norm = pair()
+    return norm(dense(x), training=True)
+
+
+def nested_in_training(x):
+    return keras.Sequential([keras.Input((4,)), *pair()])(x, training=True)
+
+
+LEFT = {
+    "behind an activation": (
+        lambda x: chain(x, L.Dense(4, activation="relu"), pair()[1]),
+        "the activation of 'dense.*' is in between",
+    ),
+    "behind another layer": (
+        lambda x: chain(x, L.ReLU(), pair()[1]),
+        r"\(ReLU\) cannot take it in",
+    ),
+    "first": (lambda x: pair()[1](x), "does not follow one and the same layer"),
+    "behind an operation": (lambda x: pair()[1](L.Dense(4)(x) * 2), "does not follow one and"),
+    "used elsewhere": (used_elsewhere, "the output of 'dense.*' before it is used elsewhere"),
+    "an output": (is_an_output, "the output of 'dense.*' before it is used elsewhere"),
+    "different followers": (different_followers, "before it is used elsewhere"),
+    "different givers": (different_givers, "does not follow one and the same layer"),
+    "another axis": (
+        lambda x: L.BatchNormalization(axis=1, name="norm")(L.Dense(4)(L.Reshape((2, 2))(x))),
+        "another axis than that of the channels",
+    ),
+    "another axis of an einsum": (
+        lambda x: L.BatchNormalization(axis=1, name="norm")(
+            L.EinsumDense("abc,cd->abd", (2, 3))(L.Reshape((2, 2))(x))
+        ),
+        "does not run over the axis",
+    ),
+    "training": (in_training, "may be told to normalize with the batch"),
+    "nested, training": (nested_in_training, "may be told to normalize with the batch"),
+    "subclass of the linear layer": (
+        lambda x: chain(x, Scaled(4), pair()[1]),
+        r"\(Scaled\) cannot take it in",
+    ),
+    "subclass of the normalization": (
+        lambda x: chain(x, L.Dense(4), Centered(name="norm")),
+        "its class Centered",
+    ),
+    "within a layer": (lambda x: Block()(x), "Keras does not know what it follows"),
+}
+
+
+@pytest.mark.parametrize(("build", "reason"), LEFT.values(), ids=list(LEFT))
+def test_what_cannot_be_folded_is_left_with_the_reason(build, reason):
+    x = keras.Input((4,))
+    alone = keras.Model(x, build(x))
+    with pytest.raises(ValueError, match=rf"(?s)no batch norm.*\n- 'norm'.*: .*{reason}"):
+        surgery.fold_batch_norm(alone)
+    # Beside one that can be folded, it is a warning.
+    x = keras.Input((4,))
+    model = randomized(keras.Model(x, [build(x), L.ReLU()(chain(x, *pair("_too")))]))
+    with pytest.warns(UserWarning, match=rf"(?s)left as they are:.*'norm'.*{reason}"):
+        assert_folded(model, (4,), left=len(normalizations(model)) - 1)
+
+
+def test_nothing_to_fold_is_an_error():
+    with pytest.raises(ValueError, match=r"'net' has no batch norm.*it has none at all"):
+        surgery.fold_batch_norm(sequential((4,), L.Dense(2)))
+    folded = surgery.fold_batch_norm(sequential((4,), *pair()))
+    with pytest.raises(ValueError, match="none at all"):
+        surgery.fold_batch_norm(folded)
+
+
+def test_models_must_be_built_models():
+    with pytest.raises(ValueError, match=r"'net' is not built.*model\.build\(input_shape\)"):
+        surgery.fold_batch_norm(keras.Sequential(pair(), name="net"))
+    with pytest.raises(TypeError, match=r"must be a keras\.Model.*Dense"):
+        surgery.fold_batch_norm(L.Dense(3))
+
+
+# --- State ---------------------------------------------------------------------------------------
+
+
+def test_the_folded_model_is_compiled_trains_and_loads_without_custom_objects(tmp_path):
+    layers = [L.Dense(4, name="first"), kt.layers.BatchNormalization(), L.Dense(1, name="head")]
+    model = keras.Sequential([keras.Input((4,)), *layers])
+    model.compile(keras.optimizers.Adam(0.02), loss="mse", metrics=["mae"], run_eagerly=True)
+    x, y = inputs((4,)), np.ones((4, 1))
+    model.fit(x, y, verbose=0)
+    folded = surgery.fold_batch_norm(model)
+    results = [m.evaluate(x, y, verbose=0) for m in (folded, model)]
+    assert results[0] == pytest.approx(results[1], rel=1e-5)
+    assert int(folded.optimizer.iterations) == 1
+    memories = [v for v in folded.optimizer.variables if "momentum" in v.path]
+    remembered = [v.path for v in memories if keras.ops.convert_to_numpy(v).any()]
+    assert len(memories) == 4
+    assert len(remembered) == 2
+    assert all("head" in path for path in remembered)
+    folded.save(tmp_path / "folded.keras")
+    again = keras.saving.load_model(tmp_path / "folded.keras")
+    assert not any(type(layer).__module__.startswith("kerastricks") for layer in again.layers)
+    np.testing.assert_array_equal(again.predict(x, verbose=0), folded.predict(x, verbose=0))
+    folded.train_on_batch(x, y)
+
+
+def test_frozen_layers_stay_frozen():
+    model = sequential((4,), *pair(), L.Dense(2, name="head"))
+    model.get_layer("linear").trainable = False
+    folded = surgery.fold_batch_norm(model)
+    assert not folded.get_layer("linear").trainable
+    assert folded.get_layer("head").trainable
