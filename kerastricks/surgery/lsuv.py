@@ -99,9 +99,10 @@ def lsuv(
 
     Raises:
         TypeError: If `model` is no `keras.Model`, or a number is of the wrong type.
-        ValueError: If a number is out of range; if the batch, or the output of a layer, which is
-            then named, holds NaN or infinity; if a layer puts out a constant, or does not reach
-            unit variance; or if the model runs no kernel that could be scaled.
+        ValueError: If a number is out of range; if NaN or infinity comes up, with the layer in
+            whose output it does so first, and whether the batch holds it; if a layer puts out a
+            constant, or does not reach unit variance; or if the model runs no kernel that could be
+            scaled.
 
     Example:
     >>> import keras, numpy as np, kerastricks as kt
@@ -122,16 +123,14 @@ def lsuv(
     tolerance = checked_number(tolerance, "tolerance", "in (0, 1)", lambda t: 0 < t < 1)
     max_iterations = checked_integer(max_iterations, "max_iterations", 1)
     random = np.random.default_rng(None if seed is None else checked_integer(seed, "seed", 0))
-    if not all(_is_finite(leaf) is not False for leaf in keras.tree.flatten(batch)):
-        raise ValueError(
-            "Argument `batch` holds NaN or infinity, on which no variance can be measured. Clean "
-            "the data (`numpy.isfinite` finds the entries), then call lsuv again."
-        )
+    finite = all(_is_finite(leaf) is not False for leaf in keras.tree.flatten(batch))
     if not all(layer.built for layer in [model, *layers_within(model)]):
         model(batch, training=False)
     layers = layers_within(model, _OPAQUE)
     with restored(model) as kept, ExitStack() as patches:
-        scaling = _Scaling(tolerance, max_iterations, random if orthonormal else None, verbose)
+        scaling = _Scaling(
+            tolerance, max_iterations, random if orthonormal else None, verbose, finite
+        )
         for layer in batch_normalizations(layers):
             patches.enter_context(replaced(layer, "call", normalizing_by_the_batch(layer)))
         for layer in layers:
@@ -167,6 +166,7 @@ class _Scaling:
         max_iterations: int,
         random: np.random.Generator | None,
         verbose: int,
+        finite: bool,
     ):
         self.changed: list[tuple[Any, Any]] = []
         self._tolerance = tolerance
@@ -174,6 +174,7 @@ class _Scaling:
         self._random = random
         self._verbose = verbose
         self._done: set[int] = set()
+        self._finite = finite
         self._first_nonfinite: str | None = None
 
     def watched(self, layer: Any, call: Any) -> Any:
@@ -184,7 +185,7 @@ class _Scaling:
             if self._first_nonfinite is None:
                 leaves = keras.tree.flatten(outputs)
                 if any(_is_finite(leaf) is False for leaf in leaves):
-                    self._first_nonfinite = layer.path
+                    self._first_nonfinite = layer.path or layer.name
             return outputs
 
         return watched_call
@@ -258,10 +259,14 @@ class _Scaling:
 
     def _check(self, layer: Any, deviation: float) -> None:
         if not math.isfinite(deviation):
+            advice = (
+                "on a finite batch. Look at the weights and the range of this layer's inputs; "
+                if self._finite
+                else "because `batch` holds it. Clean the data (`numpy.isfinite` finds it); "
+            )
             raise _Refusal(
                 "NaN or infinity appears first in the output of layer "
-                f"'{self._first_nonfinite or layer.path}', on a finite batch. Look at the weights "
-                "and the range of the inputs of this layer; the model is as it was."
+                f"'{self._first_nonfinite or layer.path}', {advice}the model is as it was."
             )
         if deviation == 0:
             raise _Refusal(

@@ -173,7 +173,7 @@ def _dropouts(model: Any) -> list[Any]:
         shape = getattr(layer, "noise_shape", None)
         if getattr(layer, "per", None) == "batch" or (shape is not None and shape[0] is not None):
             raise ValueError(
-                f"Layer '{layer.path}' drops the same units for all samples of a batch. The passes "
+                f"Layer '{layer.name}' drops the same units for all samples of a batch. The passes "
                 "are rows of one batch, so they would be equal. Make the layer draw for each "
                 'sample: a `noise_shape` that begins with None, or `per="sample"`. Received: '
                 f"noise_shape={shape}, per={getattr(layer, 'per', None)!r}."
