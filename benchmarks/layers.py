@@ -80,7 +80,7 @@ def torch_layers(channels):
     }
 
 
-# --- One step of a layer, as a function without arguments ------------------------------------------
+# --- One step of a layer, as a function without arguments ----------------------------------------
 
 
 def step(layer, x, cotangent, direction, mode):
@@ -140,7 +140,7 @@ def jax_step(layer, x, cotangent, direction, mode):
     state = [[weight.value for weight in layer.non_trainable_variables]]
 
     def wait():
-        outputs, state[0] = jax.block_until_ready(compiled(trainable, state[0], x, cotangent))
+        _, state[0] = jax.block_until_ready(compiled(trainable, state[0], x, cotangent))
 
     return wait
 
@@ -171,7 +171,7 @@ def torch_step(layer, x, cotangent, direction, mode):
     return run
 
 
-# --- Measuring ---------------------------------------------------------------------------------------
+# --- Measuring -----------------------------------------------------------------------------------
 
 
 def seconds(run):
@@ -202,9 +202,7 @@ def contenders(name, shape, direction, mode):
             x, cotangent = x.contiguous(), cotangent.contiguous()
     steps = [step(make(), x, cotangent, direction, mode) for make in PAIRS[name]]
     if BACKEND == "torch" and name in torch_layers(shape[-1]):
-        arranged = (
-            (x, cotangent) if axis_first else (channels_first(x), channels_first(cotangent))
-        )
+        arranged = (x, cotangent) if axis_first else (channels_first(x), channels_first(cotangent))
         steps.append(step(torch_layers(shape[-1])[name](), *arranged, direction, mode))
     return steps
 

@@ -1,4 +1,4 @@
-"""Keras' own layer tests: its harness for any layer, and its tests of the layers that ours replace."""
+"""Keras' own layer tests: its harness for any layer, and its tests of the layers replaced here."""
 
 import importlib.util
 import inspect
