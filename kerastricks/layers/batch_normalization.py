@@ -15,7 +15,7 @@ from kerastricks.layers._kernels.batch_normalization import (
     normalize_batch_by_formula,
     statistics_dtype,
 )
-from kerastricks.theory._checks import checked_number
+from kerastricks.theory._checks import checked_integer, checked_number
 
 Average = Literal["exponential", "debiased", "cumulative"]
 
@@ -372,19 +372,11 @@ def _chosen(condition: Any, new: Any, old: Any) -> Any:
 def _checked_size(size: int | None) -> int | None:
     if size is None:
         return None
-    message = (
-        "Argument `virtual_batch_size` must be a positive integer, the samples that are normalized "
-        f"together, or None for the whole batch. Received: virtual_batch_size={size!r}"
+    return checked_integer(
+        size,
+        "virtual_batch_size",
+        "a positive integer, the samples that are normalized together, or None for the whole batch",
     )
-    try:
-        if isinstance(size, bool):
-            raise TypeError
-        size = operator.index(size)
-    except TypeError as error:
-        raise TypeError(f"{message} (of type {type(size).__name__}).") from error
-    if size < 1:
-        raise ValueError(f"{message}.")
-    return size
 
 
 def _checked_alpha(alpha: float | None, momentum: float | None) -> float:

@@ -1,6 +1,5 @@
 """Dropout of square blocks of feature maps."""
 
-import operator
 from typing import Any
 
 import keras
@@ -9,6 +8,7 @@ from keras import ops
 from kerastricks.layers._complement import complement
 from kerastricks.layers._kernels.dropout import random_mask
 from kerastricks.layers._shares import checked_rate
+from kerastricks.theory._checks import checked_integer
 
 
 @keras.saving.register_keras_serializable(package="kerastricks")
@@ -91,7 +91,9 @@ class DropBlock2D(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.rate = checked_rate(rate, keep)
-        self.block_size = _checked_block_size(block_size)
+        self.block_size = checked_integer(
+            block_size, "block_size", "a positive whole number of pixels"
+        )
         self.seed = seed
         self.data_format = data_format or keras.config.image_data_format()
         if self.data_format not in ("channels_last", "channels_first"):
@@ -180,19 +182,3 @@ def _any_in_window(mask: Any, size: int, axis: int) -> Any:
         mask = ops.logical_or(mask[(*start, slice(None, -step))], mask[(*start, slice(step, None))])
         width += step
     return mask
-
-
-def _checked_block_size(block_size: object) -> int:
-    message = (
-        "Argument `block_size` must be a positive whole number of pixels. Received: "
-        f"block_size={block_size!r}"
-    )
-    try:
-        if isinstance(block_size, bool):
-            raise TypeError
-        size = operator.index(block_size)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{message} (of type {type(block_size).__name__}).") from None
-    if size < 1:
-        raise ValueError(f"{message}.")
-    return size

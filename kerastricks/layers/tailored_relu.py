@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from kerastricks.theory import rectifier_gain, tailored_slope
-from kerastricks.theory._counts import checked_count
+from kerastricks.theory._checks import checked_integer
 
 
 @keras.saving.register_keras_serializable(package="kerastricks")
@@ -66,7 +66,7 @@ class TailoredReLU(keras.layers.Layer):
 
     def __init__(self, depth: int, eta: float = 0.9, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.depth = checked_count(depth, "depth", "layers")
+        self.depth = checked_integer(depth, "depth", "a positive whole number of layers")
         self.negative_slope = tailored_slope(self.depth, eta)
         self.output_scale = rectifier_gain(self.negative_slope)
         self.eta = float(eta)

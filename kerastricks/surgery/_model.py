@@ -1,6 +1,5 @@
 """What surgery does to any model: look at its layers, swap their methods, run it, put it back."""
 
-import operator
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,22 +17,6 @@ def checked_model(model: Any) -> Any:
             f"Received: model={model!r} (of type {type(model).__name__})."
         )
     return model
-
-
-def checked_integer(value: Any, name: str, least: int) -> int:
-    """Returns `value` as an int, or raises an error that names the argument."""
-    message = (
-        f"Argument `{name}` must be an integer of at least {least}. Received: {name}={value!r}"
-    )
-    try:
-        if isinstance(value, bool):
-            raise TypeError
-        number = operator.index(value)
-    except TypeError:
-        raise TypeError(f"{message} (of type {type(value).__name__}).") from None
-    if number < least:
-        raise ValueError(f"{message}.")
-    return number
 
 
 def layers_within(model: Any, opaque: tuple[type, ...] = ()) -> list[Any]:

@@ -11,7 +11,6 @@ from keras import ops
 
 from kerastricks.surgery._batch_statistics import batch_normalizations, normalizing_by_the_batch
 from kerastricks.surgery._model import (
-    checked_integer,
     checked_model,
     layers_within,
     replaced,
@@ -24,7 +23,7 @@ from kerastricks.surgery._orthonormal import (
     TRANSPOSED,
     orthonormal_kernel,
 )
-from kerastricks.theory._checks import checked_number
+from kerastricks.theory._checks import checked_integer, checked_number
 
 _WITH_KERNEL = (
     keras.layers.Dense,
@@ -121,8 +120,10 @@ def lsuv(
     """
     checked_model(model)
     tolerance = checked_number(tolerance, "tolerance", "in (0, 1)", lambda t: 0 < t < 1)
-    max_iterations = checked_integer(max_iterations, "max_iterations", 1)
-    random = np.random.default_rng(None if seed is None else checked_integer(seed, "seed", 0))
+    max_iterations = checked_integer(
+        max_iterations, "max_iterations", "an integer of at least 1", 1
+    )
+    random = np.random.default_rng(None if seed is None else checked_integer(seed, "seed", least=0))
     finite = all(_is_finite(leaf) is not False for leaf in keras.tree.flatten(batch))
     if not all(layer.built for layer in [model, *layers_within(model)]):
         model(batch, training=False)

@@ -11,13 +11,13 @@ from keras import ops
 
 from kerastricks.layers import DropBlock2D, DropPath
 from kerastricks.surgery._model import (
-    checked_integer,
     checked_model,
     layers_within,
     predict_around,
     replaced,
     restored,
 )
+from kerastricks.theory._checks import checked_integer
 
 _DROPOUTS = (
     keras.layers.Dropout,
@@ -126,9 +126,9 @@ def predict_with_uncertainty(
     variance, is not added.
     """
     checked_model(model)
-    passes = checked_integer(passes, "passes", 2)
-    batch_size = checked_integer(batch_size, "batch_size", 1)
-    seed = random.randrange(2**31) if seed is None else checked_integer(seed, "seed", 0)
+    passes = checked_integer(passes, "passes", least=2)
+    batch_size = checked_integer(batch_size, "batch_size", least=1)
+    seed = random.randrange(2**31) if seed is None else checked_integer(seed, "seed", least=0)
     if not model.built:
         raise ValueError(
             f"Model '{model.name}' is not built, so it has nothing to predict with. Train it, or "

@@ -9,13 +9,13 @@ from keras import ops
 
 from kerastricks.surgery._batch_statistics import batch_normalizations, normalizing_by_the_batch
 from kerastricks.surgery._model import (
-    checked_integer,
     checked_model,
     layers_within,
     predict_around,
     replaced,
     restored,
 )
+from kerastricks.theory._checks import checked_integer
 
 
 def recalibrate_batch_norm(
@@ -89,8 +89,8 @@ def recalibrate_batch_norm(
     by n, as in Keras.
     """
     checked_model(model)
-    steps = None if steps is None else checked_integer(steps, "steps", 1)
-    batch_size = checked_integer(batch_size, "batch_size", 1)
+    steps = None if steps is None else checked_integer(steps, "steps", least=1)
+    batch_size = checked_integer(batch_size, "batch_size", least=1)
     if not model.built:
         raise ValueError(
             f"Model '{model.name}' is not built, so it has no statistics to measure. Train it, or "

@@ -1,6 +1,7 @@
-"""The check that every numeric argument passes where it enters."""
+"""The checks that numeric arguments pass where they enter."""
 
 import math
+import operator
 from collections.abc import Callable
 from numbers import Real
 
@@ -30,4 +31,34 @@ def checked_number(
     number = float(value)
     if not (math.isfinite(number) and accept(number)):
         raise ValueError(f"{message}. {hint}".rstrip())
+    return number
+
+
+def checked_integer(value: object, name: str, expected: str = "", least: int = 1) -> int:
+    """Returns `value` as an int, or raises an error that names the argument and the way out.
+
+    Args:
+        value: What the caller passed; any type of integer.
+        name: The argument's name.
+        expected: What it should be; completes the sentence "must be ...". Defaults to "an integer
+            of at least `least`".
+        least: The smallest that is accepted.
+
+    Returns:
+        The value as a Python integer.
+
+    Raises:
+        TypeError: If `value` is no integer (a boolean is none either).
+        ValueError: If it is below `least`.
+    """
+    expected = expected or f"an integer of at least {least}"
+    message = f"Argument `{name}` must be {expected}. Received: {name}={value!r}"
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        raise TypeError(f"{message} (of type {type(value).__name__}).") from None
+    if number < least:
+        raise ValueError(f"{message}.")
     return number

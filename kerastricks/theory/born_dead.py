@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from kerastricks.theory._counts import checked_count
+from kerastricks.theory._checks import checked_integer
 
 
 class BornDeadProbability(NamedTuple):
@@ -69,7 +69,7 @@ def born_dead_probability(depth: int, width: int | Iterable[int]) -> BornDeadPro
     Differs from the paper in the lower bound, which is derived above for weights from a normal
     distribution, and allows for layers of different widths.
     """
-    layers = checked_count(depth, "depth", "layers")
+    layers = checked_integer(depth, "depth", "a positive whole number of layers")
     widths = _checked_widths(width, layers - 1)
     survival = 1.0
     for units in widths:
@@ -91,11 +91,18 @@ def born_dead_probability(depth: int, width: int | Iterable[int]) -> BornDeadPro
 
 def _checked_widths(width: int | Iterable[int], hidden: int) -> list[int]:
     if isinstance(width, Iterable) and not isinstance(width, str):
-        widths = [checked_count(units, "width", "units, in every entry") for units in width]
+        widths = [
+            checked_integer(units, "width", "a positive whole number of units, in every entry")
+            for units in width
+        ]
         if len(widths) != hidden:
             raise ValueError(
                 "Argument `width` must have one entry for each hidden layer: depth - 1 = "
                 f"{hidden}. Received {len(widths)}: width={width!r}."
             )
         return widths
-    return [checked_count(width, "width", "units, or a sequence of such numbers")] * hidden
+    return [
+        checked_integer(
+            width, "width", "a positive whole number of units, or a sequence of such numbers"
+        )
+    ] * hidden

@@ -7,8 +7,7 @@ from typing import overload
 import numpy as np
 
 from kerastricks.theory._activations import Array
-from kerastricks.theory._checks import checked_number
-from kerastricks.theory._counts import checked_count
+from kerastricks.theory._checks import checked_integer, checked_number
 
 CorrelationMap = Callable[[float], float]
 
@@ -104,7 +103,7 @@ def correlation_through_depth(
         Zhang, Botev, Martens (2022), Deep Learning without Shortcuts: Shaping the Kernel with
         Tailored Rectifiers.
     """
-    layers = checked_count(depth, "depth", "layers")
+    layers = checked_integer(depth, "depth", "a positive whole number of layers")
     slope = _checked_slope(negative_slope)
     current = _checked_correlation(correlation)
     correlations = np.empty(layers)
@@ -174,7 +173,7 @@ def tailored_slope(
     eta = checked_number(eta, "eta", "in (0, 1): the correlation to reach", lambda e: 0 < e < 1)
     reached: Callable[[float], float]
     if network is None:
-        layers = checked_count(depth, "depth", "layers")
+        layers = checked_integer(depth, "depth", "a positive whole number of layers")
 
         def reached(slope: float) -> float:
             return float(correlation_through_depth(layers, slope)[-1])

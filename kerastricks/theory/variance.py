@@ -9,8 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from kerastricks.theory._activations import Activation, Array, resolve_activation
-from kerastricks.theory._checks import checked_number
-from kerastricks.theory._counts import checked_count
+from kerastricks.theory._checks import checked_integer, checked_number
 from kerastricks.theory._gaussian import evaluate, normal_response
 from kerastricks.theory.variance_scaling import he_stddev, lecun_stddev, xavier_stddev
 
@@ -103,7 +102,10 @@ def _second_moment(activation: Activation, variance: float) -> float:
 def _checked_fans(widths: Sequence[int]) -> list[tuple[int, int]]:
     expected = "Argument `widths` must be a sequence: the number of inputs, then of each layer's"
     try:
-        sizes = [checked_count(width, "widths", "units, in every entry") for width in widths]
+        sizes = [
+            checked_integer(width, "widths", "a positive whole number of units, in every entry")
+            for width in widths
+        ]
     except TypeError as error:
         raise TypeError(f"{expected} units, as whole numbers. Received: {widths!r}.") from error
     if len(sizes) < 2:
