@@ -86,7 +86,11 @@ def test_every_network_dies_in_the_end_and_none_without_hidden_layers():
 @pytest.mark.parametrize(
     ("arguments", "error", "match"),
     [
-        ((0, 3), ValueError, "`depth` must be a positive whole number of layers. Received: depth=0"),
+        (
+            (0, 3),
+            ValueError,
+            "`depth` must be a positive whole number of layers. Received: depth=0",
+        ),
         ((2.0, 3), TypeError, "`depth` must be.*of type float"),
         ((5, 0), ValueError, "`width` must be a positive whole number"),
         ((5, 2.5), TypeError, "`width` must be.*or a sequence"),
