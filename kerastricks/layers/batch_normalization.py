@@ -61,8 +61,9 @@ class BatchNormalization(keras.layers.BatchNormalization):
     `axis` are keyword-only: Keras' second positional argument is the momentum, and a swapped
     import must not read a momentum of 0.99 as an alpha.
 
-    The count t is no weight. Files keep it, `set_weights` leaves it alone, and a file from Keras'
-    layer sets it to 0: then the next training batch replaces the averages that were loaded.
+    The count t is no weight. `.keras` and `.weights.h5` files keep it. A file from Keras' layer
+    and an old `.h5` file set it to 0, `set_weights` leaves it alone, and a new layer (a clone, too)
+    has 0: then the next training batch replaces the averages that were loaded.
 
     Args:
         axis: The axis whose entries are normalized apart, usually the channels. Integer,
@@ -91,8 +92,8 @@ class BatchNormalization(keras.layers.BatchNormalization):
         inputs: A tensor of rank 2 or more.
         training: Whether to normalize with the batch and to move the averages.
         mask: Optional boolean tensor of the shape of `inputs` without its last axis; entries that
-            are False do not count in the statistics. A batch without any entry leaves the
-            averages and t alone.
+            are False do not count in the statistics, but are normalized, so that gradients need
+            them to be finite. A batch without any entry leaves the averages and t alone.
 
     Returns:
         A tensor of the shape of `inputs`, in the layer's compute type.
@@ -141,7 +142,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         virtual_batch_size: int | None = None,
         **kwargs: Any,
     ) -> None:
-        alpha = _checked_alpha(alpha, momentum)
+        alpha = _chosen_alpha(alpha, momentum)
         if average not in get_args(Average):
             raise ValueError(
                 'Argument `average` must be "exponential" (as in Keras), "debiased" (without the '
@@ -182,7 +183,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
     @classmethod
     def from_keras_momentum(cls, momentum: float, **kwargs: Any) -> Self:
         """Returns the layer that averages like Keras' with this momentum: alpha = 1 - momentum."""
-        return cls(momentum=momentum, **kwargs)
+        return cls(alpha=_alpha_from(momentum), **kwargs)
 
     @classmethod
     def from_torch_momentum(cls, momentum: float | None, **kwargs: Any) -> Self:
@@ -197,13 +198,22 @@ class BatchNormalization(keras.layers.BatchNormalization):
         return cls(alpha=momentum, **kwargs)
 
     @property
+    def alpha(self) -> float:
+        """The weight of the new batch in the moving averages, in (0, 1]."""
+        return self._alpha
+
+    @alpha.setter
+    def alpha(self, alpha: float) -> None:
+        self._alpha = _checked_alpha(alpha)
+
+    @property
     def momentum(self) -> float:
         """Keras' name for `1 - alpha`; setting it sets `alpha`."""
         return complement(self.alpha)
 
     @momentum.setter
     def momentum(self, momentum: float) -> None:
-        self.alpha = _checked_alpha(None, momentum)
+        self.alpha = _alpha_from(momentum)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Creates Keras' weights for inputs of this shape."""
@@ -379,21 +389,29 @@ def _checked_size(size: int | None) -> int | None:
     )
 
 
-def _checked_alpha(alpha: float | None, momentum: float | None) -> float:
-    if momentum is None:
-        return checked_number(
-            0.01 if alpha is None else alpha,
-            "alpha",
-            "in (0, 1]: the weight of the new batch in the moving averages",
-            lambda a: 0 < a <= 1,
-            "Keras' momentum m is alpha=1 - m; to freeze the layer, set `trainable=False`.",
-        )
-    if alpha is not None:
+def _chosen_alpha(alpha: float | None, momentum: float | None) -> float:
+    if alpha is not None and momentum is not None:
         raise ValueError(
             "Arguments `alpha` and `momentum` say the same thing (alpha = 1 - momentum), so only "
             f"one may be given. Received: alpha={alpha!r}, momentum={momentum!r}. "
             "Leave out `momentum`."
         )
+    if momentum is not None:
+        return _alpha_from(momentum)
+    return 0.01 if alpha is None else _checked_alpha(alpha)
+
+
+def _checked_alpha(alpha: float) -> float:
+    return checked_number(
+        alpha,
+        "alpha",
+        "in (0, 1]: the weight of the new batch in the moving averages",
+        lambda a: 0 < a <= 1,
+        "Keras' momentum m is alpha=1 - m; to freeze the layer, set `trainable=False`.",
+    )
+
+
+def _alpha_from(momentum: float) -> float:
     return complement(
         checked_number(
             momentum,

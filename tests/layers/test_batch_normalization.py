@@ -241,6 +241,21 @@ def test_alpha_out_of_range_is_refused(alpha):
         kt.layers.BatchNormalization(alpha=alpha)
 
 
+def test_alpha_can_be_set_and_is_checked():
+    layer = kt.layers.BatchNormalization()
+    layer.alpha = 0.25
+    assert layer.momentum == 0.75
+    with pytest.raises(ValueError, match=r"`alpha` must be a number in \(0, 1\]"):
+        layer.alpha = 5
+    assert layer.alpha == 0.25
+
+
+def test_only_torch_calls_the_cumulative_average_none():
+    assert kt.layers.BatchNormalization.from_torch_momentum(None).average == "cumulative"
+    with pytest.raises(TypeError, match="`momentum` must be a number"):
+        kt.layers.BatchNormalization.from_keras_momentum(None)
+
+
 @pytest.mark.parametrize("momentum", [1, -0.1, 1.5, math.nan])
 def test_momentum_out_of_range_is_refused(momentum):
     with pytest.raises(ValueError, match=r"`momentum` must be a number in \[0, 1\)"):

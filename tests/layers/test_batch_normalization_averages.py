@@ -341,7 +341,9 @@ def test_a_batch_of_unknown_size_is_refused_when_it_runs(jit_compile):
         pytest.skip("torch compiles with an inductor that not every machine can run")
     x = batch(shape=(16, 3))
     model.fit(x, x, batch_size=8, verbose=0)
-    with pytest.raises(Exception, match=r"virtual_batch_size=4|[Rr]eshape"):
+    # XLA leaves assertions out; TensorFlow then complains of the shape that the groups lack.
+    lost = jit_compile and keras.backend.backend() == "tensorflow"
+    with pytest.raises(Exception, match="[Rr]eshape" if lost else "virtual_batch_size=4"):
         model.fit(x, x, batch_size=10, verbose=0)
 
 

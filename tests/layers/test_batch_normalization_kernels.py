@@ -271,6 +271,34 @@ def numpy_gradients(x, gamma, beta, upstream, epsilon, axis, mask, group):
 # --- Masks ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="of TensorFlow's own tape")
+@pytest.mark.parametrize("jit_compile", [None, False, True])
+def test_jacobian_is_that_of_keras(jit_compile):
+    import tensorflow as tf
+
+    x = tf.constant(np.random.default_rng(0).normal(size=(4, 3)).astype("float32"))
+
+    def jacobian(layer):
+        layer.build(x.shape)
+
+        def function():
+            with tf.GradientTape() as tape:
+                tape.watch(x)
+                y = layer(x, training=True)
+            return tape.jacobian(y, x)
+
+        if jit_compile is None:
+            return function()
+        return tf.function(function, jit_compile=jit_compile)()
+
+    np.testing.assert_allclose(
+        jacobian(kt.layers.BatchNormalization()),
+        jacobian(keras.layers.BatchNormalization()),
+        rtol=1e-5,
+        atol=1e-6,
+    )
+
+
 @every_shape
 def test_masked_values(shape, axis):
     x, gamma, beta, _ = problem(shape, axis)

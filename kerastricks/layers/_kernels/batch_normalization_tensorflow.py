@@ -33,20 +33,33 @@ def normalize_batch(
 def _normalized(
     x: Any, gamma: Any, beta: Any, count: Any, epsilon: float, axis: int, fusable: bool
 ) -> Any:
+    # XLA turns the fused operation into mean(x^2) - mean(x)^2, which is noise, or negative, where
+    # the mean is a thousand times the standard deviation. When XLA compiles, this index is 2 and
+    # known, so the formula alone is compiled. It is made out here because a Jacobian would
+    # vectorize what is made within the gradient.
+    device = None
+    if not tf.executing_eagerly():
+        device = tf.raw_ops.DeviceIndex(device_names=["CPU", "GPU"])
+
+    def switch(fused: Callable[[], Any], formula: Callable[[], Any]) -> Any:
+        if not fusable:
+            return formula()
+        if device is None:
+            return fused()
+        return tf.switch_case(device, [fused, fused], default=formula)
+
     # Both gradients are written down: what automatic differentiation makes of the switch and of
     # the formula takes longer. Mean and variance are for the moving averages, through which no
     # gradient flows.
     @tf.custom_gradient
     def function(x: Any, gamma: Any, beta: Any) -> Any:
-        outputs, mean, variance, *reserved = _switch(
-            fusable,
+        outputs, mean, variance, *reserved = switch(
             lambda: _fused(x, gamma, beta, count, epsilon, axis),
             lambda: _formula(x, gamma, beta, epsilon, axis),
         )
 
         def gradient(upstream: Any, *_: Any) -> Any:
-            return _switch(
-                fusable,
+            return switch(
                 lambda: _fused_gradient(upstream, x, gamma, reserved, epsilon, axis),
                 lambda: _formula_gradient(upstream, x, gamma, count, epsilon, axis),
             )
@@ -54,18 +67,6 @@ def _normalized(
         return (outputs, mean, variance), gradient
 
     return function(x, gamma, beta)
-
-
-def _switch(fusable: bool, fused: Callable[[], Any], formula: Callable[[], Any]) -> Any:
-    if not fusable:
-        return formula()
-    if tf.executing_eagerly():
-        return fused()
-    # XLA turns the fused operation into mean(x^2) - mean(x)^2, which is noise, or negative, where
-    # the mean is a thousand times the standard deviation. When XLA compiles, this index is 2 and
-    # known, so the formula alone is compiled.
-    device = tf.raw_ops.DeviceIndex(device_names=["CPU", "GPU"])
-    return tf.switch_case(device, [fused, fused], default=formula)
 
 
 def _fused(x: Any, gamma: Any, beta: Any, count: Any, epsilon: float, axis: int) -> Any:
