@@ -7,7 +7,7 @@ A ratio is the other's time over ours, so that above 1 ours is faster. Ours and 
 turn in one process, each round gives one ratio, and the table shows the median of the rounds with
 the quartiles. `inference` and `forward` (training) run the layer; `backward` is forward and the
 gradients of the input and all trainable weights. The modes: `eager`; `graph` (tf.function); `jit`
-(XLA). Peak memory is that of a process of its own for each layer, above what it holds before its
+(XLA). The twin of MonteCarloDropout is Dropout, which has nothing to do in `inference`. Peak memory is that of a process of its own for each layer, above what it holds before its
 first step; `--memory` adds it.
 """
 
@@ -25,12 +25,20 @@ from statistics import median, quantiles
 import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# Threads that spin while they wait take the cores from whoever runs next.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import keras
 
 import kerastricks as kt
 
 BACKEND = keras.backend.backend()
-MODES = {"tensorflow": ("eager", "graph", "jit"), "jax": ("jit",), "torch": ("eager",)}[BACKEND]
+MODES = {
+    "tensorflow": ("eager", "graph", "jit"),
+    "jax": ("eager", "jit"),
+    "torch": (
+        "eager",
+    ),  # torch.compile takes minutes a row, and Keras does not turn it on by itself
+}[BACKEND]
 DIRECTIONS = ("inference", "forward", "backward")
 
 OURS, KERAS = kt.layers, keras.layers
@@ -48,6 +56,7 @@ PAIRS = {
         partial(OURS.Dropout, **CHANNELS_DROPPED),
         partial(KERAS.Dropout, **CHANNELS_DROPPED),
     ),
+    "MonteCarloDropout": (partial(OURS.MonteCarloDropout, 0.3), partial(KERAS.Dropout, 0.3)),
     "LeakyReLU": (OURS.LeakyReLU, KERAS.LeakyReLU),
     "VeryLeakyReLU": (OURS.VeryLeakyReLU, partial(KERAS.LeakyReLU, 1 / 5.5)),
     "PReLU": (
@@ -135,8 +144,7 @@ def jax_step(layer, x, cotangent, direction, mode):
         _, pull, fixed = jax.vjp(lambda t, x: forward(t, fixed, x), trainable, x, has_aux=True)
         return pull(cotangent), fixed
 
-    assert mode == "jit"
-    compiled = jax.jit(run)
+    compiled = jax.jit(run) if mode == "jit" else run
     state = [[weight.value for weight in layer.non_trainable_variables]]
 
     def wait():
@@ -266,7 +274,10 @@ def main():
         measure_one(options.one)
         return
     shape = tuple(options.shape)
-    print(f"Keras {keras.__version__}, {BACKEND}; shape {shape}; {options.rounds} rounds")
+    print(
+        f"Keras {keras.__version__}, {BACKEND}; {os.cpu_count()} cores; shape {shape}; "
+        f"{options.rounds} rounds"
+    )
     print(f"{'layer':28}{'mode':7}{'direction':11}{'ours, ms':>9}  ratio [quartiles], by rival")
     for name in options.layers:
         for mode in MODES:

@@ -215,8 +215,10 @@ class Probe:
         of a loop, say) fails here and is left alone in training.
         """
         model = self._model
-        if not all(layer.built for layer in model._flatten_layers()):
-            # Layers that a model creates while it is built are not there to be tapped before.
+        unbuilt = not all(layer.built for layer in model._flatten_layers())
+        if unbuilt and keras.backend.backend() != "jax":
+            # Layers that a model creates while it is built are not there to be tapped before. On
+            # JAX `fit` has built what can be built, and then the variables hold no values.
             compute_output_spec(model, inputs)
         unobserved: dict[str, str] = {}
         leaves = list(dict.fromkeys(_leaves(model, unobserved)))

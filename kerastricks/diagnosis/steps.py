@@ -5,6 +5,7 @@ and metrics variables) and an iterable of batches, and gives (logs, state); torc
 batch.
 """
 
+import inspect
 import itertools
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -38,7 +39,10 @@ def forward_pass(model: Any, args: Arguments) -> Callable[[Any], Any]:
         return lambda x: model(x, training=True)
     # In `fit` the values are in the step's state, and the variables hold none.
     trainable, non_trainable = args[0][:2]
-    return lambda x: model.stateless_call(trainable, non_trainable, x, training=True)[0]
+    # Unlike `model(x)`, `stateless_call` hands `training` to a `call` that does not take it.
+    takes_training = "training" in inspect.signature(model.call).parameters
+    training = {"training": True} if takes_training else {}
+    return lambda x: model.stateless_call(trainable, non_trainable, x, **training)[0]
 
 
 def wait_for_earlier_steps(args: Arguments) -> None:

@@ -348,6 +348,7 @@ class _BatchCounter(keras.layers.Layer):
     def __init__(self) -> None:
         super().__init__(name="batch_counter")
         self.generator = keras.random.SeedGenerator(0)
+        self.built = True  # it is never called
 
     def counted(self, present: Any) -> Any:
         """Counts a batch if any of it is present, and returns the count as a float32 scalar."""
@@ -356,6 +357,13 @@ class _BatchCounter(keras.layers.Layer):
         after = ops.add(state, ops.stack([ops.zeros_like(one), one]))
         state.assign(after)
         return ops.cast(after[1], "float32")
+
+    def raise_to(self, least: int) -> Any:
+        """Sets the count to `least` if it is smaller, and returns the variable that holds it."""
+        state = self.generator.state
+        seed, count = ops.convert_to_numpy(state)
+        state.assign([int(seed), max(int(count), least)])
+        return state
 
     def save_own_variables(self, store: Any) -> None:
         """Writes the count."""

@@ -1,5 +1,6 @@
 """The table of all layers. A new layer joins every law by one line in LAYERS."""
 
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
@@ -20,6 +21,7 @@ class Member(NamedTuple):
     same_config: bool = True  # whether the twin's config makes the layer
     shape: tuple[int, ...] = (5, 3)  # of a sample
     random: bool = False  # whether inference draws random numbers
+    delegated: bool = False  # whether Keras' own code computes it, with what that lacks
 
 
 LAYERS = {
@@ -48,6 +50,11 @@ LAYERS = {
         keras.layers.BatchNormalization,
         equal=False,
     ),
+    "BatchNormalization-unbiased": Member(
+        partial(kt.layers.BatchNormalization, unbiased_variance=True),
+        keras.layers.BatchNormalization,
+        equal=False,
+    ),
     "BatchNormalization-ghost": Member(
         partial(kt.layers.BatchNormalization, virtual_batch_size=4),
         keras.layers.BatchNormalization,
@@ -72,6 +79,7 @@ LAYERS = {
         partial(kt.layers.DropBlock2D, 0.3, block_size=3, seed=1), shape=(6, 7, 3)
     ),
     "DropPath": Member(partial(kt.layers.DropPath, 0.3, seed=1)),
+    "DropPath-batch": Member(partial(kt.layers.DropPath, 0.3, per="batch", seed=1)),
     "LeakyReLU": Member(kt.layers.LeakyReLU, keras.layers.LeakyReLU),
     "LeakyReLU-slope": Member(
         partial(kt.layers.LeakyReLU, 0.01), partial(keras.layers.LeakyReLU, 0.01)
@@ -103,6 +111,17 @@ LAYERS = {
         same_config=False,  # it has no slope to set
     ),
 }
+if "renorm" in inspect.signature(keras.layers.BatchNormalization).parameters:
+    LAYERS["BatchNormalization-renorm"] = Member(
+        partial(kt.layers.BatchNormalization, renorm=True),
+        partial(keras.layers.BatchNormalization, renorm=True),
+        delegated=True,
+    )
+if keras.backend.backend() == "tensorflow":  # the only one that Keras synchronizes
+    LAYERS["BatchNormalization-synchronized"] = Member(
+        partial(kt.layers.BatchNormalization, synchronized=True),
+        partial(keras.layers.BatchNormalization, synchronized=True),
+    )
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,10 @@
 """Every initializer times the laws that it keeps. A new one joins by a line in INITIALIZERS."""
 
+import inspect
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -293,6 +295,19 @@ def test_a_clone_starts_over(entry):
     expected = draws(initializer)
     clone = type(initializer).from_config(initializer.get_config())
     np.testing.assert_array_equal(draws(clone), expected)
+
+
+@every_random
+def test_the_documentation_of_seed_warns_of_clones(entry):
+    # The same words everywhere, as the same happens everywhere.
+    words = inspect.getdoc(type(made(entry))).split("seed: Integer that makes", 1)[1]
+    stated = re.split(r"\n    \w+: |\n\n", words)[0].split()
+    assert " ".join(stated) == (
+        "the draws reproducible. Defaults to a random one. Warning: `keras.models.clone_model` "
+        "gives every layer its own copy of a shared instance, and copies of a seeded one all start "
+        "at the same draw, so that layers of equal shape come out identical. In models to be "
+        "cloned, give each layer an instance with its own seed."
+    )
 
 
 # --- Configs and files ---------------------------------------------------------------------------

@@ -419,6 +419,28 @@ def test_a_compute_loss_without_the_training_argument():
     assert doctor.report.timeline.moments[0].loss > 0
 
 
+def test_a_call_without_training_and_a_layer_that_is_never_called():
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__(name="own")
+            self.flatten, self.idle = layers.Flatten(), layers.Dense(3)
+            self.hidden = layers.Dense(4, "tanh", kernel_initializer="ones")
+            self.out = layers.Dense(5, "softmax", kernel_initializer="ones")
+
+        def call(self, inputs):
+            return self.out(self.hidden(self.flatten(inputs)))
+
+        def build(self, input_shape):  # without `idle`, which nothing builds
+            self.flatten.build(input_shape)
+            self.hidden.build((None, 192))
+            self.out.build((None, 4))
+
+    doctor = TrainingDoctor(verbose=0)
+    trained(Own, doctor)
+    assert doctor.report.unobserved == {}
+    assert "symmetric_units" in {finding.condition for finding in doctor.report.findings}
+
+
 @pytest.mark.skipif(BACKEND == "jax", reason="JAX gives zeros to weights that are not used")
 def test_weights_without_a_gradient_are_left_out():
     inputs = layers.Input((8, 8, 3))
