@@ -7,8 +7,9 @@ A ratio is the other's time over ours, so that above 1 ours is faster. Ours and 
 turn in one process, each round gives one ratio, and the table shows the median of the rounds with
 the quartiles. `inference` and `forward` (training) run the layer; `backward` is forward and the
 gradients of the input and all trainable weights. The modes: `eager`; `graph` (tf.function); `jit`
-(XLA). The twin of MonteCarloDropout is Dropout, which has nothing to do in `inference`. Peak memory is that of a process of its own for each layer, above what it holds before its
-first step; `--memory` adds it.
+(XLA). The twin of MonteCarloDropout is Dropout, which has nothing to do in `inference`. Peak
+memory is that of a process of its own for each layer, above what it holds before its first step;
+`--memory` adds it (ours / Keras' / torch's).
 """
 
 import argparse

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from kerastricks.theory import TRUNCATED_NORMAL_STDDEV
+from kerastricks.theory._checks import checked_integer
 from kerastricks.theory._kernel_axes import checked_sizes
 
 Distribution = Literal["normal", "uniform", "truncated_normal"]
@@ -26,7 +27,8 @@ class RandomInitializer(keras.initializers.Initializer):
       `keras.utils.set_random_seed` makes reproducible;
     - a clone, `from_config(get_config())`, starts over at the first draw of the same seed (of a
       new one without a seed). Layers that clone their initializers, such as
-      `keras.layers.MultiHeadAttention`, therefore repeat a seeded draw.
+      `keras.layers.MultiHeadAttention`, therefore repeat a seeded draw, and so do the layers of a
+      cloned model that shared an instance.
 
     The first draw takes `seed` itself, from 0 to 2^31 - 3, and equals that of Keras' initializer of
     the same distribution.
@@ -41,11 +43,14 @@ class RandomInitializer(keras.initializers.Initializer):
     """
 
     def __init__(self, seed: int | None = None) -> None:
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-            raise TypeError(
-                f"Argument `seed` must be an integer or None. Received: seed={seed!r} (of type "
-                f"{type(seed).__name__}). One instance gives every weight a new draw, so a "
-                "`keras.random.SeedGenerator` is not needed."
+        if seed is not None:
+            seed = checked_integer(
+                seed,
+                "seed",
+                "an integer or None",
+                least=None,
+                hint="One instance gives every weight a new draw, so a "
+                "`keras.random.SeedGenerator` is not needed.",
             )
         self.seed = seed
         self._first_seed = random.randrange(2**31) if seed is None else seed

@@ -40,7 +40,10 @@ class DeltaOrthogonal(OrthogonalInitializer):
             `kerastricks.theory.gain(activation)` makes up for what an activation takes. To keep
             the mean square of a unit instead of the norm where n_out > n_in, multiply by
             sqrt(n_out / n_in). Defaults to 1.
-        seed: Integer that makes the draws reproducible. Defaults to a random one.
+        seed: Integer that makes the draws reproducible. Defaults to a random one. Warning:
+            `keras.models.clone_model` gives every layer its own copy of a shared instance, and
+            copies of a seeded one all start at the same draw, so that layers of equal shape come
+            out identical. In models to be cloned, give each layer an instance with its own seed.
         kernel: `"convolution"`, or `"transposed"` for the kernel of a transposed convolution.
             Defaults to `"convolution"`.
         groups: Number of groups of the convolution. Defaults to 1.

@@ -41,12 +41,16 @@ class ForActivation(FanScaledInitializer):
         activation: The activation in front of the layer: a name that Keras knows, a function of
             `keras.activations`, a Keras layer, or any callable that takes the backend's tensors;
             it must act on each element alone. A layer is taken as it is before training, at
-            inference, and left untouched. The initializer can be saved where the activation can:
-            register your own functions with `keras.saving.register_keras_serializable`.
+            inference, and left untouched: one with weights is rebuilt from its config, and in place
+            of half precision float32 is used. The initializer can be saved where the activation
+            can: register your own functions with `keras.saving.register_keras_serializable`.
         distribution: `"normal"`, `"uniform"` (within sqrt(3) * stddev) or `"truncated_normal"`
             (cut at 2 sigma and widened, so that the stated stddev holds after the cut).
             Defaults to `"normal"`.
-        seed: Integer that makes the draws reproducible. Defaults to a random one.
+        seed: Integer that makes the draws reproducible. Defaults to a random one. Warning:
+            `keras.models.clone_model` gives every layer its own copy of a shared instance, and
+            copies of a seeded one all start at the same draw, so that layers of equal shape come
+            out identical. In models to be cloned, give each layer an instance with its own seed.
         kernel: What the axes of the weight stand for: `"convolution"` (for `Dense` too),
             `"depthwise"`, `"transposed"`, or the equation of an `EinsumDense` layer. Defaults to
             `"convolution"`.
@@ -63,8 +67,9 @@ class ForActivation(FanScaledInitializer):
         TypeError: If `activation` is neither a name nor callable, `seed` not an integer, or
             `kernel` not a string.
         ValueError: If `activation` is an unknown name, mixes elements as softmax does, is not
-            finite or has no gain; if `distribution` or `kernel` is none of the above, `shape` not
-            that of such a kernel, a size in it not positive, or `dtype` not a floating-point type.
+            finite or has no gain, or is a layer with weights that cannot be rebuilt; if
+            `distribution` or `kernel` is none of the above, `shape` not that of such a kernel, a
+            size in it not positive, or `dtype` not a floating-point type.
 
     Example:
     >>> import keras, kerastricks as kt
@@ -139,14 +144,37 @@ class _OnArrays:
 
     def __call__(self, x: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
         """Evaluates the activation at each element."""
-        inputs, activation = keras.ops.convert_to_tensor(x), self._activation
+        activation = self._activation
         if not isinstance(activation, keras.Layer):
-            return np.asarray(keras.ops.convert_to_numpy(activation(inputs)))
-        # A copy, because a call would build the layer for this shape; a new one each time, because
-        # the shapes differ. Half precision would be too coarse to integrate.
-        dtype = keras.backend.standardize_dtype(inputs.dtype)
-        layer = type(activation).from_config({**activation.get_config(), "dtype": dtype})
-        return np.asarray(keras.ops.convert_to_numpy(layer(inputs[None]))[0])
+            outputs = activation(keras.ops.convert_to_tensor(x))
+            return np.asarray(keras.ops.convert_to_numpy(outputs))
+        dtype = activation.compute_dtype
+        if dtype in ("float16", "bfloat16"):  # too coarse to integrate
+            dtype = "float32"
+        # Like images, for layers that name axes. The values beside x are others, so that one which
+        # mixes elements along any axis but the batch's is found out.
+        square = np.array([[[x, x[::-1]], [x[::-1], x]]])
+        outputs = _repeatable(activation, dtype)(keras.ops.convert_to_tensor(square, dtype))
+        return np.asarray(keras.ops.convert_to_numpy(outputs[0, 0, 0]))
 
     def __repr__(self) -> str:
         return repr(self._activation)
+
+
+def _repeatable(layer: keras.Layer, dtype: str) -> Callable[[Any], Any]:
+    """Returns what does as the layer does, for one call, and leaves the layer as it is."""
+    if layer.built and not layer.weights:
+        return layer.call  # type: ignore[no-any-return]
+    # A call would build the layer itself, for inputs of this length alone.
+    try:
+        return type(layer).from_config({**layer.get_config(), "dtype": dtype})  # type: ignore[no-any-return]
+    except Exception as error:  # whatever the constructor of someone's layer raises
+        if not layer.weights and type(layer).build is keras.Layer.build:
+            return layer.call  # type: ignore[no-any-return]
+        raise ValueError(
+            "Argument `activation` is a layer whose weights depend on its inputs' shape, so that "
+            "its gain is that of a copy, and none could be made from its config. Received: "
+            f"activation={layer!r}. Pass the function itself that it computes, such as "
+            "`lambda x: keras.ops.leaky_relu(x, 0.25)`, or make `from_config(get_config())` work "
+            f"for {type(layer).__name__}: {error}"
+        ) from error

@@ -36,7 +36,10 @@ class Orthogonal(OrthogonalInitializer):
         gain: The factor by which every signal is stretched, above 0. 1 for linear units;
             `kerastricks.theory.gain(activation)` to make up for what an activation takes.
             Defaults to 1.
-        seed: Integer that makes the draws reproducible. Defaults to a random one.
+        seed: Integer that makes the draws reproducible. Defaults to a random one. Warning:
+            `keras.models.clone_model` gives every layer its own copy of a shared instance, and
+            copies of a seeded one all start at the same draw, so that layers of equal shape come
+            out identical. In models to be cloned, give each layer an instance with its own seed.
         kernel: What the axes of the weight stand for: `"convolution"` (for `Dense` too),
             `"depthwise"`, `"transposed"`, or the equation of an `EinsumDense` layer. Defaults to
             `"convolution"`.

@@ -14,9 +14,8 @@ from kerastricks.initializers._random import (
     checked_float_dtype,
     drawing_dtype,
 )
+from kerastricks.theory import asymmetric_stddev
 from kerastricks.theory._kernel_axes import checked_kernel, checked_sizes, kernel_axes
-
-_SIGMA = math.sqrt(1 + 8 / (9 * math.pi)) - 2 * math.sqrt(2 / math.pi) / 3
 
 
 class _AwaitedBias(NamedTuple):
@@ -61,7 +60,10 @@ class RandomizedAsymmetric(RandomInitializer):
 
     Args:
         bias: Whether the same instance initializes the bias too; see above. Defaults to False.
-        seed: Integer that makes the draws reproducible. Defaults to a random one.
+        seed: Integer that makes the draws reproducible. Defaults to a random one. Warning:
+            `keras.models.clone_model` gives every layer its own copy of a shared instance, and
+            copies of a seeded one all start at the same draw, so that layers of equal shape come
+            out identical. In models to be cloned, give each layer an instance with its own seed.
         kernel: What the axes of the weight stand for: `"convolution"` (for `Dense` too),
             `"depthwise"`, `"transposed"`, or the equation of an `EinsumDense` layer. Defaults to
             `"convolution"`.
@@ -127,7 +129,8 @@ class RandomizedAsymmetric(RandomInitializer):
         summed, units = axes.taps + axes.inputs, axes.blocks + axes.outputs
         fan_in = axes.count(summed)
         kernels = (axes.count(axes.blocks), fan_in, axes.count(axes.outputs))
-        values = self._draw(kernels, _SIGMA / math.sqrt(fan_in), "normal", drawing_dtype(dtype))
+        stddev = asymmetric_stddev(fan_in)
+        values = self._draw(kernels, stddev, "normal", drawing_dtype(dtype))
         generator = np.random.default_rng(self._next_seed())
         places = generator.integers(fan_in + self.bias, size=(kernels[0], 1, kernels[2]))
         special = generator.beta(2.0, 1.0, size=places.shape)
@@ -151,7 +154,8 @@ class RandomizedAsymmetric(RandomInitializer):
                 "must initialize the kernel and the bias of the same layers; for other vectors "
                 "use another initializer."
             )
-        values = self._draw(shape, _SIGMA / math.sqrt(fan_in), "normal", drawing_dtype(dtype))
+        stddev = asymmetric_stddev(fan_in)
+        values = self._draw(shape, stddev, "normal", drawing_dtype(dtype))
         self._awaited = None
         values = _replaced(values, special.reshape(shape), special_values.reshape(shape))
         return keras.ops.cast(values, dtype)

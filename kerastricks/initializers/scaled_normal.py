@@ -25,7 +25,10 @@ class ScaledNormal(RandomInitializer):
 
     Args:
         stddev: The standard deviation of the weights, above 0. Defaults to 0.03.
-        seed: Integer that makes the draws reproducible. Defaults to a random one.
+        seed: Integer that makes the draws reproducible. Defaults to a random one. Warning:
+            `keras.models.clone_model` gives every layer its own copy of a shared instance, and
+            copies of a seeded one all start at the same draw, so that layers of equal shape come
+            out identical. In models to be cloned, give each layer an instance with its own seed.
 
     Call arguments:
         shape: Shape of the weight.

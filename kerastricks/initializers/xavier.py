@@ -30,7 +30,10 @@ class Xavier(FanScaledInitializer):
         distribution: `"normal"`, `"uniform"` (within sqrt(3) * stddev) or `"truncated_normal"`
             (cut at 2 sigma and widened, so that the stated stddev holds after the cut).
             Defaults to `"normal"`.
-        seed: Integer that makes the draws reproducible. Defaults to a random one.
+        seed: Integer that makes the draws reproducible. Defaults to a random one. Warning:
+            `keras.models.clone_model` gives every layer its own copy of a shared instance, and
+            copies of a seeded one all start at the same draw, so that layers of equal shape come
+            out identical. In models to be cloned, give each layer an instance with its own seed.
         kernel: What the axes of the weight stand for: `"convolution"` (for `Dense` too),
             `"depthwise"`, `"transposed"`, or the equation of an `EinsumDense` layer. Defaults to
             `"convolution"`.

@@ -34,7 +34,9 @@ def checked_number(
     return number
 
 
-def checked_integer(value: object, name: str, expected: str = "", least: int = 1) -> int:
+def checked_integer(
+    value: object, name: str, expected: str = "", least: int | None = 1, hint: str = ""
+) -> int:
     """Returns `value` as an int, or raises an error that names the argument and the way out.
 
     Args:
@@ -42,7 +44,8 @@ def checked_integer(value: object, name: str, expected: str = "", least: int = 1
         name: The argument's name.
         expected: What it should be; completes the sentence "must be ...". Defaults to "an integer
             of at least `least`".
-        least: The smallest that is accepted.
+        least: The smallest that is accepted; None for any.
+        hint: A sentence that says how to fix it.
 
     Returns:
         The value as a Python integer.
@@ -58,7 +61,7 @@ def checked_integer(value: object, name: str, expected: str = "", least: int = 1
             raise TypeError
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        raise TypeError(f"{message} (of type {type(value).__name__}).") from None
-    if number < least:
-        raise ValueError(f"{message}.")
+        raise TypeError(f"{message} (of type {type(value).__name__}). {hint}".rstrip()) from None
+    if least is not None and number < least:
+        raise ValueError(f"{message}. {hint}".rstrip())
     return number

@@ -67,7 +67,13 @@ def born_dead_probability(depth: int, width: int | Iterable[int]) -> BornDeadPro
         Examples (weights symmetric about zero, biases zero).
 
     Differs from the paper in the lower bound, which is derived above for weights from a normal
-    distribution, and allows for layers of different widths.
+    distribution, and allows for layers of different widths. For equal ones it is
+
+        lower = 1 - b^(L-2) + (1 - 2^(1-N)) b / (1 + (N - 1) 2^-N) * (c^(L-2) - b^(L-2)),
+        b = 1 - 2^-N,  c = 1 - 2^(1-N) - (N - 1) 4^-N
+
+    The formula circulates with the denominator 1 + (N - 1) 2^(1-N), with which it is no lower
+    bound: for L = 3, N = 2 it gives 0.171875, where the exact probability is 0.15625.
     """
     layers = checked_integer(depth, "depth", "a positive whole number of layers")
     widths = _checked_widths(width, layers - 1)

@@ -1,8 +1,10 @@
 """How rectified networks make inputs alike with depth, and the slope that holds them apart."""
 
+import functools
 import math
-from collections.abc import Callable
-from typing import overload
+from collections.abc import Callable, Sequence
+from numbers import Real
+from typing import Any, overload
 
 import numpy as np
 
@@ -15,8 +17,10 @@ CorrelationMap = Callable[[float], float]
 @overload
 def correlation_map(correlation: float, negative_slope: float = 0.0) -> float: ...
 @overload
-def correlation_map(correlation: Array, negative_slope: float = 0.0) -> Array: ...
-def correlation_map(correlation: float | Array, negative_slope: float = 0.0) -> float | Array:
+def correlation_map(correlation: Array | Sequence[Any], negative_slope: float = 0.0) -> Array: ...
+def correlation_map(
+    correlation: float | Array | Sequence[Any], negative_slope: float = 0.0
+) -> float | Array:
     """Computes how alike two inputs are behind one wide layer and a leaky rectifier.
 
     Two inputs whose pre-activations have correlation c leave the rectifier, and arrive at the next
@@ -29,7 +33,8 @@ def correlation_map(correlation: float | Array, negative_slope: float = 0.0) -> 
     weights does not matter.
 
     Args:
-        correlation: Correlation of the pre-activations, in [-1, 1]; a number or an array.
+        correlation: Correlation of the pre-activations, in [-1, 1]; a number, or an array or list
+            of numbers.
         negative_slope: The slope a of the rectifier, any finite number; 0 for the ReLU, 1 for
             linear units, which change nothing. Defaults to 0.
 
@@ -50,21 +55,22 @@ def correlation_map(correlation: float | Array, negative_slope: float = 0.0) -> 
         a = 0. Zhang, Botev, Martens (2022), Deep Learning without Shortcuts: Shaping the Kernel
         with Tailored Rectifiers, for leaky rectifiers.
     """
-    slope = _checked_slope(negative_slope)
-    if isinstance(correlation, np.ndarray):
-        if correlation.dtype.kind not in "fiu":
-            raise TypeError(
-                "Argument `correlation` must hold real numbers. Received an array of type "
-                f"{correlation.dtype}."
-            )
-        if not np.all(np.abs(correlation) <= 1):
-            raise ValueError(
-                "Argument `correlation` must lie in [-1, 1]. Received values from "
-                f"{correlation.min()} to {correlation.max()}."
-            )
-        mapped = [_map(float(c), slope) for c in correlation.flat]
-        return np.array(mapped, dtype=np.float64).reshape(correlation.shape)
-    return _map(_checked_correlation(correlation), slope)
+    strength = _nonlinearity(_checked_slope(negative_slope))
+    if isinstance(correlation, Real):
+        return _map(_checked_correlation(correlation), strength)
+    values = np.asarray(correlation)
+    if values.dtype.kind not in "fiu":
+        raise TypeError(
+            "Argument `correlation` must be a number in [-1, 1], or an array or list of such. "
+            f"Received: correlation={correlation!r} (of type {type(correlation).__name__})."
+        )
+    if not np.all(np.abs(values) <= 1):
+        raise ValueError(
+            "Argument `correlation` must lie in [-1, 1]. Received values from "
+            f"{values.min()} to {values.max()}."
+        )
+    mapped = [_map(float(c), strength) for c in values.flat]
+    return np.array(mapped, dtype=np.float64).reshape(values.shape)
 
 
 def correlation_through_depth(
@@ -104,11 +110,11 @@ def correlation_through_depth(
         Tailored Rectifiers.
     """
     layers = checked_integer(depth, "depth", "a positive whole number of layers")
-    slope = _checked_slope(negative_slope)
+    strength = _nonlinearity(_checked_slope(negative_slope))
     current = _checked_correlation(correlation)
     correlations = np.empty(layers)
     for layer in range(layers):
-        correlations[layer] = current = _map(current, slope)
+        correlations[layer] = current = _map(current, strength)
     return correlations
 
 
@@ -171,31 +177,52 @@ def tailored_slope(
             f"the local map. Received: depth={depth!r}, network={network!r}."
         )
     eta = checked_number(eta, "eta", "in (0, 1): the correlation to reach", lambda e: 0 < e < 1)
-    reached: Callable[[float], float]
     if network is None:
-        layers = checked_integer(depth, "depth", "a positive whole number of layers")
+        return _chain_slope(
+            checked_integer(depth, "depth", "a positive whole number of layers"), eta
+        )
+    if not callable(network):
+        raise TypeError(
+            "Argument `network` must be a function of the local correlation map. Received: "
+            f"network={network!r} (of type {type(network).__name__})."
+        )
 
-        def reached(slope: float) -> float:
-            return float(correlation_through_depth(layers, slope)[-1])
-    else:
-        if not callable(network):
-            raise TypeError(
-                "Argument `network` must be a function of the local correlation map. Received: "
-                f"network={network!r} (of type {type(network).__name__})."
-            )
+    def reached(strength: float) -> float:
+        # Sums of weights that add up to 1 only in exact arithmetic may leave [-1, 1].
+        value = network(lambda c: _map(min(1.0, max(-1.0, c)), strength))
+        return checked_number(
+            value,
+            "network(C)",
+            "in [-1, 1], the correlation C_f(0)",
+            lambda c: abs(c) <= 1 + 1e-9,
+            "Are the squared weights of each sum 1 in total?",
+        )
 
-        def reached(slope: float) -> float:
-            # Sums of weights that add up to 1 only in exact arithmetic may leave [-1, 1].
-            value = network(lambda c: _map(min(1.0, max(-1.0, c)), slope))
-            return checked_number(
-                value,
-                "network(C)",
-                "in [-1, 1], the correlation C_f(0)",
-                lambda c: abs(c) <= 1 + 1e-9,
-                "Are the squared weights of each sum 1 in total?",
-            )
+    linear = reached(0.0)
+    if abs(linear) > 1e-9:
+        raise ValueError(
+            "Argument `network` must send the correlation 0 through the network, which linear "
+            f"units, C(c) = c, leave at 0. Received: network={network!r}, which returns {linear:g} "
+            "for those."
+        )
+    return _solved_slope(reached, eta)
 
-    largest = reached(0.0)
+
+# A network's layers usually share one depth and eta, and each of them asks.
+@functools.lru_cache
+def _chain_slope(layers: int, eta: float) -> float:
+    def reached(strength: float) -> float:
+        correlation = 0.0
+        for _ in range(layers):
+            correlation = _map(correlation, strength)
+        return correlation
+
+    return _solved_slope(reached, eta)
+
+
+def _solved_slope(reached: Callable[[float], float], eta: float) -> float:
+    """Solves reached(_nonlinearity(slope)) = eta for the slope, where reached(0) is 0."""
+    largest = reached(1.0)
     if largest <= eta:
         raise ValueError(
             f"No negative slope reaches eta={eta:g}: the most nonlinear choice, a ReLU, only "
@@ -203,16 +230,23 @@ def tailored_slope(
             "less. A network this shallow cannot be made sufficiently nonlinear. Use an eta below "
             f"{math.floor(largest * 1e4) / 1e4:g}, or make the network deeper."
         )
-    low, high = 0.0, 1.0
-    while low < (middle := (low + high) / 2) < high:
-        low, high = (middle, high) if reached(middle) > eta else (low, middle)
-    return low
-
-
-def _map(c: float, a: float) -> float:
-    rectified = (math.sqrt((1.0 - c) * (1.0 + c)) + (math.pi - math.acos(c)) * c) / math.pi
-    # Rounding may end an ulp beyond 1, where the next layer has no root.
-    return min(1.0, max(-1.0, ((1.0 - a) ** 2 * rectified + 2.0 * a * c) / (1.0 + a * a)))
+    goal = _straightened(eta)
+    low, low_excess = 0.0, -goal
+    high, high_excess = 1.0, _straightened(largest) - goal
+    last_excess = 0.0
+    while True:
+        strength = low - low_excess * (high - low) / (high_excess - low_excess)
+        if not low < strength < high:
+            return (1.0 - strength) / (1.0 + math.sqrt(strength * (2.0 - strength)))
+        excess = _straightened(reached(strength)) - goal
+        # Where the same end moves twice, the Illinois rule halves the other's excess, or that end
+        # would stay for ever.
+        stuck = 0.5 if excess * last_excess > 0 else 1.0
+        if excess > 0:
+            high, high_excess, low_excess = strength, excess, stuck * low_excess
+        else:
+            low, low_excess, high_excess = strength, excess, stuck * high_excess
+        last_excess = excess
 
 
 def _checked_slope(negative_slope: object) -> float:
@@ -221,3 +255,25 @@ def _checked_slope(negative_slope: object) -> float:
 
 def _checked_correlation(correlation: object) -> float:
     return checked_number(correlation, "correlation", "in [-1, 1]", lambda c: abs(c) <= 1)
+
+
+def _nonlinearity(a: float) -> float:
+    """(1 - a)^2 / (1 + a^2): 1 for the ReLU, 0 for linear units."""
+    return ((1.0 - a) / math.hypot(1.0, a)) ** 2
+
+
+def _map(c: float, strength: float) -> float:
+    """C(c) of `correlation_map`, whose formula is c plus its nonlinearity times a pull to 1."""
+    pull = (math.sqrt((1.0 - c) * (1.0 + c)) - math.acos(c) * c) / math.pi
+    # Rounding may end an ulp beyond 1, where the next layer has no root.
+    return min(1.0, c + strength * pull)
+
+
+def _straightened(c: float) -> float:
+    """1 / sqrt(1 - c) - 1, which grows by nearly the same amount in every layer.
+
+    For a ReLU, by 0.159 at c = 0 and 0.150 near c = 1, and in proportion to the nonlinearity: it
+    makes the equation for the slope almost linear.
+    """
+    root = math.sqrt(max(1.0 - c, 2.0**-53))
+    return c / (root * (1.0 + root))

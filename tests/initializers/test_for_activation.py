@@ -28,7 +28,12 @@ def gain_of(activation):
         (keras.layers.LeakyReLU(0.3), (1 + 0.3**2) / 2),
         (kt.layers.LeakyReLU(0.3), (1 + 0.3**2) / 2),
         (keras.layers.PReLU("ones"), 1),
+        (kt.layers.PReLU(shared_axes=[1, 2]), (1 + 0.25**2) / 2),
+        (kt.layers.TailoredReLU(50), 1),
+        (kt.layers.VeryLeakyReLU(), (1 + 5.5**-2) / 2),
         (keras.layers.Activation("relu"), 1 / 2),
+        (keras.layers.Activation(lambda x: x**3), 15),
+        (keras.layers.Lambda(lambda x: x**3), 15),
         (keras.ops.exp, math.exp(2)),
         (keras.ops.sin, (1 - math.exp(-2)) / 2),
         (keras.ops.cos, (1 + math.exp(-2)) / 2),
@@ -71,17 +76,81 @@ def test_keeps_the_second_moment_of_normal_preactivations(name):
     assert abs(second_moment - 1) < 5 * (math.sqrt(2 / 400**2) + math.sqrt(9 / (500 * 400)))
 
 
-def test_layers_stay_as_they_are():
-    layer = keras.layers.PReLU()
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras.layers.PReLU(),
+        keras.layers.ReLU(),
+        keras.layers.Activation(lambda x: x**3, activity_regularizer="l2"),
+        keras.layers.Lambda(lambda x: x**3),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_layers_stay_as_they_are(layer):
+    built = layer.built
     start = kt.initializers.ForActivation(layer)
-    assert not layer.built
     assert start.activation is layer
+    assert layer.built == built
+    assert not layer.weights
+    assert not layer.losses
 
 
-def test_layers_of_half_precision_are_integrated_in_full():
-    assert gain_of(keras.layers.Activation("tanh", dtype="float16")) == pytest.approx(
-        gain_of("tanh"), rel=SINGLE
-    )
+def test_trained_layers_count_as_before_training():
+    layer = keras.layers.PReLU()
+    layer.build((None, 3))
+    layer.set_weights([np.ones(3)])
+    assert gain_of(layer) == pytest.approx(math.sqrt(2), rel=SINGLE)
+    np.testing.assert_array_equal(layer.get_weights()[0], np.ones(3))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        keras.layers.Activation("tanh", dtype="float16"),
+        keras.layers.Activation(lambda x: keras.ops.tanh(x), dtype="mixed_bfloat16"),
+        keras.layers.Lambda(keras.ops.tanh, dtype="mixed_float16"),
+    ],
+    ids=["float16", "mixed_bfloat16", "Lambda"],
+)
+def test_layers_of_half_precision_are_integrated_in_full(layer):
+    assert gain_of(layer) == pytest.approx(gain_of("tanh"), rel=SINGLE)
+
+
+def test_layers_with_weights_in_half_precision_are_integrated_in_full():
+    layer = kt.layers.PReLU(shared_axes=[1, 2], dtype="mixed_float16")
+    assert gain_of(layer) == pytest.approx(math.sqrt(2 / (1 + 0.25**2)), rel=SINGLE)
+
+
+class Computes(keras.layers.Layer):
+    """Someone's layer, with an argument that no config can hold."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def call(self, inputs):
+        return self.function(inputs)
+
+
+class ComputesScaled(Computes):
+    def build(self, input_shape):
+        self.scale = self.add_weight(shape=input_shape[1:], initializer="ones")
+
+    def call(self, inputs):
+        return self.scale * self.function(inputs)
+
+
+def test_layers_without_weights_need_no_config():
+    assert gain_of(Computes(lambda x: x**3)) == pytest.approx(15**-0.5, rel=SINGLE)
+
+
+def test_layers_with_weights_need_a_config():
+    layer = ComputesScaled(lambda x: x**3)
+    with pytest.raises(
+        ValueError, match=r"Received: activation=<ComputesScaled.*Pass the function itself"
+    ):
+        gain_of(layer)
+    assert not layer.built
 
 
 # --- Wherever it is made -------------------------------------------------------------------------
@@ -139,6 +208,12 @@ def test_a_name_stays_a_name():
 def test_softmax_is_refused(name, make):
     with pytest.raises(ValueError, match=r"must act on each element alone.*softmax"):
         gain_of(make(name))
+
+
+@pytest.mark.parametrize("axis", [-1, 1, 2, [1, 2]])
+def test_mixing_along_any_axis_is_refused(axis):
+    with pytest.raises(ValueError, match="must act on each element alone"):
+        gain_of(keras.layers.Softmax(axis))
 
 
 def test_gated_units_are_refused():

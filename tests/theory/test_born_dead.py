@@ -37,6 +37,16 @@ def test_the_lower_bound_is_exact_for_two_hidden_layers(widths):
     assert abs(share - lower) < 4 * math.sqrt(lower * (1 - lower) / 40_000)
 
 
+def test_the_lower_bound_that_circulates_is_none():
+    # Of networks with one input and two layers of 2 units: with both rays through the first layer
+    # (1/2) both die in the second (1/16), with one (1/2) that one does (1/4).
+    exact = 1 / 2 * 1 / 16 + 1 / 2 * 1 / 4
+    assert born_dead_probability(3, 2).lower == exact == 0.15625
+    weight = (1 - 1 / 2) * (1 - 1 / 4) / (1 + (2 - 1) * 2.0 ** (1 - 2))
+    circulating = 1 - 3 / 4 + weight * (7 / 16 - 3 / 4)
+    assert circulating == 0.171875 > exact
+
+
 def test_the_upper_bound_holds_for_a_plane_and_is_exact_for_a_ray():
     widths = (3, 2, 3)
     _, upper = born_dead_probability(4, widths)

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kerastricks.theory import correlation as module
 from kerastricks.theory import (
     correlation_map,
     correlation_through_depth,
@@ -36,6 +37,43 @@ def test_golden_table(depth):
                 tailored_slope(depth, eta)
         else:
             assert tailored_slope(depth, eta) == pytest.approx(slope, abs=5e-5)
+
+
+# Golden values: as above, to 16 digits.
+@pytest.mark.parametrize(
+    ("depth", "eta", "slope"),
+    [
+        (1, 0.3, 0.028784932615247227),
+        (3, 0.5, 0.13201079127359622),
+        (50, 0.9, 0.4305229485024038),
+        (1000, 0.99, 0.7020679023092126),
+        (1000, 0.01, 0.9920735250955539),
+    ],
+)
+def test_few_passes_through_the_network_suffice(depth, eta, slope):
+    passes = 0
+
+    def chain(layer):
+        nonlocal passes
+        passes += 1
+        correlation = 0.0
+        for _ in range(depth):
+            correlation = layer(correlation)
+        return correlation
+
+    assert tailored_slope(network=chain, eta=eta) == pytest.approx(slope, abs=1e-12)
+    # Bisection down to one ulp takes 53, and more for slopes near 0.
+    assert passes < 20
+
+
+def test_a_chain_is_solved_once(monkeypatch):
+    slope = tailored_slope(61, 0.77)
+
+    def solved_again(reached, eta):
+        raise AssertionError
+
+    monkeypatch.setattr(module, "_solved_slope", solved_again)
+    assert tailored_slope(np.int64(61), np.float64(0.77)) == slope
 
 
 def test_a_modified_resnet_as_dks_solves_it():
@@ -114,12 +152,13 @@ def test_random_layers_end_at_eta():
     assert spread < 1 / math.sqrt(width)
 
 
-def test_arrays_are_mapped_elementwise():
-    c = np.linspace(-1, 1, 6).reshape(2, 3)
+@pytest.mark.parametrize("convert", [np.asarray, np.ndarray.tolist])
+def test_arrays_are_mapped_elementwise(convert):
+    c = convert(np.linspace(-1, 1, 6).reshape(2, 3))
     mapped = correlation_map(c, 0.2)
     assert mapped.shape == (2, 3)
     assert mapped.tolist() == [[correlation_map(float(x), 0.2) for x in row] for row in c]
-    assert correlation_map(np.array([], dtype=float)).shape == (0,)
+    assert correlation_map(convert(np.array([], dtype=float))).shape == (0,)
     assert type(correlation_map(np.float32(0.5))) is float
 
 
@@ -149,7 +188,14 @@ def test_too_shallow_says_why_and_the_ways_out():
         (lambda: correlation_map(1.01), ValueError, r"`correlation` must be a number in \[-1, 1\]"),
         (lambda: correlation_map("0"), TypeError, "`correlation` must be"),
         (lambda: correlation_map(np.array([0, np.nan])), ValueError, r"must lie in \[-1, 1\]"),
-        (lambda: correlation_map(np.array(["a"])), TypeError, "must hold real numbers"),
+        (
+            lambda: correlation_map([0.5, 1.5]),
+            ValueError,
+            r"in \[-1, 1\]. Received values from 0.5",
+        ),
+        (lambda: correlation_map(np.array(["a"])), TypeError, "or an array or list of such"),
+        (lambda: correlation_map([None]), TypeError, r"`correlation` must be.*of type list"),
+        (lambda: tailored_slope(network=lambda f: 0.95), ValueError, "which returns 0.95 for"),
         (lambda: correlation_map(0.0, math.inf), ValueError, "`negative_slope` must be"),
         (lambda: correlation_through_depth(0), ValueError, "`depth` must be"),
         (lambda: correlation_through_depth(3, 0.0, 2.0), ValueError, "`correlation` must be"),
