@@ -18,8 +18,9 @@ def parts_of(layer: keras.Layer) -> dict[Path, keras.Layer]:
     """Returns the layers that `layer` is made of, one level deep.
 
     Those of a Sequential or Functional model are its `layers`. Those of a layer or model that
-    somebody wrote are found in its attributes, also in lists, tuples and dictionaries. Those of
-    Keras' own layers (the cell of an `RNN`) and of ours are their own business: there are none.
+    somebody wrote are found in its attributes, also in lists, tuples and dictionaries. Keras'
+    wrappers (`TimeDistributed`) have the layer they wrap. What else Keras' own layers (an `RNN` of
+    its cell) and ours consist of is their own business: there are no parts.
     """
     if is_graph(layer):
         return {
@@ -28,7 +29,7 @@ def parts_of(layer: keras.Layer) -> dict[Path, keras.Layer]:
             if not isinstance(part, keras.layers.InputLayer)
         }
     if type(layer).__module__.split(".")[0] in ("keras", "kerastricks"):
-        return {}
+        return {("layer",): layer.layer} if isinstance(layer, keras.layers.Wrapper) else {}
     return {
         (name, *keys): part
         for name, value in holders_of(layer).items()

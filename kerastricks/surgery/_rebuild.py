@@ -119,6 +119,10 @@ class _Surgeon:
             # What the model returns is named after the layer: there an Identity stays.
             if self._removes(layer) and layer.name not in model.output_names
         }
+        for layer in model.layers:
+            # What the model returns, its losses and metrics go by the names of these layers.
+            if id(layer) in self.replacements and layer.name in model.output_names:
+                self.copy(layer).name = layer.name
 
         def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
             if id(layer) not in removed:
@@ -172,12 +176,14 @@ class _Surgeon:
             From the `id` of each variable that holds what one of the model held, to that one.
         """
         same: dict[int, Any] = {}
+        pairs = self._all_pairs()
+        self._check_shared_weights([old for old, _ in pairs])
         for old, new in reversed(self.pairs):  # setting a flag sets it in all parts too
             if old.trainable != new.trainable and (
                 id(old) not in self.replacements or not old.trainable
             ):
                 new.trainable = old.trainable
-        for old, new in self._all_pairs():
+        for old, new in pairs:
             if id(old) not in self.replacements:
                 same |= _carry(old, new)
             elif self.inherit and id(new) not in self.ready and _described(old) == _described(new):
@@ -196,6 +202,20 @@ class _Surgeon:
                     self.copies[id(part)] = new_parts[path]
                     pairs.append((part, new_parts[path]))
         return pairs
+
+    def _check_shared_weights(self, layers: list[keras.Layer]) -> None:
+        """Refuses to tear apart what shares weights by a way that `parts_of` does not see."""
+        owners: dict[int, keras.Layer] = {}
+        for layer in layers:
+            for weight in _own_weights(layer):
+                owner = owners.setdefault(id(weight), layer)
+                if owner is layer or {id(owner), id(layer)} <= self.replacements.keys():
+                    continue
+                raise ValueError(
+                    f"{told([owner, layer])} share the weight '{weight.path}', as through a part "
+                    "that both hold (the cell of an `RNN`), and in the new model they would not. "
+                    "Give each its own, or replace both. The model is left as it was."
+                )
 
 
 def _check_constructor(model: keras.Model, base: Any, plain: str) -> None:
@@ -270,10 +290,13 @@ def _symbolic(shape: Any) -> Any:
 
 
 def _own_variables(layer: keras.Layer) -> list[Any]:
-    parts = list(parts_of(layer).values())
-    if not parts and not isinstance(layer, keras.Model):
+    if not parts_of(layer) and not isinstance(layer, keras.Model):
         return list(layer.variables)  # with the states of random numbers
-    of_parts = {id(variable) for part in parts for variable in part.variables}
+    return _own_weights(layer)
+
+
+def _own_weights(layer: keras.Layer) -> list[Any]:
+    of_parts = {id(weight) for part in parts_of(layer).values() for weight in part.weights}
     return [weight for weight in layer.weights if id(weight) not in of_parts]
 
 

@@ -18,6 +18,8 @@ class Wiring:
             None stands for an operation that is no layer, or for the input of a nested model.
         followers: From the `id` of a layer to the layers that are called on its output. None
             stands for an operation that is no layer, or for the output of a model.
+        owners: From the `id` of a layer to the layers and models that are no graph and hold it.
+            Only their `call` knows what they do with it, or with its weights.
         in_training: The `id` of each layer that is told, by itself or by a model around it, to
             run in training mode at inference, too.
     """
@@ -25,6 +27,7 @@ class Wiring:
     def __init__(self, model: keras.Model) -> None:
         self.feeds: dict[int, list[list[keras.Layer | None]]] = defaultdict(list)
         self.followers: dict[int, list[keras.Layer | None]] = defaultdict(list)
+        self.owners: dict[int, list[keras.Layer]] = defaultdict(list)
         self.in_training: set[int] = set()
         for part in [model, *every_layer(model)]:
             if isinstance(part, keras.Sequential):
@@ -33,6 +36,9 @@ class Wiring:
                     self._connect([giver], taker)
             elif is_graph(part):
                 self._read_graph(part)
+            else:
+                for held in {id(held) for held in parts_of(part).values()}:
+                    self.owners[held].append(part)
 
     def _read_graph(self, model: keras.Model) -> None:
         layers = {layer.name: layer for layer in parts_of(model).values()}

@@ -8,7 +8,7 @@ import numpy as np
 
 from kerastricks.layers import BatchNormalization
 from kerastricks.surgery._copy import copy_from_config
-from kerastricks.surgery._layers_of import every_layer, is_graph
+from kerastricks.surgery._layers_of import every_layer, is_graph, told
 from kerastricks.surgery._model import checked_model
 from kerastricks.surgery._rebuild import rebuild
 from kerastricks.surgery._wiring import Wiring
@@ -66,8 +66,11 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     - of another axis than that of the linear layer's channels,
     - that is called with `training=True`,
     - next to a subclass of those layers, or to one that is quantized or has LoRA weights,
-    - within a layer or model whose `call` somebody wrote, where Keras does not know what follows
-      what.
+    - directly within a wrapper, or a layer or model whose `call` somebody wrote, where Keras does
+      not know what follows what; or in a pair of which such a one also holds a layer.
+
+    A Sequential or Functional model within a layer that somebody wrote is taken to be called as a
+    whole, in inference mode at inference.
 
     Other layers are copied with weights, names, types and `trainable` flags, and the new model is
     compiled as the old one, with the optimizer's memory of the weights that did not change. Where
@@ -84,8 +87,8 @@ def fold_batch_norm(model: keras.Model) -> keras.Model:
     Raises:
         TypeError: If `model` is no model.
         ValueError: If `model` is subclassed or not built, if there is nothing to fold, if a
-            layer cannot be copied, or if the metrics are functions that are not registered with
-            Keras.
+            normalization's statistics are NaN or infinite, if a layer cannot be copied, or if the
+            metrics are functions that are not registered with Keras.
 
     Example:
     >>> import keras, numpy as np
@@ -160,7 +163,12 @@ def _fold_or_reason(layer: Any, wiring: Wiring) -> _Fold | str:
     if type(layer) not in (keras.layers.BatchNormalization, BatchNormalization):
         return f"its class {type(layer).__name__} may compute something else."
     if id(layer) not in wiring.feeds:
-        return "Keras does not know what it follows, in a layer with a `call` of its own."
+        return (
+            "Keras does not know what it follows in the `call` of "
+            f"{told(wiring.owners[id(layer)])}."
+        )
+    if owners := wiring.owners[id(layer)]:
+        return f"it is used within {told(owners)}, too."
     if id(layer) in wiring.in_training:
         return "it may be told to normalize with the batch at inference, too."
     linear = wiring.feeds[id(layer)][0][0]
@@ -170,6 +178,8 @@ def _fold_or_reason(layer: Any, wiring: Wiring) -> _Fold | str:
         return f"'{linear.name}' before it ({type(linear).__name__}) cannot take it in."
     if any(follower is not layer for follower in wiring.followers[id(linear)]):
         return f"the output of '{linear.name}' before it is used elsewhere, too."
+    if owners := wiring.owners[id(linear)]:
+        return f"'{linear.name}' before it is used within {told(owners)}, too."
     if linear.activation is not keras.activations.linear:
         return f"the activation of '{linear.name}' is in between."
     if linear.dtype_policy.quantization_mode or getattr(linear, "lora_enabled", False):
@@ -227,12 +237,21 @@ def _assign_folded(new_layer: Any, fold: _Fold) -> None:
 
 def _scale_and_shift(normalization: Any) -> tuple[np.ndarray, np.ndarray]:
     """Returns the two vectors such that the layer computes `scale * x + shift` at inference."""
-    scale = 1 / np.sqrt(_values(normalization.moving_variance) + normalization.epsilon)
-    if normalization.scale:
-        scale = scale * _values(normalization.gamma)
-    shift = -scale * _values(normalization.moving_mean)
-    if normalization.center:
-        shift = shift + _values(normalization.beta)
+    with np.errstate(all="ignore"):  # the check below says more
+        scale = 1 / np.sqrt(_values(normalization.moving_variance) + normalization.epsilon)
+        if normalization.scale:
+            scale = scale * _values(normalization.gamma)
+        shift = -scale * _values(normalization.moving_mean)
+        if normalization.center:
+            shift = shift + _values(normalization.beta)
+    finite = np.isfinite(scale) & np.isfinite(shift)
+    if not finite.all():
+        raise ValueError(
+            f"'{normalization.name}' has NaN or infinite weights, or a variance that is not "
+            f"positive, in {np.sum(~finite)} of {finite.size} channels, so what it computes cannot "
+            "be folded. Take its statistics anew with `surgery.recalibrate_batch_norm`, or go back "
+            "to weights from before the training broke. The model is left as it was."
+        )
     return scale, shift
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from kerastricks.surgery._copy import copy_from_config
+from kerastricks.surgery._copy import copy_as
 from kerastricks.surgery._layers_of import every_layer, told
 from kerastricks.surgery._model import checked_model
 from kerastricks.surgery._rebuild import rebuild
@@ -19,8 +19,9 @@ def replace_layers(model: keras.Model, rules: Mapping[Rule, Factory]) -> keras.M
 
     Use it to try a trick on a model that somebody else built: another activation, dropout or
     normalization in every place, without retyping the model. Do not use it to insert layers where
-    there are none (replace a layer by a `keras.Sequential` of it and more), nor where you own the
-    code that builds the model and can change it there.
+    there are none (replace a layer by a `keras.Sequential` of a copy of it,
+    `type(old).from_config(old.get_config())`, and more: it takes over the weights), nor where you
+    own the code that builds the model and can change it there.
 
     Each rule says which layers, and what takes their place:
 
@@ -29,14 +30,14 @@ def replace_layers(model: keras.Model, rules: Mapping[Rule, Factory]) -> keras.M
         which         a layer class     layers of exactly this class, not of its subclasses
                       a string          layers of this name
                       a predicate       layers for which `which(layer)` is true
-        replacement   a layer class     made from the old layer's config
-                      a function        `replacement(layer)` returns the new layer, not yet used
-                                        anywhere, or None to remove the old one
+        replacement   a layer class     made from the old layer's config, if that loses nothing
+                      a function        `replacement(layer)` returns the new layer, it and its
+                                        parts not yet used anywhere, or None to remove the old one
 
     The first rule that matches a layer decides. Classes match exactly since the layers here
     subclass those of Keras: `{keras.layers.BatchNormalization: kt.layers.BatchNormalization}`
-    finds nothing more to do in its own result. For subclasses, write
-    `lambda layer: isinstance(layer, keras.layers.BatchNormalization)`.
+    finds nothing more to do in its own result, and the rule the other way round takes it back.
+    For subclasses, write `lambda layer: isinstance(layer, keras.layers.BatchNormalization)`.
 
     An activation that is an argument of a layer is replaced with the layer:
 
@@ -50,10 +51,12 @@ def replace_layers(model: keras.Model, rules: Mapping[Rule, Factory]) -> keras.M
 
     - All other layers are copied with their weights, names, types and `trainable` flags. Layers
       and models that are used more than once are replaced once and stay shared. Layers within
-      nested models, and within layers and models that you wrote, are found, too; not so the parts
-      of Keras' own layers and of ours, such as the cell of an `RNN`.
+      nested models, within wrappers such as `keras.layers.TimeDistributed`, and within layers and
+      models that you wrote, are found, too; not so the parts of Keras' other layers and of ours,
+      such as the cell of an `RNN`.
     - A new layer takes over the weights of the old one if all their names and shapes are equal,
-      unless it comes built, and is frozen if the old one was.
+      unless it comes built, and is frozen if the old one was. It takes over the old one's name
+      where a Functional model names an output after it.
     - The new model is compiled as the old one: optimizer (with its step count, and its memory of
       each weight that was taken over), loss, metrics (at their start) and options.
 
@@ -72,9 +75,10 @@ def replace_layers(model: keras.Model, rules: Mapping[Rule, Factory]) -> keras.M
     Raises:
         TypeError: If `model` is no model, a rule is none of the above, or a replacement returns
             something else than a layer.
-        ValueError: If a rule matches no layer, a replacement returns a layer that is in use, the
-            new layers do not fit into the model, a layer cannot be copied, or the metrics are
-            functions that are not registered with Keras.
+        ValueError: If a rule matches no layer, a class has no place for an argument of the old
+            layer, a replacement returns a layer that is in use or holds one, the new layers do
+            not fit into the model, a layer cannot be copied, layers share weights by a way that
+            a copy cannot keep, or the metrics are functions that are not registered with Keras.
 
     Example:
     >>> import keras, kerastricks as kt
@@ -94,18 +98,27 @@ def replace_layers(model: keras.Model, rules: Mapping[Rule, Factory]) -> keras.M
     """
     layers = every_layer(checked_model(model))
     replacements: dict[int, keras.Layer | None] = {}
-    chosen = _chosen(_checked_rules(rules), layers)
-    for layer, factory in chosen:
+    in_use = _held(model)
+    for layer, factory in _chosen(_checked_rules(rules), layers):
         new_layer = _made(factory, layer)
-        in_use = [*layers, *replacements.values()]
-        if new_layer is not None and any(new_layer is other for other in in_use):
-            raise ValueError(
-                f"The replacement for '{layer.name}' must be a new layer. Received: "
-                f"{told([new_layer])}, which is in use already. Make one on each call, for "
-                "example with `type(layer).from_config(layer.get_config())`."
-            )
         replacements[id(layer)] = new_layer
+        if new_layer is None:
+            continue
+        if shared := _held(new_layer).keys() & in_use.keys():
+            raise ValueError(
+                f"The replacement for '{layer.name}' must be a new layer, with parts and weights "
+                f"of its own. Received: {told([new_layer])}, of which is in use already: "
+                f"{', '.join(sorted({in_use[key] for key in shared}))}. Make a copy on each call, "
+                "for example with `type(layer).from_config(layer.get_config())`."
+            )
+        in_use |= _held(new_layer)
     return rebuild(model, replacements, inherit=True)
+
+
+def _held(layer: keras.Layer) -> dict[int, str]:
+    """Returns a layer, all within it and its variables: from their `id` to their name."""
+    held = {id(variable): variable.path for variable in layer.variables}
+    return held | {id(part): told([part]) for part in [layer, *every_layer(layer)]}
 
 
 def _checked_rules(rules: object) -> Mapping[Rule, Factory]:
@@ -162,10 +175,7 @@ def _told_rule(which: Any) -> str:
 
 
 def _made(factory: Factory, layer: keras.Layer) -> keras.Layer | None:
-    if isinstance(factory, type):
-        new_layer = copy_from_config(layer, into=factory)
-    else:
-        new_layer = factory(layer)
+    new_layer = copy_as(layer, factory) if isinstance(factory, type) else factory(layer)
     if new_layer is not None and not isinstance(new_layer, keras.Layer):
         raise TypeError(
             f"The replacement for '{layer.name}' must be a layer, or None to remove it. "

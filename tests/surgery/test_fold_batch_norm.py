@@ -190,6 +190,12 @@ def test_nested_models_that_are_used_twice_stay_shared():
     assert folded.count_params() == 2 * (4 * 4 + 4)
 
 
+def test_a_model_within_a_wrapper_is_folded():
+    inner = keras.Sequential([keras.Input((4,)), *pair(), L.ReLU()])
+    folded = assert_folded(sequential((3, 4), L.TimeDistributed(inner), L.Dense(2)), (3, 4))
+    assert [type(layer) for layer in folded.layers[0].layer.layers] == [L.Dense, L.ReLU]
+
+
 def test_a_pair_that_is_shared_is_folded_once():
     a, b, shared = keras.Input((4,)), keras.Input((4,)), pair()
     model = randomized(keras.Model([a, b], [chain(a, *shared), L.ReLU()(chain(b, *shared))]))
@@ -272,6 +278,55 @@ class Block(L.Layer):
         return self.norm(self.linear(x))
 
 
+class Around(L.Layer):
+    """A layer somebody wrote around one that others may hold, too."""
+
+    def __init__(self, part, **kwargs):
+        super().__init__(name="around", **kwargs)
+        self.part = part
+
+    def call(self, x):
+        return self.part(x) * 2
+
+    def get_config(self):
+        return {"part": keras.saving.serialize_keras_object(self.part)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(keras.saving.deserialize_keras_object(config["part"]))
+
+
+class AroundAsModel(Around, keras.Model):
+    pass
+
+
+class Tied(Around):
+    def call(self, x):
+        return keras.ops.matmul(x, keras.ops.transpose(self.part.kernel))
+
+
+def shared_with(owner, index):
+    def build(x):
+        dense, norm = pair()
+        return norm(dense(x)) + owner((dense, norm)[index])(x)
+
+    return build
+
+
+def tied(x):
+    dense, norm = pair()
+    return Tied(dense)(norm(dense(x)))
+
+
+def shared_with_wrapper(index):
+    def build(x):
+        dense, norm = pair(units=2)
+        x = L.Reshape((2, 2))(x)
+        return norm(dense(x)) + L.TimeDistributed((dense, norm)[index], name="around")(x)
+
+    return build
+
+
 def in_training(x):
     dense, norm = pair()
     return norm(dense(x), training=True)
@@ -316,7 +371,32 @@ LEFT = {
         lambda x: chain(x, L.Dense(4), Centered(name="norm")),
         "its class Centered",
     ),
-    "within a layer": (lambda x: Block()(x), "Keras does not know what it follows"),
+    "within a layer": (lambda x: Block()(x), r"does not know what it follows.*\(Block\)"),
+    "within a wrapper": (
+        lambda x: L.TimeDistributed(pair()[1])(L.Dense(2)(L.Reshape((2, 2))(x))),
+        r"does not know what it follows.*\(TimeDistributed\)",
+    ),
+    "linear layer shared with a layer": (
+        shared_with(Around, 0),
+        r"'linear' before it is used within 'around' \(Around\), too",
+    ),
+    "normalization shared with a layer": (
+        shared_with(Around, 1),
+        r"it is used within 'around' \(Around\), too",
+    ),
+    "normalization shared with a model": (
+        shared_with(AroundAsModel, 1),
+        r"it is used within 'around' \(AroundAsModel\), too",
+    ),
+    "tied": (tied, r"'linear' before it is used within 'around' \(Tied\), too"),
+    "linear layer shared with a wrapper": (
+        shared_with_wrapper(0),
+        r"'linear' before it is used within 'around' \(TimeDistributed\), too",
+    ),
+    "normalization shared with a wrapper": (
+        shared_with_wrapper(1),
+        r"it is used within 'around' \(TimeDistributed\), too",
+    ),
 }
 
 
@@ -339,6 +419,14 @@ def test_nothing_to_fold_is_an_error():
     folded = surgery.fold_batch_norm(sequential((4,), *pair()))
     with pytest.raises(ValueError, match="none at all"):
         surgery.fold_batch_norm(folded)
+
+
+@pytest.mark.parametrize("weight", ["moving_mean", "moving_variance", "gamma", "beta"])
+def test_weights_that_are_not_finite_are_an_error_that_names_the_layer(weight):
+    model = sequential((4,), *pair("_1"), *pair("_2"))
+    getattr(model.get_layer("norm_2"), weight).assign([1, np.nan, 1, 1])
+    with pytest.raises(ValueError, match=r"'norm_2' has NaN.*1 of 4 channels.*recalibrate"):
+        surgery.fold_batch_norm(model)
 
 
 def test_models_must_be_built_models():
