@@ -20,16 +20,20 @@ def checked_rate(rate: float | None, keep: float | None) -> float:
             rate,
             "rate",
             "in [0, 1): the share to drop",
-            lambda r: 0 <= r < 1,
-            "To drop nothing use rate=0; dropping everything leaves no signal and no gradient.",
+            # A rate so small that 1 - rate rounds to 1 would drop nothing, and could not be told
+            # from `keep=1`.
+            lambda r: r == 0 or (0 < r < 1 and 0 < complement(r) < 1),
+            "To drop nothing use rate=0 (a rate so small that 1 - rate rounds to 1 is refused); "
+            "dropping everything leaves no signal and no gradient.",
         )
     return complement(
         checked_number(
             keep,
             "keep",
             "in (0, 1]: the share that stays",
-            lambda k: 0 < k <= 1,
-            "To drop nothing use keep=1; keeping nothing leaves no signal and no gradient.",
+            lambda k: k == 1 or (0 < k < 1 and 0 < complement(k) < 1),
+            "To drop nothing use keep=1; keeping nothing, or so little that 1 - keep rounds to 1, "
+            "leaves no signal and no gradient.",
         )
     )
 

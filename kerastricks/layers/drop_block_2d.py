@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from kerastricks.layers._complement import complement
-from kerastricks.layers._kernels.dropout import random_mask
+from kerastricks.layers._kernels.dropout import asserted, random_mask
 from kerastricks.layers._shares import checked_rate
 from kerastricks.theory._checks import checked_integer
 
@@ -56,7 +56,8 @@ class DropBlock2D(keras.layers.Layer):
 
     Call arguments:
         inputs: A floating-point tensor of rank 4, (batch, height, width, channels) or
-            (batch, channels, height, width). Height and width may be unknown until the call.
+            (batch, channels, height, width). Height and width may be unknown until the call; then
+            only training, where blocks are drawn, needs room for one.
         training: Whether to drop blocks.
 
     Returns:
@@ -65,7 +66,8 @@ class DropBlock2D(keras.layers.Layer):
     Raises:
         TypeError: If `rate` or `keep` is not a number, or `block_size` no whole number.
         ValueError: If both or neither of `rate` and `keep` are given, an argument is out of range,
-            or a block does not fit the inputs.
+            or a block does not fit the inputs. In a graph of TensorFlow that does not know their
+            size, that is an `InvalidArgumentError` when the graph runs.
 
     Example:
     >>> import keras, kerastricks as kt
@@ -113,19 +115,13 @@ class DropBlock2D(keras.layers.Layer):
 
     def build(self, input_shape: Any) -> None:
         """Checks that a block fits the inputs."""
-        for axis in self._axes:
-            size = input_shape[axis]
-            if size is not None and size < self.block_size:
-                raise ValueError(
-                    f"A block of {self.block_size} x {self.block_size} pixels does not fit the "
-                    f"inputs. Received: inputs of shape {tuple(input_shape)} with data_format="
-                    f"{self.data_format!r}. Choose a `block_size` of at most {size}."
-                )
+        self._check_sizes(input_shape)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Drops blocks in training; see the class for the formulas."""
         if not (training and self.rate > 0):
             return inputs
+        inputs = self._with_room(inputs)
         kept = ops.logical_not(self._blocks(inputs))
         share = ops.mean(ops.cast(kept, "float32"))
         # Where everything was dropped, nothing is left to be scaled.
@@ -149,6 +145,27 @@ class DropBlock2D(keras.layers.Layer):
     @property
     def _axes(self) -> tuple[int, int]:
         return (1, 2) if self.data_format == "channels_last" else (2, 3)
+
+    def _check_sizes(self, shape: Any) -> None:
+        if any(shape[axis] is not None and shape[axis] < self.block_size for axis in self._axes):
+            raise ValueError(self._no_room(shape))
+
+    def _with_room(self, inputs: Any) -> Any:
+        self._check_sizes(inputs.shape)
+        for axis in self._axes:
+            if inputs.shape[axis] is None:
+                room = ops.shape(inputs)[axis] >= self.block_size
+                inputs = asserted(inputs, room, self._no_room(inputs.shape))
+        return inputs
+
+    def _no_room(self, shape: Any) -> str:
+        sizes = [shape[axis] for axis in self._axes if shape[axis] is not None]
+        most = min(sizes) if len(sizes) == 2 else "the height and the width"
+        return (
+            f"A block of {self.block_size} x {self.block_size} pixels does not fit the inputs. "
+            f"Received: inputs of shape {tuple(shape)} with data_format={self.data_format!r}. "
+            f"Choose a `block_size` of at most {most}."
+        )
 
     def _blocks(self, inputs: Any) -> Any:
         """Draws a boolean tensor of the shape of `inputs` that is True in the blocks."""

@@ -24,6 +24,8 @@ class DropPath(keras.layers.Layer):
         scaling="inverted":  training  inputs * b / keep      inference  inputs
         scaling="classic":   training  inputs * b             inference  inputs * keep
 
+    A branch that is dropped is 0, even where it was NaN or infinite.
+
     Conventions: `rate` is the share that is dropped, as in timm, torchvision and KerasCV. The
     paper's survival probability p, and TensorFlow Addons' `survival_probability`, is `keep` =
     1 - rate. The paper and TensorFlow Addons drop the branch for the whole batch and scale

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from kerastricks.layers._complement import complement
-from kerastricks.layers._kernels.dropout import dropout
+from kerastricks.layers._kernels.dropout import dropout, fitted
 from kerastricks.layers._shares import Scaling, checked_rate, checked_scaling
 
 
@@ -31,16 +31,19 @@ class Dropout(keras.layers.Dropout):
 
     The layer is a `keras.layers.Dropout` that spends fewer random bits on an entry, and so less
     time. The masks are others than Keras' for the same seed. What holds: on one backend the same
-    seed gives the same masks, in eager mode, in graphs and under XLA. The share is exact where it
-    is a multiple of 1 / 256, and else within a thousandth of itself (mostly 1 / 2^17 absolute); the
-    outputs are scaled by the share that is drawn, so that the mean is exact.
+    seed gives the same masks, in eager mode, in graphs and under XLA. The shares of what stays and
+    of what is dropped are exact where they are multiples of 1 / 256, and else within a thousandth
+    of themselves (mostly 1 / 2^17 absolute); the outputs are scaled by the share that is drawn, so
+    that the mean is exact. What is dropped is 0 even where it was NaN or infinite.
 
     Args:
         rate: The share of units to drop, in [0, 1). 1 is refused: all outputs and all gradients
-            would be zero. Give either `rate` or `keep`.
+            would be zero; and so is a share so small that 1 - rate rounds to 1. Give either `rate`
+            or `keep`.
         noise_shape: Shape of the mask, which is broadcast to the inputs. A tuple of positive
             integers or None (for the inputs' own size): `(None, 1, 1, None)` drops whole channels
-            of images. Defaults to the shape of the inputs.
+            of images. Where it is shorter than the inputs' shape, ones go in front, as in
+            broadcasting. Defaults to the shape of the inputs.
         seed: Integer that makes the masks reproducible. Defaults to a random one.
         keep: The share of units that stays, in (0, 1]. The paper takes 0.5 for hidden units
             and 0.8 for inputs.
@@ -57,7 +60,9 @@ class Dropout(keras.layers.Dropout):
     Raises:
         TypeError: If `rate` or `keep` is not a number.
         ValueError: If both or neither of `rate` and `keep` are given, if one is out of range, or
-            if `scaling` is none of the above. Keras checks `noise_shape`.
+            if `scaling` is none of the above, or if `noise_shape` does not broadcast to the inputs.
+            In a graph of TensorFlow that does not know their size, the latter is an
+            `InvalidArgumentError` when the graph runs.
 
     Example:
     >>> import keras, kerastricks as kt
@@ -98,6 +103,12 @@ class Dropout(keras.layers.Dropout):
         if training and self.rate > 0:
             return dropout(inputs, self.keep, gain, self.noise_shape, self.seed_generator)
         return inputs if gain == 1 else inputs * gain
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns the shape of the inputs, to which `noise_shape` must broadcast."""
+        if self.noise_shape is not None:
+            fitted(self.noise_shape, input_shape)
+        return input_shape
 
     def get_config(self) -> dict[str, Any]:
         """Returns Keras' config of the layer (with `rate`), and `scaling`."""

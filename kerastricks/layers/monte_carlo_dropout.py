@@ -43,7 +43,7 @@ class MonteCarloDropout(Dropout):
     Raises:
         TypeError: If `rate` or `keep` is not a number.
         ValueError: If both or neither of `rate` and `keep` are given, if one is out of range, or
-            if `scaling` is none of the above. Keras checks `noise_shape`.
+            if `scaling` is none of the above, or if `noise_shape` does not broadcast to the inputs.
 
     Example:
     >>> import keras, kerastricks as kt

@@ -5,6 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerastricks.theory._checks import checked_integer
+
 
 @keras.saving.register_keras_serializable(package="kerastricks")
 class PReLU(keras.layers.PReLU):
@@ -19,11 +21,12 @@ class PReLU(keras.layers.PReLU):
 
     alpha is a weight of the shape of a sample, with 1 for each of `shared_axes`.
 
-    Arguments and weight are those of `keras.layers.PReLU`, which also is the base class, with one
-    difference: alpha starts at 0.25, as in the paper and in PyTorch; Keras starts it at 0, where
+    Arguments and weight are those of `keras.layers.PReLU`, which also is the base class, with two
+    differences. Alpha starts at 0.25, as in the paper and in PyTorch; Keras starts it at 0, where
     the layer is a plain ReLU and its dead units have no gradient at first. A config of Keras' layer
-    names its initializer, and keeps it. The formula is computed as one product, in less time than
-    Keras' sum of two rectifiers.
+    names its initializer, and keeps it. And `shared_axes` that Keras would take for others (-1 for
+    the last axis but one, 0 for the last) are refused. The formula is computed as one product, in
+    less time than Keras' sum of two rectifiers.
 
     alpha should not decay towards 0: the paper applies no weight decay to it, and neither does this
     layer by itself. An optimizer with `weight_decay` decays all weights alike, unless told
@@ -34,8 +37,9 @@ class PReLU(keras.layers.PReLU):
         alpha_initializer: Initializer of alpha. Defaults to `keras.initializers.Constant(0.25)`.
         alpha_regularizer: Regularizer of alpha, or None. Defaults to None.
         alpha_constraint: Constraint of alpha, or None. Defaults to None.
-        shared_axes: Axis or axes along which alpha is shared, counted from 1: `[1, 2]` for
-            images with the channels last. Defaults to none, one alpha for each entry of a sample.
+        shared_axes: Axis or axes along which alpha is shared, in [1, rank) with the batch as axis
+            0: `[1, 2]` for images with the channels last. Defaults to none, one alpha for each
+            entry of a sample.
         **kwargs: Arguments of every Keras layer, such as `name` and `dtype`.
 
     Call arguments:
@@ -45,7 +49,9 @@ class PReLU(keras.layers.PReLU):
         A tensor of the same shape and type.
 
     Raises:
-        ValueError: If an initializer, regularizer or constraint is not known to Keras.
+        TypeError: If one of `shared_axes` is not an integer.
+        ValueError: If one of `shared_axes` is out of range, or an initializer, regularizer or
+            constraint is not known to Keras.
 
     Example:
     >>> import keras, kerastricks as kt
@@ -70,9 +76,24 @@ class PReLU(keras.layers.PReLU):
     ) -> None:
         if alpha_initializer is None:
             alpha_initializer = keras.initializers.Constant(0.25)
+        if shared_axes is not None:
+            axes = shared_axes if isinstance(shared_axes, list | tuple) else [shared_axes]
+            expected = "integers from 1 on, as the batch is axis 0"
+            shared_axes = [checked_integer(axis, "shared_axes", expected) for axis in axes]
         super().__init__(
             alpha_initializer, alpha_regularizer, alpha_constraint, shared_axes, **kwargs
         )
+
+    def build(self, input_shape: Any) -> None:
+        """Creates alpha, of the shape of a sample, with 1 along the shared axes."""
+        rank = len(input_shape)
+        if any(axis >= rank for axis in self.shared_axes or ()):
+            raise ValueError(
+                f"Argument `shared_axes` must be in [1, {rank - 1}] for inputs of rank {rank}, "
+                f"whose batch is axis 0. Received: shared_axes={self.shared_axes} and inputs of "
+                f"shape {tuple(input_shape)}."
+            )
+        super().build(input_shape)
 
     def call(self, inputs: Any) -> Any:
         """Returns the inputs, the negative ones multiplied by alpha."""

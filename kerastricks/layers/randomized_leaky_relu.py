@@ -46,11 +46,11 @@ class RandomizedLeakyReLU(keras.layers.Layer):
         **kwargs: Arguments of every Keras layer, such as `name` and `dtype`.
 
     Call arguments:
-        inputs: A floating-point tensor of any shape.
+        inputs: A tensor of any shape; integers are cast to the layer's compute type.
         training: Whether to draw the slopes.
 
     Returns:
-        A tensor of the same shape and type.
+        A floating-point tensor of the same shape.
 
     Raises:
         TypeError: If a slope is not a number.
@@ -106,6 +106,8 @@ class RandomizedLeakyReLU(keras.layers.Layer):
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         """Draws the slopes in training; see the class for the formulas."""
+        if not keras.backend.is_float_dtype(inputs.dtype):
+            inputs = ops.cast(inputs, self.compute_dtype)
         if not training:
             return ops.leaky_relu(inputs, self.negative_slope)
         if self.lower == self.upper:

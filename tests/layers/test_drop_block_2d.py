@@ -118,6 +118,34 @@ def test_sizes_unknown_until_the_call():
         assert np.isfinite(model.train_on_batch(np.ones((5, height, width, 4)), np.ones((5, 1))))
 
 
+@pytest.mark.parametrize("shape", [(2, 6, 6, 2), (2, 4, 5, 2), (2, 9, 6, 2), (2, 6, 9, 2)], ids=str)
+@FORMATS
+def test_a_block_must_fit_sizes_unknown_to_build(shape, data_format):
+    layer = kt.layers.DropBlock2D(0.2, data_format=data_format)
+    unknown = (None, None, 2) if data_format == "channels_last" else (2, None, None)
+    model = keras.Model(inputs := keras.Input(unknown), layer(inputs))
+    small, large = np.ones(shape, "float32"), np.ones((2, 8, 8, 2), "float32")
+    if data_format == "channels_first":
+        small, large = np.moveaxis(small, -1, 1), np.moveaxis(large, -1, 1)
+    with pytest.raises(ValueError, match=r"7 x 7 pixels does not fit.*at most [46]\."):
+        model(small, training=True)
+    np.testing.assert_array_equal(array(model(small, training=False)), small)
+    assert tuple(model(large, training=True).shape) == large.shape
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about TensorFlow's graphs")
+@pytest.mark.parametrize("shape", [(2, 6, 6, 2), (2, 4, 5, 2), (2, 9, 6, 2)], ids=str)
+def test_a_block_must_fit_sizes_unknown_to_the_graph(shape):
+    import tensorflow as tf
+
+    layer = kt.layers.DropBlock2D(0.2)
+    signature = [tf.TensorSpec((None, None, None, 2), tf.float32)]
+    call = tf.function(lambda x: layer(x, training=True), input_signature=signature)
+    assert call(np.ones((2, 7, 8, 2), "float32")).shape == (2, 7, 8, 2)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="7 x 7 pixels does not fit"):
+        call(np.ones(shape, "float32"))
+
+
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about TensorFlow's graphs")
 def test_share_of_a_map_of_unknown_size():
     import tensorflow as tf

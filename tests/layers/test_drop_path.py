@@ -62,6 +62,29 @@ def test_gradient_passes_where_the_branch_does(gradients):
     np.testing.assert_array_equal(gradient, array(same(np.ones_like(x), training=True)))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16"])
+@pytest.mark.parametrize("per", ["sample", "batch"])
+def test_a_dropped_branch_is_zero_even_where_it_is_not_finite(per, dtype):
+    x = np.tile(np.array([np.nan, np.inf, 1.0], "float32"), (12, 1))
+    layer = kt.layers.DropPath(0.5, per, seed=1, dtype=dtype)
+    dropped = 0
+    for _ in range(8):
+        y = array(keras.ops.cast(layer(x, training=True), "float32"))
+        dropped += np.sum(y[:, 2] == 0)
+        expected = np.where(y[:, 2:] == 0, 0, np.array([np.nan, np.inf, 2]))
+        np.testing.assert_array_equal(y, expected)
+    assert 0 < dropped < 96
+
+
+def test_what_comes_back_into_a_dropped_branch_is_zero(gradients):
+    x = np.ones((12, 3), "float32")
+    layer, same = (kt.layers.DropPath(0.5, seed=1) for _ in range(2))
+    upstream = keras.ops.full((12, 3), np.inf)
+    (gradient,) = gradients(lambda x: keras.ops.sum(layer(x, training=True) * upstream), x)
+    kept = array(same(x, training=True)) != 0
+    np.testing.assert_array_equal(gradient, np.where(kept, np.inf, 0))
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_keeping_all_is_the_identity(training):
     x = np.random.default_rng(2).normal(size=(4, 5)).astype("float32")

@@ -134,11 +134,96 @@ def test_gradient_passes_where_the_input_does(noise_shape, scaling, gradients):
     np.testing.assert_allclose(gradient, array(same(np.ones_like(x), training=True)) * weights)
 
 
-def test_what_is_dropped_is_zero_even_where_the_input_is_not_finite():
+@pytest.mark.parametrize("noise_shape", [None, (None, 1), (1, None)])
+def test_what_is_dropped_is_zero_even_where_the_input_is_not_finite(noise_shape):
     x = np.full((20, 30), np.nan, "float32")
-    y = array(kt.layers.Dropout(0.5, seed=1)(x, training=True))
+    y = array(kt.layers.Dropout(0.5, noise_shape, seed=1)(x, training=True))
     assert set(np.unique(y[~np.isnan(y)])) == {0.0}
     assert np.isnan(y).any()
+
+
+@pytest.mark.parametrize(
+    ("short", "whole"),
+    [((3, 1), (1, 3, 1)), ((None, 1), (1, None, 1)), ((None,), (1, 1, None)), ((), (1, 1, 1))],
+    ids=str,
+)
+def test_a_short_noise_shape_is_broadcast(short, whole):
+    x = np.random.default_rng(8).uniform(1, 2, (2, 3, 4)).astype("float32")
+    one, same = (kt.layers.Dropout(0.5, noise_shape, 3) for noise_shape in (short, whole))
+    for _ in range(4):
+        y = array(one(x, training=True))
+        np.testing.assert_array_equal(y, array(same(x, training=True)))
+        assert y.shape == x.shape
+
+
+@pytest.mark.parametrize("noise_shape", [(1, 2, 3, 4), (2, 1), (None, 3, 1, 1), (4, 1, 1)], ids=str)
+def test_a_noise_shape_must_broadcast(noise_shape):
+    message = r"must broadcast to the inputs.*noise_shape=\(.*shape \((2|None), 3, 4\)"
+    layer = kt.layers.Dropout(0.5, noise_shape)
+    with pytest.raises(ValueError, match=message):
+        layer(np.ones((2, 3, 4), "float32"), training=True)
+    if noise_shape != (4, 1, 1):  # the batch is not known yet
+        with pytest.raises(ValueError, match=message):
+            layer(keras.Input((3, 4)))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="about TensorFlow's graphs")
+def test_a_noise_shape_must_broadcast_to_sizes_unknown_to_the_graph():
+    import tensorflow as tf
+
+    layer = kt.layers.Dropout(0.5, (2, 1))
+    signature = [tf.TensorSpec((None, 3), tf.float32)]
+    call = tf.function(lambda x: layer(x, training=True), input_signature=signature)
+    assert call(np.ones((2, 3), "float32")).shape == (2, 3)
+    for samples in (1, 4):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="must broadcast to the inputs"):
+            call(np.ones((samples, 3), "float32"))
+
+
+@pytest.mark.parametrize("rarer", [1e-5, 1e-7, 1e-9, 1e-12])
+def test_rare_shares_take_the_bits_that_they_need(rarer):
+    ones = keras.ops.ones((3,))
+    for share in (rarer, 1 - rarer):
+        mask = random_mask((1000, 100), share, keras.random.SeedGenerator(4), ones)
+        assert abs(mask.share - share) <= 1e-3 * rarer
+        changed = np.mean(array(mask.values) != (share > 0.5))
+        # More than 10 of 100000 * 1e-5 = 1 would come once in 10^8 draws (Poisson).
+        assert changed * 1e5 <= 10
+
+
+def test_both_words_of_64_bits_count(monkeypatch):
+    from kerastricks.layers._kernels import dropout as kernel
+
+    share = 3 * 2.0**-32 + 5 * 2.0**-64 + 2.0**-60  # 3 in the first word, 21 in the second
+    words = iter(np.array([[2, 3, 3, 4], [9, 20, 21, 0]]) - 2**31)
+
+    class Kernel:
+        @staticmethod
+        def random_integers(shape, bits, seeds, like):
+            assert bits == 32
+            return keras.ops.convert_to_tensor(next(words).astype("int32"))
+
+    monkeypatch.setattr(kernel, "_kernel", lambda: Kernel)
+    monkeypatch.setattr(kernel, "_bits_for", lambda share: 64)
+    mask = random_mask((4,), share, None, None)
+    np.testing.assert_array_equal(array(mask.values), [True, True, False, False])
+    assert mask.share == share
+
+
+@pytest.mark.parametrize("rate", [1e-17, 5e-17, 5e-324])
+def test_shares_that_round_to_all_or_nothing_are_refused(rate):
+    with pytest.raises(ValueError, match=r"`rate` must be.*1 - rate rounds to 1"):
+        kt.layers.Dropout(rate)
+    with pytest.raises(ValueError, match=r"`keep` must be.*1 - keep rounds to 1"):
+        kt.layers.Dropout(keep=rate)
+
+
+@pytest.mark.parametrize("rate", [1e-16, 1e-9, 1 - 2**-53])
+def test_shares_next_to_all_or_nothing_survive_their_config(rate):
+    for layer in (kt.layers.Dropout(rate), kt.layers.Dropout(keep=rate)):
+        same = kt.layers.Dropout.from_config(layer.get_config())
+        assert 0 < same.rate < 1
+        assert (same.rate, same.keep) == (layer.rate, layer.keep)
 
 
 @pytest.mark.parametrize("shape", [(), (0, 3), (5,), (2, 1, 3)], ids=str)

@@ -34,6 +34,27 @@ def test_a_config_of_keras_keeps_its_initializer():
     np.testing.assert_array_equal(layer.get_weights()[0], np.zeros((1, 2)))
 
 
+@pytest.mark.parametrize("shared_axes", [-1, [0], (1, -2)], ids=str)
+def test_axes_are_counted_from_one(shared_axes):
+    with pytest.raises(ValueError, match=r"`shared_axes` must be integers from 1 on.*Received"):
+        kt.layers.PReLU(shared_axes=shared_axes)
+
+
+@pytest.mark.parametrize("shared_axes", [1.0, "1", [True], [[1, 2]]], ids=str)
+def test_axes_must_be_integers(shared_axes):
+    with pytest.raises(TypeError, match=r"`shared_axes` must be integers from 1 on.*of type"):
+        kt.layers.PReLU(shared_axes=shared_axes)
+
+
+@pytest.mark.parametrize("axis", [4, 7])
+def test_axes_must_be_those_of_the_inputs(axis):
+    layer = kt.layers.PReLU(shared_axes=[1, axis])
+    with pytest.raises(
+        ValueError, match=rf"in \[1, 3\].*shared_axes=\[1, {axis}\].*\(2, 3, 4, 5\)"
+    ):
+        layer.build((2, 3, 4, 5))
+
+
 @pytest.mark.parametrize("shared_axes", [None, [1], [1, 2]], ids=str)
 def test_gradients_are_those_of_the_formula(shared_axes, gradients):
     rng = np.random.default_rng(1)

@@ -74,6 +74,17 @@ def test_gradient_is_the_slope(gradients):
     np.testing.assert_allclose(gradient, array(same(x, training=True)) / x, rtol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "mixed_float16"])
+@pytest.mark.parametrize("training", [True, False])
+def test_integers_become_what_the_layer_computes_in(training, dtype):
+    layer = kt.layers.RandomizedLeakyReLU(seed=6, dtype=dtype)
+    y = layer(np.array([-3, 2], "int32"), training=training)
+    assert keras.backend.standardize_dtype(y.dtype) == layer.compute_dtype
+    negative, positive = array(y).tolist()
+    assert -3 * UPPER * 1.001 <= negative <= -3 * LOWER
+    assert positive == 2
+
+
 @pytest.mark.parametrize("slope", [0, 0.2])
 @pytest.mark.parametrize("test_slope", ["mean", "paper"])
 def test_equal_bounds_are_a_leaky_rectifier(slope, test_slope):

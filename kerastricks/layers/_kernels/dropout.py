@@ -30,22 +30,48 @@ def dropout(
         seeds: A `keras.random.SeedGenerator`.
     """
     shape = ops.shape(inputs)
-    if noise_shape is None or all(size is None for size in noise_shape):
-        mask = random_mask(shape, keep, seeds, inputs)
-        return _kernel().masked(inputs, mask.values, gain / mask.share)
-    sizes = zip(noise_shape, shape, strict=True)
-    shape = tuple(size if given is None else given for given, size in sizes)
-    mask = random_mask(shape, keep, seeds, inputs)
-    # One multiplication by a small tensor: selecting by a mask that must be broadcast is slower.
-    return inputs * (ops.cast(mask.values, inputs.dtype) * (gain / mask.share))
+    noise_shape = (None,) * len(shape) if noise_shape is None else fitted(noise_shape, shape)
+    pairs = tuple(zip(noise_shape, shape, strict=True))
+    for given, size in pairs:
+        if given not in (None, 1) and not isinstance(size, int):
+            inputs = asserted(inputs, size == given, _misfit(noise_shape, shape))
+    sizes = tuple(size if given is None else given for given, size in pairs)
+    mask = random_mask(sizes, keep, seeds, inputs)
+    whole = all(given is None for given in noise_shape)
+    apply = _kernel().masked if whole else _kernel().masked_by_broadcast
+    return apply(inputs, mask.values, gain / mask.share)
+
+
+def fitted(noise_shape: tuple[int | None, ...], shape: tuple[Any, ...]) -> tuple[int | None, ...]:
+    """Returns `noise_shape` with a size for each axis of `shape`, or raises a ValueError.
+
+    Missing axes come first and have the size 1, as in broadcasting. Sizes of `shape` that are no
+    integers are not known yet and fit anything.
+    """
+    padded = (1,) * (len(shape) - len(noise_shape)) + tuple(noise_shape)
+    fits = len(padded) == len(shape) and all(
+        given in (None, 1) or not isinstance(size, int) or given == size
+        for given, size in zip(padded, shape, strict=True)
+    )
+    if fits:
+        return padded
+    raise ValueError(_misfit(noise_shape, shape))
+
+
+def asserted(inputs: Any, condition: Any, message: str) -> Any:
+    """Returns the inputs of a graph of TensorFlow that fails unless the condition holds in a run.
+
+    Only there are sizes unknown when the layer is called.
+    """
+    return _kernel().asserted(inputs, condition, message)
 
 
 def random_mask(shape: tuple[Any, ...], share: Any, seeds: Any, like: Any) -> Mask:
     """Draws a mask whose entries are True with the probability `share`.
 
-    An entry is True where a random integer of 8, 16 or 32 bits lies below a threshold: of the
+    An entry is True where a random integer of 8, 16, 32 or 64 bits lies below a threshold: of the
     fewest bits that give the share exactly (8) or to a thousandth of it and of its complement
-    (16). Scaling by the share of the mask, not by the one asked for, keeps means exact.
+    (others). Scaling by the share of the mask, not by the one asked for, keeps means exact.
 
     Args:
         shape: Sizes; integers, or scalar tensors where TensorFlow does not know them yet.
@@ -53,15 +79,23 @@ def random_mask(shape: tuple[Any, ...], share: Any, seeds: Any, like: Any) -> Ma
         seeds: A `keras.random.SeedGenerator`.
         like: A tensor on the device where the mask is wanted.
     """
-    if isinstance(share, float):
-        bits = _bits_for(share)
-        below = min(max(round(share * 2**bits), 1), 2**bits - 1)
-        share = below / 2**bits
-        threshold = below - 2 ** (bits - 1)
-    else:
-        bits = 32
-        threshold = ops.cast(share * 2.0**32 - 2.0**31, "int32")
-    return Mask(_kernel().random_integers(shape, bits, seeds, like) < threshold, share)
+    draw = _kernel().random_integers
+    if not isinstance(share, float):
+        # In 64 bits: near -2^31, floats of 32 bits are 128 apart.
+        below = ops.cast(share * 2.0**32, "int64")
+        threshold = ops.cast(ops.minimum(below, 2**32 - 1) - 2**31, "int32")
+        return Mask(draw(shape, 32, seeds, like) < threshold, share)
+    bits = _bits_for(share)
+    below = min(round(share * 2**bits), 2**bits - 1)
+    share = below / 2**bits
+    if bits < 64:
+        return Mask(draw(shape, bits, seeds, like) < below - 2 ** (bits - 1), share)
+    # As two words: JAX has no integers of 64 bits unless told.
+    high, low = (word - 2**31 for word in divmod(below, 2**32))
+    first = draw(shape, 32, seeds, like)
+    second = draw(shape, 32, seeds, like)
+    decided_by_second = ops.logical_and(first == high, second < low)
+    return Mask(ops.logical_or(first < high, decided_by_second), share)
 
 
 def random_uniform(shape: tuple[Any, ...], low: float, high: float, seeds: Any, like: Any) -> Any:
@@ -76,11 +110,22 @@ def random_uniform(shape: tuple[Any, ...], low: float, high: float, seeds: Any, 
     return ops.cast(values, like.dtype)
 
 
+def _misfit(noise_shape: tuple[int | None, ...], shape: tuple[Any, ...]) -> str:
+    known = tuple(size if isinstance(size, int) else None for size in shape)
+    return (
+        "`noise_shape` must broadcast to the inputs: no more axes than they have, the last ones "
+        "aligned, and along each axis None, 1 or the inputs' size. Received: "
+        f"noise_shape={tuple(noise_shape)} and inputs of shape {known}."
+    )
+
+
 def _bits_for(share: float) -> int:
-    if (share * 2**8).is_integer():
-        return 8
-    error = abs(share * 2**16 - round(share * 2**16))
-    return 16 if error <= TRUE_TO * 2**16 * min(share, 1 - share) else 32
+    rarer = min(share, 1 - share)
+    for bits, true_to in ((8, 0.0), (16, TRUE_TO), (32, TRUE_TO)):
+        error = abs(share * 2**bits - round(share * 2**bits))
+        if rarer > 0 and error <= true_to * 2**bits * rarer:
+            return bits
+    return 64
 
 
 def _kernel() -> ModuleType:

@@ -25,3 +25,6 @@ def random_integers(shape: tuple[int, ...], bits: int, seeds: Any, like: Any) ->
 def masked(inputs: Any, mask: Any, factor: float) -> Any:
     """Returns inputs * factor where the mask is True, and 0 elsewhere."""
     return jnp.where(mask, inputs * factor, 0)
+
+
+masked_by_broadcast = masked

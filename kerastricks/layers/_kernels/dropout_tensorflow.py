@@ -38,3 +38,27 @@ def masked(inputs: Any, mask: Any, factor: float) -> Any:
         return tf.where(mask, values * factor, tf.zeros([], values.dtype))
 
     return function(inputs)
+
+
+def masked_by_broadcast(inputs: Any, mask: Any, factor: float) -> Any:
+    """Returns what `masked` does, for a mask that is smaller than the inputs."""
+    # Selections that broadcast take longer than this product, which is 0 where its second factor
+    # is, whatever the first one. For bfloat16 it has no kernel on GPUs.
+    if inputs.dtype == tf.bfloat16:
+        return masked(inputs, mask, factor)
+    factors = tf.cast(mask, inputs.dtype) * factor
+
+    @tf.custom_gradient
+    def function(values: Any) -> Any:
+        return multiply(values), multiply
+
+    def multiply(values: Any) -> Any:
+        return tf.math.multiply_no_nan(values, factors)
+
+    return function(inputs)
+
+
+def asserted(x: Any, condition: Any, message: str) -> Any:
+    """Returns `x`; running it fails with the message unless the condition, known by then, holds."""
+    with tf.control_dependencies([tf.debugging.Assert(condition, [message])]):
+        return tf.identity(x)

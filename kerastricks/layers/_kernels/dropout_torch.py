@@ -28,3 +28,6 @@ def masked(inputs: Any, mask: Any, factor: float) -> Any:
     """Returns inputs * factor where the mask is True, and 0 elsewhere."""
     # In place, on what was just made: no second tensor of that size. The gradient needs the mask.
     return torch.where(mask, inputs, 0.0).mul_(factor)
+
+
+masked_by_broadcast = masked
