@@ -34,7 +34,9 @@ class Dropout(keras.layers.Dropout):
     seed gives the same masks, in eager mode, in graphs and under XLA. The shares of what stays and
     of what is dropped are exact where they are multiples of 1 / 256, and else within a thousandth
     of themselves (mostly 1 / 2^17 absolute); the outputs are scaled by the share that is drawn, so
-    that the mean is exact. What is dropped is 0 even where it was NaN or infinite.
+    that the mean is exact. What is dropped is 0 even where it was NaN or infinite. With the torch
+    backend a layer without a seed leaves small inputs, and those on GPUs, to torch's own dropout,
+    which is faster for them: it has the exact share, and leaves NaN where it was.
 
     Args:
         rate: The share of units to drop, in [0, 1). 1 is refused: all outputs and all gradients

@@ -291,3 +291,20 @@ def test_shares_must_be_numbers(argument):
 def test_scaling_must_be_known():
     with pytest.raises(ValueError, match=r'"inverted".*"classic".*Received: scaling=\'paper\''):
         kt.layers.Dropout(0.5, scaling="paper")
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="torch has a dropout without seeds")
+@pytest.mark.parametrize("scaling", ["inverted", "classic"])
+@pytest.mark.parametrize("entries", [2**10, 2**20])  # torch's own dropout, and ours
+def test_without_a_seed_in_torch(scaling, entries):
+    x = keras.ops.ones((entries,))
+    draws = []
+    for _ in range(2):
+        keras.utils.set_random_seed(7)
+        layer = kt.layers.Dropout(keep=0.25, scaling=scaling)
+        draws.append(keras.ops.convert_to_numpy(layer(x, training=True)))
+    np.testing.assert_array_equal(*draws)
+    kept = 4.0 if scaling == "inverted" else 1.0
+    assert sorted(set(draws[0].tolist())) == [0.0, kept]
+    # The standard error of a share is sqrt(p (1 - p) / n).
+    assert abs(np.mean(draws[0] > 0) - 0.25) < 5 * (0.25 * 0.75 / entries) ** 0.5

@@ -29,6 +29,10 @@ def dropout(
         noise_shape: The mask's shape, with None for the inputs' own size; None for all of it.
         seeds: A `keras.random.SeedGenerator`.
     """
+    if noise_shape is None and keras.backend.backend() == "torch":
+        outputs = _kernel().fused(inputs, keep, gain, seeds)
+        if outputs is not None:
+            return outputs
     shape = ops.shape(inputs)
     noise_shape = (None,) * len(shape) if noise_shape is None else fitted(noise_shape, shape)
     pairs = tuple(zip(noise_shape, shape, strict=True))
