@@ -1,6 +1,7 @@
 """What surgery does to any model: look at its layers, swap their methods, run it, put it back."""
 
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -91,52 +92,93 @@ def restored(model: Any) -> Iterator[list[Any]]:
             variable.assign(value)
 
 
-def predict_around(
-    model: Any,
-    function: Callable[[Any], Any],
-    x: Any,
-    *,
-    batch_size: int,
-    verbose: int | str,
-    steps: int | None = None,
-    generators: tuple[Any, ...] = (),
-) -> Any:
-    """Compile a function around a model's forward pass as `predict` does, and run it over data.
+class Forward(keras.Model):
+    """A model's forward pass with something done around it, compiled as `predict` does it.
+
+    It knows the model by a weak reference, so that whoever keeps it does not keep the model.
 
     Args:
         model: The built model whose variables the function reads.
-        function: From a batch of inputs to a structure of tensors, which are joined on axis 0.
-        x: What `model.predict` takes.
-        batch_size: Of arrays; a dataset has its own.
-        verbose: As in `model.predict`.
-        steps: The largest number of batches.
+        function: From the model and a batch of inputs to a structure of tensors, which are joined
+            on axis 0. To keep the promise above, it must not hold the model's layers.
         generators: Seed generators that the function uses, and the model does not know.
     """
-    with warnings.catch_warnings():
-        # A dataset may be shorter than `steps`, and the end of a generator is no surprise.
-        warnings.filterwarnings("ignore", "Your input ran out of data", UserWarning)
-        return Forward(model, function, generators).predict(
-            x, batch_size=batch_size, steps=steps, verbose=verbose
-        )
-
-
-class Forward(keras.Model):
-    """A model's forward pass with something done around it."""
 
     def __init__(
-        self, model: Any, function: Callable[[Any], Any], generators: tuple[Any, ...]
+        self,
+        model: Any,
+        function: Callable[[Any, Any], Any],
+        generators: tuple[Any, ...] = (),
     ) -> None:
         # The model itself casts its inputs, by its own policy.
         super().__init__(autocast=False)
-        self.inner = model
         self.generators = list(generators)
+        self._model = weakref.ref(model)
         self._function = function
         self.built = True
         if model.compiled:
             self.run_eagerly = model.run_eagerly
             self.jit_compile = model.jit_compile
 
+    @property
+    def trainable_variables(self) -> list[Any]:
+        """Those of the model: where functions are pure, `predict` hands them in."""
+        model = self._model()
+        return [] if model is None else list(model.trainable_variables)
+
+    @property
+    def non_trainable_variables(self) -> list[Any]:
+        """Those of the model, and the states of the generators."""
+        model = self._model()
+        variables = [] if model is None else list(model.non_trainable_variables)
+        return variables + [generator.state for generator in self.generators]
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         """Runs the function; `training` is there for Keras to hand it on to the layers."""
         del training
-        return self._function(inputs)
+        return self._function(self._model(), inputs)
+
+    def over(
+        self, data: Any, *, batch_size: int, verbose: int | str, steps: int | None = None
+    ) -> Any:
+        """Runs the function over data.
+
+        Args:
+            data: What `model.predict` takes.
+            batch_size: Of arrays; a dataset has its own.
+            verbose: As in `model.predict`.
+            steps: The largest number of batches.
+        """
+        if not _may_hold_samples(data):
+            raise _no_samples(data)
+        with warnings.catch_warnings():
+            # A dataset may be shorter than `steps`, and the end of a generator is no surprise.
+            warnings.filterwarnings("ignore", "Your input ran out of data", UserWarning)
+            try:
+                results = self.predict(data, batch_size=batch_size, steps=steps, verbose=verbose)
+            except (UnboundLocalError, StopIteration) as error:
+                # Keras' way of saying that a dataset, whose length nobody knew, had no batch.
+                raise _no_samples(data) from error
+        if not all(len(leaf) for leaf in keras.tree.flatten(results)):
+            raise _no_samples(data)
+        return results
+
+
+def _may_hold_samples(data: Any) -> bool:
+    if isinstance(data, (list, tuple, dict)) or data is None or hasattr(data, "shape"):
+        leaves = [leaf for leaf in keras.tree.flatten(data) if leaf is not None]
+        return bool(leaves) and all(0 not in tuple(getattr(leaf, "shape", ())) for leaf in leaves)
+    try:
+        return len(data) != 0
+    except TypeError:  # a generator, or a dataset of unknown length
+        return True
+
+
+def _no_samples(data: Any) -> ValueError:
+    shapes = [tuple(leaf.shape) for leaf in keras.tree.flatten(data) if hasattr(leaf, "shape")]
+    of = f" with arrays of shape {', '.join(map(str, shapes))}" if shapes else ""
+    return ValueError(
+        "The data must hold at least one sample: an array, a structure of arrays, or a dataset or "
+        f"generator of batches. Received: {type(data).__name__}{of}, in which there is none. A "
+        "generator that was read before is empty now."
+    )

@@ -16,6 +16,7 @@ from kerastricks.surgery._model import (
     replaced,
     restored,
 )
+from kerastricks.surgery._nonfinite import NonFiniteWatch, read
 from kerastricks.surgery._orthonormal import (
     CONVOLUTIONS,
     DEPTHWISE,
@@ -81,7 +82,7 @@ def lsuv(
         model: A `keras.Model`: Sequential, functional or subclassed. If it is not built yet, the
             batch builds it.
         batch: One batch of inputs, without targets: what the model is called with, such as an
-            array, or a list or dict of arrays.
+            array, or a list or dict of arrays. Of a dataset: `next(iter(dataset))[0]`.
         orthonormal: Whether to start from orthonormal kernels, as the paper does. False keeps the
             kernels' directions and only scales them, and leaves kernels that are all zeros alone.
             Defaults to True.
@@ -97,11 +98,12 @@ def lsuv(
         The same model.
 
     Raises:
-        TypeError: If `model` is no `keras.Model`, or a number is of the wrong type.
-        ValueError: If a number is out of range; if NaN or infinity comes up, with the layer in
-            whose output it does so first, and whether the batch holds it; if a layer puts out a
-            constant, or does not reach unit variance; or if the model runs no kernel that could be
-            scaled.
+        TypeError: If `model` is no `keras.Model`, `batch` is no structure of arrays, or a number
+            is of the wrong type.
+        ValueError: If a number is out of range; if the batch is empty; if the batch or what a layer
+            or the model puts out holds NaN or infinity, with the place where it comes up first;
+            if a layer puts out a constant, or does not reach unit variance; or if the model runs
+            no kernel that could be scaled.
 
     Example:
     >>> import keras, numpy as np, kerastricks as kt
@@ -124,24 +126,26 @@ def lsuv(
         max_iterations, "max_iterations", "an integer of at least 1", 1
     )
     random = np.random.default_rng(None if seed is None else checked_integer(seed, "seed", least=0))
-    finite = all(_is_finite(leaf) is not False for leaf in keras.tree.flatten(batch))
+    watch = NonFiniteWatch(_checked_batch(batch))
     if not all(layer.built for layer in [model, *layers_within(model)]):
         model(batch, training=False)
     layers = layers_within(model, _OPAQUE)
     with restored(model) as kept, ExitStack() as patches:
         scaling = _Scaling(
-            tolerance, max_iterations, random if orthonormal else None, verbose, finite
+            tolerance, max_iterations, random if orthonormal else None, verbose, watch
         )
         for layer in batch_normalizations(layers):
             patches.enter_context(replaced(layer, "call", normalizing_by_the_batch(layer)))
         for layer in layers:
             kernels = _kernels(layer)
             call = scaling.scaled(layer, kernels) if kernels else layer.call
-            patches.enter_context(replaced(layer, "call", scaling.watched(layer, call)))
+            patches.enter_context(replaced(layer, "call", watch.watched(layer, call)))
         try:
-            model(batch, training=False)
+            watch.look_at_outputs(model(batch, training=False))
         except _Refusal as refusal:
             raise ValueError(str(refusal)) from None
+        if watch.spoilt:
+            raise ValueError(watch.message())
         if not scaling.changed:
             raise ValueError(
                 f"Model '{model.name}' runs no kernel that lsuv could scale: it needs a Dense, "
@@ -167,7 +171,7 @@ class _Scaling:
         max_iterations: int,
         random: np.random.Generator | None,
         verbose: int,
-        finite: bool,
+        watch: NonFiniteWatch,
     ):
         self.changed: list[tuple[Any, Any]] = []
         self._tolerance = tolerance
@@ -175,21 +179,7 @@ class _Scaling:
         self._random = random
         self._verbose = verbose
         self._done: set[int] = set()
-        self._finite = finite
-        self._first_nonfinite: str | None = None
-
-    def watched(self, layer: Any, call: Any) -> Any:
-        """Returns a `call` that remembers where NaN or infinity appears first."""
-
-        def watched_call(*args: Any, **kwargs: Any) -> Any:
-            outputs = call(*args, **kwargs)
-            if self._first_nonfinite is None:
-                leaves = keras.tree.flatten(outputs)
-                if any(_is_finite(leaf) is False for leaf in leaves):
-                    self._first_nonfinite = layer.path or layer.name
-            return outputs
-
-        return watched_call
+        self._watch = watch
 
     def scaled(self, layer: Any, kernels: dict[str, Any]) -> Any:
         """Returns a `call` that finds the scaled kernel first, and runs the layer with it."""
@@ -248,7 +238,7 @@ class _Scaling:
         largest = ops.max(ops.abs(outputs))
         # In units of the largest entry, lest the squares overflow.
         shares = outputs / ops.where(largest > 0, largest, 1)
-        numbers = _read(ops.stack([largest, ops.std(shares), ops.mean(ops.square(shares))]))
+        numbers = read(ops.stack([largest, ops.std(shares), ops.mean(ops.square(shares))]))
         if numbers is None:
             raise _Refusal(
                 f"The output of layer '{layer.path}' cannot be read, because the layer runs within "
@@ -260,15 +250,7 @@ class _Scaling:
 
     def _check(self, layer: Any, deviation: float) -> None:
         if not math.isfinite(deviation):
-            advice = (
-                "on a finite batch. Look at the weights and the range of this layer's inputs; "
-                if self._finite
-                else "because `batch` holds it. Clean the data (`numpy.isfinite` finds it); "
-            )
-            raise _Refusal(
-                "NaN or infinity appears first in the output of layer "
-                f"'{self._first_nonfinite or layer.path}', {advice}the model is as it was."
-            )
+            raise _Refusal(self._watch.message(layer.path))
         if deviation == 0:
             raise _Refusal(
                 f"Layer '{layer.path}' puts out the same value everywhere, so its variance cannot "
@@ -281,6 +263,26 @@ class _Scaling:
             print(f"lsuv: {line}")
 
 
+def _checked_batch(batch: Any) -> Any:
+    leaves = [leaf for leaf in keras.tree.flatten(batch) if leaf is not None]
+    strangers = [leaf for leaf in leaves if not hasattr(leaf, "shape")]
+    if strangers or not leaves:
+        received = strangers[0] if strangers else batch
+        raise TypeError(
+            "Argument `batch` must be an array, or a list or dict of arrays, such as the model is "
+            f"called with. Received: batch of type {type(batch).__name__}, in which there is "
+            f"{received!r:.60} (of type {type(received).__name__}). Of a dataset take one batch, "
+            "`next(iter(dataset))[0]`; make lists of numbers an array, `numpy.array(batch)`."
+        )
+    shapes = [tuple(leaf.shape) for leaf in leaves]
+    if any(0 in shape for shape in shapes):
+        raise ValueError(
+            "Argument `batch` must hold at least one sample; better some hundred. Received: arrays "
+            f"of shape {', '.join(map(str, shapes))}."
+        )
+    return batch
+
+
 def _kernels(layer: Any) -> dict[str, Any]:
     """The kernels of a layer that may be changed, by attribute; the last one is to be scaled."""
     if not (isinstance(layer, _WITH_KERNEL) and layer.built and layer.trainable):
@@ -290,19 +292,3 @@ def _kernels(layer: Any) -> dict[str, Any]:
     # Under LoRA the kernel is a sum, and quantized it is integers.
     plain = all(isinstance(k, keras.Variable) and k.trainable for k in kernels.values())
     return kernels if plain else {}
-
-
-def _is_finite(values: Any) -> bool | None:
-    """Whether all entries are finite; None where that cannot be said."""
-    if not hasattr(values, "dtype") or "float" not in str(values.dtype):
-        return None
-    finite = _read(ops.all(ops.isfinite(values)))
-    return None if finite is None else bool(finite)
-
-
-def _read(values: Any) -> Any:
-    """Numpy values of a tensor, or None for a placeholder of a trace."""
-    try:
-        return ops.convert_to_numpy(values)
-    except Exception:  # each backend refuses with an error of its own
-        return None

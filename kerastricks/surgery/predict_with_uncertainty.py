@@ -10,10 +10,11 @@ import numpy as np
 from keras import ops
 
 from kerastricks.layers import DropBlock2D, DropPath
+from kerastricks.surgery._compiled_once import put_down, taken
 from kerastricks.surgery._model import (
+    Forward,
     checked_model,
     layers_within,
-    predict_around,
     replaced,
     restored,
 )
@@ -81,8 +82,11 @@ def predict_with_uncertainty(
     inference mode, batch normalization above all. Dropout that is not a layer (`dropout=` of
     recurrent and of `Attention` layers) is off.
 
-    The passes are rows of one batch, so that a compiled function makes many at once. The model, its
-    statistics, its seeds and its compiled functions stay as they are.
+    The passes are rows of one batch, so that a compiled function makes many at once. It is
+    compiled at the first call and used again by later ones with as many `passes` and batches of
+    that size, whatever happened to the weights; a model with other layers, or with other numbers,
+    strings or functions in their attributes, is compiled anew. The model, its statistics, its
+    seeds and its own compiled functions stay as they are.
 
     Args:
         model: A built `keras.Model` with dropout, compiled or not. Its inputs and outputs have the
@@ -107,7 +111,8 @@ def predict_with_uncertainty(
     Raises:
         TypeError: If `model` is no `keras.Model`, or a number is no integer.
         ValueError: If the model is not built, if no layer in it drops anything, if a layer drops
-            the same for all samples of a batch, or if a number is out of range.
+            the same for all samples of a batch, if a number is out of range, or if there are no
+            samples.
 
     Example:
     >>> import keras, numpy as np, kerastricks as kt
@@ -134,31 +139,37 @@ def predict_with_uncertainty(
             f"Model '{model.name}' is not built, so it has nothing to predict with. Train it, or "
             "load its weights, first."
         )
-    dropouts = _dropouts(model)
-    generators = _generators(dropouts, model, seed)
+    drawing = _drawing(_dropouts(model), model)
+    numbers = np.random.default_rng(seed).integers(2**31, size=len(drawing))
+    ensemble = taken(model, passes) or _ensemble(model, passes, len(drawing))
+    for generator, number in zip(ensemble.generators, numbers, strict=True):
+        generator.state.assign([int(number), 0])
+    with restored(model):
+        results = ensemble.over(x, batch_size=max(1, batch_size // passes), verbose=verbose)
+    put_down(model, passes, ensemble)
+    return keras.tree.map_structure(lambda *statistics: _uncertainty(binary, *statistics), *results)
 
-    def forward(inputs: Any) -> Any:
+
+def _ensemble(model: Any, passes: int, drawing: int) -> Forward:
+    """The forward pass with dropout on, and the statistics over the passes."""
+    # They stand in for the layers' own instead of setting their states, because torch ignores the
+    # state of a generator that was made without a seed.
+    generators = tuple(keras.random.SeedGenerator(0) for _ in range(drawing))
+
+    def forward(model: Any, inputs: Any) -> Any:
         repeated = keras.tree.map_structure(lambda leaf: ops.repeat(leaf, passes, axis=0), inputs)
+        dropouts = _dropouts(model)
         with ExitStack() as patches:
             for layer in dropouts:
                 patches.enter_context(replaced(layer, "call", _always_on(layer)))
-            for layer, generator in generators:
+            for layer, generator in zip(_drawing(dropouts, model), generators, strict=True):
                 patches.enter_context(replaced(layer, "seed_generator", generator))
             outputs = model(repeated, training=False)
         by_pass = keras.tree.map_structure(lambda leaf: _by_pass(leaf, passes), outputs)
         statistics = (_mean, _deviation, _range, _entropy_of_classes, _entropy_of_events)
         return [keras.tree.map_structure(statistic, by_pass) for statistic in statistics]
 
-    with restored(model):
-        results = predict_around(
-            model,
-            forward,
-            x,
-            batch_size=max(1, batch_size // passes),
-            verbose=verbose,
-            generators=tuple(generator for _, generator in generators),
-        )
-    return keras.tree.map_structure(lambda *statistics: _uncertainty(binary, *statistics), *results)
+    return Forward(model, forward, generators)
 
 
 def _dropouts(model: Any) -> list[Any]:
@@ -191,20 +202,11 @@ def _always_on(layer: Any) -> Any:
     return call
 
 
-def _generators(layers: list[Any], model: Any, seed: int) -> list[tuple[Any, Any]]:
-    """A seed generator for each layer that draws, in an order that a copy of the model shares.
-
-    They stand in for the layers' own instead of setting their states, because torch ignores the
-    state of a generator that was made without a seed.
-    """
+def _drawing(dropouts: list[Any], model: Any) -> list[Any]:
+    """Those that draw, in an order that a copy of the model shares."""
     order = {id(variable): i for i, variable in enumerate(model.variables)}
-    drawing = [layer for layer in layers if hasattr(layer, "seed_generator")]  # none if rate is 0
-    drawing.sort(key=lambda layer: order[id(layer.seed_generator.state)])
-    numbers = np.random.default_rng(seed).integers(2**31, size=len(drawing))
-    return [
-        (layer, keras.random.SeedGenerator(int(number)))
-        for layer, number in zip(drawing, numbers, strict=True)
-    ]
+    drawing = [layer for layer in dropouts if hasattr(layer, "seed_generator")]  # none if rate is 0
+    return sorted(drawing, key=lambda layer: order[id(layer.seed_generator.state)])
 
 
 def _by_pass(outputs: Any, passes: int) -> Any:

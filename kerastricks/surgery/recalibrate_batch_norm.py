@@ -9,9 +9,9 @@ from keras import ops
 
 from kerastricks.surgery._batch_statistics import batch_normalizations, normalizing_by_the_batch
 from kerastricks.surgery._model import (
+    Forward,
     checked_model,
     layers_within,
-    predict_around,
     replaced,
     restored,
 )
@@ -46,11 +46,18 @@ def recalibrate_batch_norm(
     shuffle them first if they are sorted).
 
     The model is changed in place, and only in its moving statistics (with `renorm`, its averages
-    too): weights, optimizer, seeds and `momentum` stay. If anything fails, all is as before.
+    too): weights, optimizer, seeds and `momentum` stay. If anything fails, all is as before. The
+    averages "debiased" and "cumulative" of this package's layer also count batches: where that
+    count is below the number of batches measured, it becomes that number, so that the next batch
+    in training counts as one more, instead of replacing what was measured.
+
     Layers with `trainable=False`, which do not learn statistics in training, keep theirs, and so
     do layers that the model does not run at inference. A layer that is used several times gets
     the statistics of all its inputs together. Entries that a mask hides do not count. With
     `unbiased_variance` the variance divides by sum(n_i) - 1; `virtual_batch_size` plays no part.
+
+    Each call compiles the forward pass anew, which takes longer than a few small batches do: give
+    all the data at once.
 
     Args:
         model: A built `keras.Model` with batch normalization of Keras or of this package, compiled
@@ -69,7 +76,7 @@ def recalibrate_batch_norm(
     Raises:
         TypeError: If `model` is no `keras.Model`, or a number is no integer.
         ValueError: If the model is not built, has no batch normalization to recalibrate, if a
-            number is out of range, or if statistics are not finite.
+            number is out of range, if there are no samples, or if statistics are not finite.
 
     Example:
     >>> import keras, numpy as np, kerastricks as kt
@@ -99,7 +106,7 @@ def recalibrate_batch_norm(
     layers = _layers_to_measure(model)
     calls: list[Any] = []
 
-    def forward(inputs: Any) -> Any:
+    def forward(model: Any, inputs: Any) -> Any:
         rows: list[Any] = []
         calls.clear()  # traced again, for a batch of another size
 
@@ -118,8 +125,8 @@ def recalibrate_batch_norm(
         return rows
 
     with restored(model) as kept:
-        results = predict_around(
-            model, forward, dataset, batch_size=batch_size, steps=steps, verbose=verbose
+        results = Forward(model, forward).over(
+            dataset, batch_size=batch_size, steps=steps, verbose=verbose
         )
         if not calls:
             raise ValueError(
@@ -127,10 +134,14 @@ def recalibrate_batch_norm(
                 "is nothing to measure. Call recalibrate_batch_norm on the part that does."
             )
         for layer in dict.fromkeys(calls):
-            rows = [
-                result for result, called in zip(results, calls, strict=True) if called is layer
-            ]
-            kept += _set_statistics(layer, *_pooled(layer, np.concatenate(rows)))
+            rows = np.concatenate(
+                [result for result, called in zip(results, calls, strict=True) if called is layer]
+            )
+            kept += _set_statistics(layer, *_pooled(layer, rows))
+            counter = getattr(layer, "batch_counter", None)
+            if counter is not None:
+                # As in training, a batch without any entry does not count.
+                kept.append(counter.raise_to(int(rows[:, 2].any(axis=-1).sum())))
     return model
 
 

@@ -348,6 +348,104 @@ def test_a_batch_that_is_not_finite_is_refused(bad, untouched):
         lsuv(model, batch, verbose=0)
 
 
+def two_inputs(operation):
+    """The second input meets no kernel."""
+    a, b = keras.Input((12,)), keras.Input((12,))
+    return keras.Model([a, b], operation([layers.Dense(8, name="one")(a), b]))
+
+
+def rescaled(inputs):
+    return layers.Concatenate()([inputs[0], layers.Rescaling(2.0, name="rescaling")(inputs[1])])
+
+
+def through_an_operation(inputs):
+    return ops.concatenate([inputs[0], 2 * inputs[1]], axis=-1)
+
+
+@pytest.mark.parametrize(
+    ("operation", "place"),
+    [
+        (rescaled, r"in the output of layer '(.*/)?rescaling', because `batch`"),
+        (
+            through_an_operation,
+            r"after layer '(.*/)?one' and before the model puts it out, because",
+        ),
+    ],
+)
+def test_a_batch_that_is_not_finite_is_refused_where_no_kernel_sees_it(operation, place, untouched):
+    model = two_inputs(operation)
+    bad = VECTORS.copy()
+    bad[3, 4] = np.nan
+    with untouched(model), pytest.raises(ValueError, match=place):
+        lsuv(model, [VECTORS, bad], verbose=0)
+
+
+def test_a_batch_that_is_not_finite_is_refused_where_the_model_cleans_it(untouched):
+    model = two_inputs(lambda inputs: inputs[0] + 0 * ops.sum(ops.isnan(inputs[1])))
+    with untouched(model), pytest.raises(ValueError, match="in the inputs, because `batch` holds"):
+        lsuv(model, [VECTORS, np.full_like(VECTORS, np.nan)], verbose=0)
+
+
+def spoils(x):
+    return ops.log(x - 1e9)
+
+
+@pytest.mark.parametrize(
+    ("parts", "place"),
+    [
+        (
+            [layers.Lambda(spoils, output_shape=(8,), name="spoils")],
+            r"in the output of layer '(.*/)?spoils', on a finite batch",
+        ),
+        ([spoils], r"after layer '(.*/)?first' and before the model puts it out, on a finite"),
+        (
+            [spoils, layers.Dense(4, name="last")],
+            r"after layer '(.*/)?first' and before layer '(.*/)?last' runs, on a finite batch",
+        ),
+    ],
+    ids=["layer", "operation", "operation between"],
+)
+def test_what_is_not_finite_is_placed_even_behind_all_kernels(parts, place, untouched):
+    inputs = keras.Input((12,))
+    outputs = layers.Dense(8, name="first")(inputs)
+    for part in parts:
+        outputs = part(outputs)
+    model = keras.Model(inputs, outputs)
+    with untouched(model), pytest.raises(ValueError, match=place):
+        lsuv(model, VECTORS, verbose=0)
+
+
+def test_infinity_that_a_softmax_takes_away_is_no_harm():
+    inputs = keras.Input((12,))
+    scores = layers.Dense(8)(inputs)
+    masked = ops.where(ops.arange(8) < 5, scores, -np.inf)
+    model = keras.Model(inputs, layers.Dense(3, name="last")(layers.Softmax()(masked)))
+    lsuv(model, VECTORS, verbose=0)
+    np.testing.assert_allclose(array(model(VECTORS)).var(), 1, atol=TOLERANCE)
+
+
+def tf_data():
+    tensorflow = pytest.importorskip("tensorflow")
+    return tensorflow.data.Dataset.from_tensor_slices(VECTORS).batch(8)
+
+
+@pytest.mark.parametrize(
+    ("batch", "error", "match"),
+    [
+        (lambda: VECTORS[:0], ValueError, r"at least one sample.* of shape \(0, 12\)"),
+        (tf_data, TypeError, r"`batch` must be an array.*`next\(iter\(dataset\)\)\[0\]`"),
+        (lambda: iter([VECTORS]), TypeError, "`batch` must be an array"),
+        (VECTORS.tolist, TypeError, r"type list.* \(of type float\).*`numpy.array\(batch\)`"),
+        (lambda: None, TypeError, "`batch` must be an array"),
+    ],
+    ids=["empty", "dataset", "iterator", "numbers", "none"],
+)
+def test_what_is_no_batch_is_refused(batch, error, match, untouched):
+    model = keras.Sequential([keras.Input((12,)), layers.Dense(8)])
+    with untouched(model), pytest.raises(error, match=match):
+        lsuv(model, batch(), verbose=0)
+
+
 def test_a_model_without_kernels_is_refused():
     model = keras.Sequential([keras.Input((10, 6)), layers.GRU(4)])
     with pytest.raises(ValueError, match="runs no kernel that lsuv could scale"):

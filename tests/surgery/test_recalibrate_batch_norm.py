@@ -178,17 +178,56 @@ def test_a_shared_layer_gets_the_statistics_of_all_its_inputs():
 
 
 @pytest.mark.parametrize("average", ["debiased", "cumulative"])
-def test_our_own_conventions_are_kept(average, untouched):
+def test_our_own_conventions_are_kept(average):
     layer = kt.layers.BatchNormalization(
         average=average, unbiased_variance=True, virtual_batch_size=10
     )
     model = keras.Sequential([keras.Input((5,)), layer])
     model(VECTORS, training=True)
-    with untouched(model, but=[layer.moving_mean, layer.moving_variance]):
-        recalibrate_batch_norm(model, VECTORS, batch_size=20, verbose=0)
+    recalibrate_batch_norm(model, VECTORS, batch_size=20, verbose=0)
     mean, variance = statistics(layer)
     np.testing.assert_allclose(mean, VECTORS.astype(float).mean(0), **SINGLE)
     np.testing.assert_allclose(variance, VECTORS.astype(float).var(0, ddof=1), **SINGLE)
+
+
+@pytest.mark.parametrize(
+    ("average", "share"),
+    # Of the fourth batch: as many as there were, or alpha with the start taken out.
+    [("cumulative", 1 / 4), ("debiased", 0.1 / (1 - 0.9**4))],
+)
+def test_the_next_batch_in_training_is_one_more(average, share):
+    layer = kt.layers.BatchNormalization(alpha=0.1, average=average)
+    model = keras.Sequential([keras.Input((5,)), layer])
+    recalibrate_batch_norm(model, VECTORS, batch_size=20, verbose=0)
+    new = -VECTORS[:10]
+    model(new, training=True)
+    for moved, measured, of_batch in zip(
+        statistics(layer),
+        (VECTORS.mean(0), VECTORS.var(0)),
+        (new.mean(0), new.var(0)),
+        strict=True,
+    ):
+        np.testing.assert_allclose(moved, share * of_batch + (1 - share) * measured, **SINGLE)
+
+
+def test_a_count_of_more_batches_than_were_measured_stays(untouched):
+    layer = kt.layers.BatchNormalization(average="cumulative")
+    model = keras.Sequential([keras.Input((5,)), layer])
+    for _ in range(4):
+        model(VECTORS, training=True)
+    with untouched(model, but=[layer.moving_mean, layer.moving_variance]):
+        recalibrate_batch_norm(model, VECTORS, batch_size=20, verbose=0)
+
+
+def test_batches_in_which_all_is_masked_are_not_counted():
+    layer = kt.layers.BatchNormalization(average="cumulative")
+    model = keras.Sequential([keras.Input((7, 5)), layers.Masking(), layer])
+    x = np.repeat(VECTORS[:, None], 7, axis=1)
+    data = np.concatenate([np.zeros_like(x), x])
+    recalibrate_batch_norm(model, data, batch_size=60, verbose=0)
+    # So the count is 1, and the next batch weighs a half.
+    model(3 * x, training=True)
+    np.testing.assert_allclose(statistics(layer)[0], 2 * VECTORS.mean(0), **SINGLE)
 
 
 @pytest.mark.skipif(
@@ -371,3 +410,28 @@ def test_arguments_are_checked(change, error):
     model = keras.Sequential([keras.Input((5,)), layers.BatchNormalization()])
     with pytest.raises(error, match=f"`{next(iter(change))}` must be an integer"):
         recalibrate_batch_norm(model, VECTORS, **change)
+
+
+class NoBatches(keras.utils.PyDataset):
+    def __len__(self):
+        return 0
+
+    def __getitem__(self, index):
+        raise IndexError(index)
+
+
+def filtered():
+    """A dataset that does not know that it has no batch."""
+    tensorflow = pytest.importorskip("tensorflow")
+    return tensorflow.data.Dataset.from_tensor_slices(VECTORS).batch(4).filter(lambda x: False)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [lambda: VECTORS[:0], lambda: None, list, NoBatches, filtered, lambda: (x for x in ())],
+    ids=["empty", "none", "list", "PyDataset", "filtered", "generator"],
+)
+def test_data_without_samples_are_refused(data, untouched):
+    model = sequential(kt.layers.BatchNormalization)
+    with untouched(model), pytest.raises(ValueError, match=r"at least one (sample|batch)"):
+        recalibrate_batch_norm(model, data(), verbose=0)
