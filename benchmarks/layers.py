@@ -266,6 +266,7 @@ def measure_one(request):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--layers", nargs="*", default=list(PAIRS), help="rows (default: all)")
+    parser.add_argument("--modes", nargs="*", default=MODES, choices=MODES, help="default: all")
     parser.add_argument("--shape", nargs=4, type=int, default=(64, 56, 56, 64), help="NHWC")
     parser.add_argument("--rounds", type=int, default=15, help="rounds a row (default 15)")
     parser.add_argument("--memory", action="store_true", help="also compare peak memory")
@@ -281,7 +282,7 @@ def main():
     )
     print(f"{'layer':28}{'mode':7}{'direction':11}{'ours, ms':>9}  ratio [quartiles], by rival")
     for name in options.layers:
-        for mode in MODES:
+        for mode in options.modes:
             for direction in DIRECTIONS:
                 ours, others = ratios(name, shape, direction, mode, options.rounds)
                 cells = []

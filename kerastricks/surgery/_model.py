@@ -1,9 +1,11 @@
 """What surgery does to any model: look at its layers, swap their methods, run it, put it back."""
 
+import itertools
 import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import GeneratorType
 from typing import Any
 
 import keras
@@ -149,6 +151,10 @@ class Forward(keras.Model):
             verbose: As in `model.predict`.
             steps: The largest number of batches.
         """
+        if isinstance(data, GeneratorType):
+            # Keras takes the first batch to see its type; not every Keras says if there is none.
+            batches = list(itertools.islice(data, 1))
+            data = (batch for part in (batches, data) for batch in part) if batches else batches
         if not _may_hold_samples(data):
             raise _no_samples(data)
         with warnings.catch_warnings():

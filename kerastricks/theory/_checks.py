@@ -5,6 +5,8 @@ import operator
 from collections.abc import Callable
 from numbers import Real
 
+import numpy as np
+
 
 def checked_number(
     value: object, name: str, expected: str, accept: Callable[[float], bool], hint: str = ""
@@ -57,7 +59,7 @@ def checked_integer(
     expected = expected or f"an integer of at least {least}"
     message = f"Argument `{name}` must be {expected}. Received: {name}={value!r}"
     try:
-        if isinstance(value, bool):
+        if isinstance(value, (bool, np.bool_)):
             raise TypeError
         number = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
