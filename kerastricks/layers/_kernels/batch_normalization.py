@@ -41,7 +41,7 @@ def normalize_batch(x: Any, gamma: Any, beta: Any, epsilon: float, axis: int) ->
         The outputs, in the type of `x` or wider, and the statistics.
     """
     kernel = _kernel()
-    if kernel is None or not kernel.applies(x, axis, epsilon):
+    if not kernel.applies(x, axis, epsilon):
         return normalize_batch_by_formula(x, gamma, beta, epsilon, axis)
     gamma, beta = _filled(gamma, beta, x, axis)
     return Normalized(*kernel.normalize_batch(x, gamma, beta, epsilon, axis))
@@ -142,7 +142,9 @@ def _kernel() -> Any:
         from kerastricks.layers._kernels import batch_normalization_torch
 
         return batch_normalization_torch
-    return None  # on JAX, XLA fuses the formula as well as it can be
+    from kerastricks.layers._kernels import batch_normalization_jax
+
+    return batch_normalization_jax
 
 
 def _filled(gamma: Any, beta: Any, x: Any, axis: int) -> tuple[Any, Any]:
