@@ -38,10 +38,25 @@ def fused(inputs: Any, keep: float, gain: float, seeds: Any) -> Any:
     return outputs if gain == 1 else outputs * gain
 
 
-def masked(inputs: Any, mask: Any, factor: float) -> Any:
+def masked(inputs: Any, mask: Any, factor: Any) -> Any:
     """Returns inputs * factor where the mask is True, and 0 elsewhere."""
-    # In place, on what was just made: no second tensor of that size. The gradient needs the mask.
-    return torch.where(mask, inputs, 0.0).mul_(factor)
+    return _Masked.apply(inputs, mask, factor)
 
 
 masked_by_broadcast = masked
+
+
+class _Masked(torch.autograd.Function):
+    """The selection, whose gradient is the same selection: nothing but the mask is kept."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Any, mask: Any, factor: Any) -> Any:
+        ctx.save_for_backward(mask)
+        ctx.factor = factor
+        # In place, on what was just made: no second tensor of that size.
+        return torch.where(mask, inputs, 0.0).mul_(factor)
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Any) -> Any:
+        (mask,) = ctx.saved_tensors
+        return _Masked.apply(upstream, mask, ctx.factor), None, None
