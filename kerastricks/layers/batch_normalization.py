@@ -7,6 +7,7 @@ from typing import Any, Literal, Self, get_args
 import keras
 from keras import ops
 
+from kerastricks.layers._batch_counter import BatchCounter
 from kerastricks.layers._complement import complement
 from kerastricks.layers._kernels.batch_normalization import (
     Normalized,
@@ -158,7 +159,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         self.unbiased_variance = unbiased_variance
         self.virtual_batch_size = _checked_size(virtual_batch_size)
         self._check_combination()
-        self.batch_counter = None if average == "exponential" else _BatchCounter()
+        self.batch_counter = None if average == "exponential" else BatchCounter()
 
     def _check_combination(self) -> None:
         ours = {
@@ -336,42 +337,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
             "unbiased_variance": self.unbiased_variance,
             "virtual_batch_size": self.virtual_batch_size,
         }
-
-
-class _BatchCounter(keras.layers.Layer):
-    """Counts training batches in a variable that is part of files but no weight.
-
-    Such a variable is the state of a seed generator: (seed, number of draws). Being a layer of its
-    own gives it a place of its own in files, where Keras' layer does not look.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(name="batch_counter")
-        self.generator = keras.random.SeedGenerator(0)
-        self.built = True  # it is never called
-
-    def counted(self, present: Any) -> Any:
-        """Counts a batch if any of it is present, and returns the count as a float32 scalar."""
-        state = self.generator.state
-        one = ops.cast(ops.any(ops.convert_to_tensor(present)), state.dtype)
-        after = ops.add(state, ops.stack([ops.zeros_like(one), one]))
-        state.assign(after)
-        return ops.cast(after[1], "float32")
-
-    def raise_to(self, least: int) -> Any:
-        """Sets the count to `least` if it is smaller, and returns the variable that holds it."""
-        state = self.generator.state
-        seed, count = ops.convert_to_numpy(state)
-        state.assign([int(seed), max(int(count), least)])
-        return state
-
-    def save_own_variables(self, store: Any) -> None:
-        """Writes the count."""
-        store["count"] = ops.convert_to_numpy(self.generator.state)[1]
-
-    def load_own_variables(self, store: Any) -> None:
-        """Reads the count, which is 0 where a file has none because Keras' layer wrote it."""
-        self.generator.state.assign([0, int(store["count"][()]) if "count" in store else 0])
 
 
 def _rate(average: Average, alpha: float, step: Any) -> Any:
