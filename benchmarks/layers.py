@@ -8,8 +8,8 @@ turn in one process, each round gives one ratio, and the table shows the median 
 the quartiles. `inference` and `forward` (training) run the layer; `backward` is forward and the
 gradients of the input and all trainable weights. The modes: `eager`; `graph` (tf.function); `jit`
 (XLA). The twin of MonteCarloDropout is Dropout, which has nothing to do in `inference`. Peak
-memory is that of a process of its own for each layer, above what it holds before its first step;
-`--memory` adds it (ours / Keras' / torch's).
+memory is that of steps in a process of its own for each layer, above what it holds once it has
+compiled; `--memory` adds it (ours / Keras' / torch's).
 """
 
 import argparse
@@ -235,8 +235,14 @@ def ratios(name, shape, direction, mode, rounds):
 def peak_memory(name, which, shape, direction, mode):
     """Mebibytes that a process of its own needs above its input, for one contender."""
     request = json.dumps([name, which, shape, direction, mode])
+    # What is freed goes back to the system at once, and is not held for later in several pools.
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(2**20)}
     answer = subprocess.run(
-        [sys.executable, __file__, "--one", request], capture_output=True, text=True, check=True
+        [sys.executable, __file__, "--one", request],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=environment,
     )
     return float(answer.stdout.split()[-1])
 
@@ -250,12 +256,11 @@ def peak_resident():
 
 def measure_one(request):
     name, which, shape, direction, mode = json.loads(request)
-    # The libraries' own start-up shall not count: a small layer of another kind runs first.
-    small = tensors((2, 4, 4, 8))
-    step(KERAS.ReLU(), *small, direction, mode)()
     run = contenders(name, tuple(shape), direction, mode)[which]
+    # Tracing and compiling take tens of MiB, once and whatever the inputs' size.
+    run()
     gc.collect()
-    # Sets the peak back to what is resident now; making the input needed more.
+    # Sets the peak back to what is resident now.
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     before = peak_resident()
     for _ in range(4):

@@ -5,13 +5,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from kerastricks._version import __version__
 from kerastricks.diagnosis.finding import grouped, headline
-
-if TYPE_CHECKING:
-    from kerastricks.diagnosis.report import Report
+from kerastricks.diagnosis.record import Record
 
 
 @dataclass(frozen=True)
@@ -25,7 +23,7 @@ class Section:
     """
 
     title: str
-    report: "Report"
+    report: Record
     description: str = ""
 
 
@@ -95,7 +93,7 @@ def _context(section: Section) -> dict[str, Any]:
     }
 
 
-def _figures(report: "Report") -> dict[str, Any]:
+def _figures(report: Record) -> dict[str, Any]:
     import markupsafe
 
     from kerastricks.diagnosis import figures

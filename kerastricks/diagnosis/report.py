@@ -1,17 +1,18 @@
 """All that was found in one run, root causes first."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from kerastricks.diagnosis.finding import Finding, grouped, headline
-from kerastricks.diagnosis.timeline import Timeline
+from kerastricks.diagnosis.finding import grouped, headline
+from kerastricks.diagnosis.page import Section, write_page
+from kerastricks.diagnosis.record import Record
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Record):
     """The findings of one training run.
 
     Attributes:
@@ -19,28 +20,6 @@ class Report:
         timeline: The course of the run, for the pictures.
         unobserved: What could not be seen or judged, as place and reason.
     """
-
-    findings: list[Finding] = field(default_factory=list)
-    timeline: Timeline = field(default_factory=Timeline)
-    unobserved: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def healthy(self) -> bool:
-        """True when nothing above severity `"note"` was found.
-
-        What is in `unobserved` was not looked at: a healthy report says nothing of it.
-        """
-        return all(finding.severity == "note" for finding in self.findings)
-
-    @property
-    def observed(self) -> bool:
-        """True when any layer or weight was seen at all."""
-        return any(moment.scale or moment.gradient for moment in self.timeline.moments)
-
-    @property
-    def root_causes(self) -> list[Finding]:
-        """The findings that no other finding explains."""
-        return [finding for finding in self.findings if finding.caused_by is None]
 
     def summary(self) -> str:
         """The report as text: each root cause with its remedy, its consequences under it."""
@@ -86,14 +65,4 @@ class Report:
         Raises:
             ImportError: If the `report` extra is not installed.
         """
-        from kerastricks.diagnosis.page import Section, write_page
-
         write_page(path, "Training report", [Section("This run", self)])
-
-    def consequences(self, root: Finding) -> list[Finding]:
-        """The findings that a root cause explains, directly or through another."""
-
-        def root_of(finding: Finding) -> Finding:
-            return finding if finding.caused_by is None else root_of(finding.caused_by)
-
-        return [f for f in self.findings if f is not root and root_of(f) is root]

@@ -1,13 +1,24 @@
 """Batch normalization whose averaging factor weighs the new batch."""
 
 import math
-import operator
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self
 
 import keras
 from keras import ops
 
 from kerastricks.layers._batch_counter import BatchCounter
+from kerastricks.layers._batch_normalization_checks import (
+    Average,
+    alpha_from_momentum,
+    check_combination,
+    check_divisible,
+    check_input_shape,
+    checked_alpha,
+    checked_average,
+    checked_axis,
+    checked_virtual_batch_size,
+    chosen_alpha,
+)
 from kerastricks.layers._complement import complement
 from kerastricks.layers._kernels.batch_normalization import (
     Normalized,
@@ -16,9 +27,7 @@ from kerastricks.layers._kernels.batch_normalization import (
     normalize_batch_by_formula,
     statistics_dtype,
 )
-from kerastricks.theory._checks import checked_integer, checked_number
-
-Average = Literal["exponential", "debiased", "cumulative"]
+from kerastricks.theory._checks import checked_number
 
 
 @keras.saving.register_keras_serializable(package="kerastricks")
@@ -143,48 +152,30 @@ class BatchNormalization(keras.layers.BatchNormalization):
         virtual_batch_size: int | None = None,
         **kwargs: Any,
     ) -> None:
-        alpha = _chosen_alpha(alpha, momentum)
-        if average not in get_args(Average):
-            raise ValueError(
-                'Argument `average` must be "exponential" (as in Keras), "debiased" (without the '
-                f'start) or "cumulative" (all batches alike). Received: average={average!r}.'
-            )
+        alpha = chosen_alpha(alpha, momentum)
+        average = checked_average(average)
         super().__init__(
-            axis=_checked_axis(axis),
+            axis=checked_axis(axis),
             epsilon=checked_number(epsilon, "epsilon", "in [0, inf)", lambda e: e >= 0),
             **kwargs,
         )
         self.alpha = alpha  # over that of Keras' default momentum, which the setter below left
         self.average = average
         self.unbiased_variance = unbiased_variance
-        self.virtual_batch_size = _checked_size(virtual_batch_size)
-        self._check_combination()
+        self.virtual_batch_size = checked_virtual_batch_size(virtual_batch_size)
+        check_combination(
+            average,
+            unbiased_variance,
+            self.virtual_batch_size,
+            renorm=getattr(self, "renorm", False),  # an attribute from Keras 3.14 on
+            synchronized=self.synchronized,
+        )
         self.batch_counter = None if average == "exponential" else BatchCounter()
-
-    def _check_combination(self) -> None:
-        ours = {
-            "average": (self.average, "exponential"),
-            "unbiased_variance": (self.unbiased_variance, False),
-            "virtual_batch_size": (self.virtual_batch_size, None),
-        }
-        changed = [f"{name}={value!r}" for name, (value, plain) in ours.items() if value != plain]
-        if getattr(self, "renorm", False) and changed:
-            raise ValueError(
-                "With `renorm=True` the averages are Keras' and take part in the training, so "
-                f"`{'`, `'.join(ours)}` must keep their defaults. Received: {', '.join(changed)}. "
-                "Leave out these, or `renorm`."
-            )
-        if self.synchronized and self.virtual_batch_size is not None:
-            raise ValueError(
-                "`synchronized=True` joins the batches of all replicas for their statistics, and "
-                "`virtual_batch_size` cuts them into groups. Received both: "
-                f"virtual_batch_size={self.virtual_batch_size}. Leave out one."
-            )
 
     @classmethod
     def from_keras_momentum(cls, momentum: float, **kwargs: Any) -> Self:
         """Returns the layer that averages like Keras' with this momentum: alpha = 1 - momentum."""
-        return cls(alpha=_alpha_from(momentum), **kwargs)
+        return cls(alpha=alpha_from_momentum(momentum), **kwargs)
 
     @classmethod
     def from_torch_momentum(cls, momentum: float | None, **kwargs: Any) -> Self:
@@ -205,7 +196,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     @alpha.setter
     def alpha(self, alpha: float) -> None:
-        self._alpha = _checked_alpha(alpha)
+        self._alpha = checked_alpha(alpha)
 
     @property
     def momentum(self) -> float:
@@ -214,36 +205,11 @@ class BatchNormalization(keras.layers.BatchNormalization):
 
     @momentum.setter
     def momentum(self, momentum: float) -> None:
-        self.alpha = _alpha_from(momentum)
+        self.alpha = alpha_from_momentum(momentum)
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Creates Keras' weights for inputs of this shape."""
-        rank = len(input_shape)
-        received = f"Received: inputs of shape {tuple(input_shape)}, axis={self.axis}."
-        if rank < 2:
-            raise ValueError(f"The inputs need a batch axis and one of channels. {received}")
-        if not -rank <= self.axis < rank:
-            raise ValueError(f"The inputs have no axis {self.axis}. {received}")
-        axis = self.axis % rank
-        if input_shape[axis] is None:
-            raise ValueError(
-                f"The size of the channels' axis must be known, one weight each. {received} "
-                "Give it in `keras.Input(shape)`, or choose another axis."
-            )
-        if 0 in (*input_shape[1:], input_shape[axis]):
-            raise ValueError(f"Only the batch may be of size 0. {received}")
-        if self.virtual_batch_size is not None:
-            if axis == 0:
-                raise ValueError(
-                    "`virtual_batch_size` cuts the batch, which is the channels' axis here. "
-                    f"{received} Leave it out, or choose another axis."
-                )
-            others = [size for a, size in enumerate(input_shape) if a not in (0, axis)]
-            if self.virtual_batch_size == 1 and all(size == 1 for size in others):
-                raise ValueError(
-                    "With virtual_batch_size=1 each group has one entry a channel, which is its "
-                    f"own mean: the outputs would all be beta. {received} Choose larger groups."
-                )
+        check_input_shape(input_shape, self.axis, self.virtual_batch_size)
         super().build(input_shape)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -273,7 +239,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
             outputs = normalized.outputs
             self._move_averages(normalized)
         else:
-            self._check_divisible(inputs.shape[0])
+            check_divisible(inputs.shape[0], self.virtual_batch_size)
             normalized = normalize_batch_by_formula(
                 x,
                 gamma,
@@ -287,15 +253,6 @@ class BatchNormalization(keras.layers.BatchNormalization):
             outputs = normalized.outputs
             self._move_averages(normalized)
         return ops.cast(outputs, self.compute_dtype)
-
-    def _check_divisible(self, samples: int | None) -> None:
-        size = self.virtual_batch_size
-        if size is not None and samples is not None and samples % size:
-            raise ValueError(
-                f"The batch must be a multiple of virtual_batch_size={size}. Received: a batch of "
-                f"{samples}. Drop the rest of the data (`drop_remainder=True` in tf.data), or "
-                "choose a divisor of the batch size."
-            )
 
     def _move_averages(self, batch: Normalized) -> None:
         mean, variance, count = batch.mean, batch.variance, batch.count
@@ -350,59 +307,3 @@ def _chosen(condition: Any, new: Any, old: Any) -> Any:
     if isinstance(condition, bool):
         return new if condition else old
     return ops.where(condition, new, old)
-
-
-def _checked_size(size: int | None) -> int | None:
-    if size is None:
-        return None
-    return checked_integer(
-        size,
-        "virtual_batch_size",
-        "a positive integer, the samples that are normalized together, or None for the whole batch",
-    )
-
-
-def _chosen_alpha(alpha: float | None, momentum: float | None) -> float:
-    if alpha is not None and momentum is not None:
-        raise ValueError(
-            "Arguments `alpha` and `momentum` say the same thing (alpha = 1 - momentum), so only "
-            f"one may be given. Received: alpha={alpha!r}, momentum={momentum!r}. "
-            "Leave out `momentum`."
-        )
-    if momentum is not None:
-        return _alpha_from(momentum)
-    return 0.01 if alpha is None else _checked_alpha(alpha)
-
-
-def _checked_alpha(alpha: float) -> float:
-    return checked_number(
-        alpha,
-        "alpha",
-        "in (0, 1]: the weight of the new batch in the moving averages",
-        lambda a: 0 < a <= 1,
-        "Keras' momentum m is alpha=1 - m; to freeze the layer, set `trainable=False`.",
-    )
-
-
-def _alpha_from(momentum: float) -> float:
-    return complement(
-        checked_number(
-            momentum,
-            "momentum",
-            "in [0, 1): the weight of the old moving averages",
-            lambda m: 0 <= m < 1,
-            "PyTorch's momentum is `alpha` here; to freeze the layer, set `trainable=False`.",
-        )
-    )
-
-
-def _checked_axis(axis: object) -> int:
-    try:
-        if isinstance(axis, bool):
-            raise TypeError
-        return operator.index(axis)  # type: ignore[arg-type]
-    except TypeError as error:
-        raise TypeError(
-            f"Argument `axis` must be an integer. Received: axis={axis!r} (of type "
-            f"{type(axis).__name__}). To set the averaging factor, write `alpha={axis!r}`."
-        ) from error

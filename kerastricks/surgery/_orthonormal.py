@@ -6,6 +6,9 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastricks.initializers._orthogonal import arranged
+from kerastricks.theory._kernel_axes import KernelAxes, einsum_axes, kernel_axes
+
 DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 SEPARABLE = (keras.layers.SeparableConv1D, keras.layers.SeparableConv2D)
 CONVOLUTIONS = (keras.layers.Conv1D, keras.layers.Conv2D, keras.layers.Conv3D)
@@ -29,31 +32,22 @@ def orthonormal_kernel(
         shape: The kernel's shape.
         random: Where the numbers come from.
     """
-    split, inputs, groups, outputs = _axes(layer, name, shape)
-    order = [*groups, *inputs, *outputs]
-    sizes = [split[axis] for axis in order]
-    rows = math.prod(split[axis] for axis in inputs)
-    columns = math.prod(split[axis] for axis in outputs)
-    matrices = _orthonormal(math.prod(sizes) // (rows * columns), rows, columns, random)
-    return matrices.reshape(sizes).transpose(np.argsort(order)).reshape(shape)
+    axes = _axes(layer, name, shape)
+    rows, columns = (*axes.taps, *axes.inputs), axes.outputs
+    if isinstance(layer, TRANSPOSED):  # each input feeds a patch
+        rows, columns = (*axes.taps, *axes.outputs), axes.inputs
+    matrices = _orthonormal(axes.count(axes.blocks), axes.count(rows), axes.count(columns), random)
+    return arranged(matrices, (*axes.blocks, *rows, *columns), axes, shape, np)
 
 
-def _axes(
-    layer: Any, name: str, shape: tuple[int, ...]
-) -> tuple[tuple[int, ...], list[int], list[int], list[int]]:
-    """Returns a shape to split the kernel into, and its axes: summed over, side by side, out."""
-    last = len(shape) - 1
+def _axes(layer: Any, name: str, shape: tuple[int, ...]) -> KernelAxes:
     if isinstance(layer, keras.layers.EinsumDense):
-        terms = layer.equation.replace(" ", "").replace("...", "").replace("->", ",").split(",")
-        before, kernel, after = terms
-        inputs = [i for i, label in enumerate(kernel) if label not in after]
-        outputs = [i for i, label in enumerate(kernel) if label in after and label not in before]
-        return shape, inputs, [i for i in range(len(shape)) if i not in inputs + outputs], outputs
+        return einsum_axes(shape, layer.equation.replace(" ", "").replace("...", ""))
     if name == "depthwise_kernel" or isinstance(layer, DEPTHWISE):
-        return shape, list(range(last - 1)), [last - 1], [last]
-    groups = getattr(layer, "groups", 1)
-    split = (*shape[:-1], groups, shape[-1] // groups)
-    return split, list(range(last)), [last], [last + 1]
+        return kernel_axes(shape, "depthwise")
+    if isinstance(layer, TRANSPOSED):
+        return kernel_axes(shape, "transposed")
+    return kernel_axes(shape, "convolution", getattr(layer, "groups", 1))
 
 
 def _orthonormal(count: int, rows: int, columns: int, random: np.random.Generator) -> Any:

@@ -56,7 +56,7 @@ def kernel_axes(shape: Iterable[int], kernel: str, groups: int = 1) -> KernelAxe
     kernel = checked_kernel(kernel)
     groups = checked_groups(groups, kernel)
     if "->" in kernel:
-        return _einsum_axes(sizes, kernel)
+        return _checked_einsum_axes(sizes, kernel)
     fewest = 2 if kernel == "convolution" else 3
     if len(sizes) < fewest:
         raise ValueError(
@@ -171,19 +171,33 @@ def _letters(equation: str) -> tuple[str, str, str]:
     return operands
 
 
-def _einsum_axes(sizes: tuple[int, ...], equation: str) -> KernelAxes:
-    inputs, kernels, outputs = _letters(equation)
-    if len(sizes) != len(kernels):
-        raise ValueError(
-            f"Argument `shape` must have {len(kernels)} axes, {kernels!r} of "
-            f"kernel={equation!r}. Received: shape={sizes}. Use the layer's own `equation`."
-        )
+def einsum_axes(shape: Sequence[int], equation: str) -> KernelAxes:
+    """Sorts a kernel's axes by the letters that input and output share with it.
+
+    Args:
+        shape: The kernel's shape, an axis for each of its letters.
+        equation: The einsum equation, without spaces and dots. One that has no fans will do.
+
+    Returns:
+        The axes by their meaning.
+    """
+    inputs, kernel, outputs = equation.replace("->", ",").split(",")
     contracted, fed, shared = [], [], []
-    for axis, letter in enumerate(kernels):
+    for axis, letter in enumerate(kernel):
         if letter not in outputs:
             contracted.append(axis)
         elif letter not in inputs:
             fed.append(axis)
         else:
             shared.append(axis)
-    return KernelAxes(sizes, (), tuple(shared), tuple(contracted), tuple(fed))
+    return KernelAxes(tuple(shape), (), tuple(shared), tuple(contracted), tuple(fed))
+
+
+def _checked_einsum_axes(sizes: tuple[int, ...], equation: str) -> KernelAxes:
+    kernel = _letters(equation)[1]
+    if len(sizes) != len(kernel):
+        raise ValueError(
+            f"Argument `shape` must have {len(kernel)} axes, {kernel!r} of "
+            f"kernel={equation!r}. Received: shape={sizes}. Use the layer's own `equation`."
+        )
+    return einsum_axes(sizes, equation.replace("...", ""))

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 
@@ -64,3 +65,73 @@ class Make:
 @pytest.fixture
 def make():
     return Make
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).normal(size=(70, 8, 8, 3)).astype("float32")
+
+
+@pytest.fixture
+def labels():
+    return np.random.default_rng(1).integers(0, 5, 70)
+
+
+@pytest.fixture
+def trained(images, labels):
+    """Builds, compiles and fits a model: the model and its history."""
+
+    def trained(build, *callbacks, compile_arguments=None, fit_arguments=None):
+        keras.utils.set_random_seed(3)
+        model = build()
+        arguments = {
+            "optimizer": "adam",
+            "loss": "sparse_categorical_crossentropy",
+            "metrics": ["accuracy"],
+            **(compile_arguments or {}),
+        }
+        model.compile(**arguments)
+        fit = {"batch_size": 32, "epochs": 3, "verbose": 0, **(fit_arguments or {})}
+        history = model.fit(images, labels, callbacks=list(callbacks), **fit)
+        return model, history.history
+
+    return trained
+
+
+@pytest.fixture
+def assert_clean():
+    """Holds that there is no trace of the doctor on a model."""
+
+    def assert_clean(model):
+        assert [metric.name for metric in model.metrics] == ["loss", "compile_metrics"]
+        patched = {
+            "call",
+            "compute_loss",
+            "compute_metrics",
+            "apply",
+            "stateless_apply",
+            "train_step",
+        }
+        for owner in (model, model.optimizer, *model._flatten_layers()):
+            assert not (patched | {"make_train_function"}) & set(owner.__dict__)
+        assert "Probe" not in repr(model.train_function)
+
+    return assert_clean
+
+
+class Spy:
+    def __init__(self, monitor):
+        self.seen = []
+        tell = monitor.observe
+
+        def observe(observation):
+            self.seen.append(observation)
+            tell(observation)
+
+        monitor.observe = observe
+
+
+@pytest.fixture
+def listening():
+    """Makes a monitor's spy, whose `seen` are the observations that the monitor was told."""
+    return Spy

@@ -7,7 +7,6 @@ from kerastricks import surgery
 
 L = keras.layers
 IMAGES, SEQUENCES, VOLUMES = (7, 6, 4), (9, 4), (5, 4, 4, 4)
-
 LINEAR = {
     "Dense": ((6,), lambda: L.Dense(5)),
     "Dense-on-sequences": (SEQUENCES, lambda: L.Dense(5, use_bias=False)),
@@ -43,16 +42,6 @@ LINEAR = {
 every_linear = pytest.mark.parametrize(("shape", "make"), LINEAR.values(), ids=list(LINEAR))
 
 
-def randomized(model, seed=0):
-    """Gives a model weights that no initializer would: nothing cancels, no bias is zero."""
-    rng = np.random.default_rng(seed)
-    for weight in model.weights:
-        draw = rng.uniform(0.2, 4.0, weight.shape)
-        sign = 1 if weight.name == "moving_variance" else rng.choice([-1, 1], weight.shape)
-        weight.assign(draw * sign)
-    return model
-
-
 def inputs(shape, samples=4):
     return np.random.default_rng(1).normal(size=(samples, *shape)).astype("float32")
 
@@ -61,27 +50,12 @@ def outputs(model, x):
     return [keras.ops.convert_to_numpy(y) for y in keras.tree.flatten(model(x, training=False))]
 
 
-def assert_folded(model, *shapes, left=0):
-    """The law of folding: fewer normalizations, the same outputs, an original left alone."""
-    before = [weight.copy() for weight in model.get_weights()]
-    folded = surgery.fold_batch_norm(model)
-    x = [inputs(shape) for shape in shapes]
-    x = x[0] if len(x) == 1 else x
-    for y, expected in zip(outputs(folded, x), outputs(model, x), strict=True):
-        # The bound that the docstring states, on the scale of the outputs.
-        assert np.abs(y - expected).max() < 1e-5 * np.abs(expected).max()
-    assert len(normalizations(folded)) == left
-    for weight, old in zip(model.get_weights(), before, strict=True):
-        np.testing.assert_array_equal(weight, old)
-    return folded
+@pytest.fixture
+def sequential(randomized):
+    def make(shape, *layers):
+        return randomized(keras.Sequential([keras.Input(shape), *layers], name="net"))
 
-
-def normalizations(model):
-    return [x for x in model._flatten_layers() if isinstance(x, L.BatchNormalization)]
-
-
-def sequential(shape, *layers):
-    return randomized(keras.Sequential([keras.Input(shape), *layers], name="net"))
+    return make
 
 
 def pair(name="", units=4):
@@ -101,7 +75,7 @@ def chain(x, *layers):
 
 
 @every_linear
-def test_folded_equals_normalized(shape, make):
+def test_folded_equals_normalized(shape, make, assert_folded, sequential):
     model = sequential(shape, make(), L.BatchNormalization(epsilon=0.01), L.ReLU())
     folded = assert_folded(model, shape)
     assert [type(layer) for layer in folded.layers] == [type(model.layers[0]), L.ReLU]
@@ -109,7 +83,7 @@ def test_folded_equals_normalized(shape, make):
 
 
 @pytest.mark.parametrize("average", ["exponential", "debiased", "cumulative"])
-def test_our_own_normalization(average):
+def test_our_own_normalization(average, assert_folded, sequential):
     model = sequential((6,), L.Dense(5), kt.layers.BatchNormalization(average=average))
     model.compile("sgd", loss="mse", run_eagerly=True)
     model.train_on_batch(inputs((6,)), np.ones((4, 5)))
@@ -117,30 +91,30 @@ def test_our_own_normalization(average):
 
 
 @pytest.mark.parametrize(("scale", "center"), [(False, True), (True, False), (False, False)])
-def test_without_scale_or_center(scale, center):
+def test_without_scale_or_center(scale, center, assert_folded, sequential):
     normalization = L.BatchNormalization(scale=scale, center=center)
     assert_folded(sequential((6,), L.Dense(5), normalization), (6,))
 
 
-def test_a_channel_without_variance_stays_exact():
+def test_a_channel_without_variance_stays_exact(assert_folded, sequential):
     model = sequential((6,), L.Dense(5), L.BatchNormalization(epsilon=1e-3))
     model.layers[1].moving_variance.assign(np.zeros(5))
     assert_folded(model, (6,))
 
 
 @pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="needs channels_last on CPU")
-def test_channels_first():
+def test_channels_first(assert_folded, sequential):
     conv = L.Conv2D(5, 3, data_format="channels_first")
     assert_folded(sequential((4, 7, 6), conv, L.BatchNormalization(axis=1)), (4, 7, 6))
 
 
-def test_middle_axis_of_an_einsum():
+def test_middle_axis_of_an_einsum(assert_folded, sequential):
     dense = L.EinsumDense("abc,cde->adbe", output_shape=(3, None, 5), bias_axes="e")
     assert_folded(sequential((9, 4), dense, L.BatchNormalization(axis=1)), (9, 4))
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_keeps_policies_and_float32_kernels(policy):
+def test_mixed_precision_keeps_policies_and_float32_kernels(policy, sequential):
     model = sequential(
         (6,), L.Dense(5, dtype=policy), L.BatchNormalization(dtype=policy), L.Dense(2)
     )
@@ -154,7 +128,7 @@ def test_mixed_precision_keeps_policies_and_float32_kernels(policy):
     np.testing.assert_allclose(y, expected, atol=4 * eps * np.abs(expected).max())
 
 
-def test_masks_pass_through():
+def test_masks_pass_through(sequential):
     layers = [L.Embedding(9, 4, mask_zero=True), *pair(), L.LSTM(3)]
     model = sequential((5,), *layers)
     folded = surgery.fold_batch_norm(model)
@@ -170,7 +144,7 @@ def test_masks_pass_through():
 # --- Every kind of model -------------------------------------------------------------------------
 
 
-def test_residual_branches_and_several_inputs_and_outputs():
+def test_residual_branches_and_several_inputs_and_outputs(assert_folded, randomized):
     a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
     x = L.ReLU()(chain(a, *pair("_a")))
     y = x + chain(b, *pair("_b"))
@@ -181,7 +155,7 @@ def test_residual_branches_and_several_inputs_and_outputs():
     assert {"linear_a", "linear_b", "linear_c"} <= {layer.name for layer in folded.layers}
 
 
-def test_nested_models_that_are_used_twice_stay_shared():
+def test_nested_models_that_are_used_twice_stay_shared(assert_folded, randomized):
     inner = keras.Sequential([keras.Input((4,)), *pair("_in"), L.ReLU()], name="inner")
     x = keras.Input((4,))
     model = randomized(keras.Model(x, chain(x, *pair("_out"), inner, inner)))
@@ -190,27 +164,27 @@ def test_nested_models_that_are_used_twice_stay_shared():
     assert folded.count_params() == 2 * (4 * 4 + 4)
 
 
-def test_a_model_within_a_wrapper_is_folded():
+def test_a_model_within_a_wrapper_is_folded(assert_folded, sequential):
     inner = keras.Sequential([keras.Input((4,)), *pair(), L.ReLU()])
     folded = assert_folded(sequential((3, 4), L.TimeDistributed(inner), L.Dense(2)), (3, 4))
     assert [type(layer) for layer in folded.layers[0].layer.layers] == [L.Dense, L.ReLU]
 
 
-def test_a_pair_that_is_shared_is_folded_once():
+def test_a_pair_that_is_shared_is_folded_once(assert_folded, randomized):
     a, b, shared = keras.Input((4,)), keras.Input((4,)), pair()
     model = randomized(keras.Model([a, b], [chain(a, *shared), L.ReLU()(chain(b, *shared))]))
     folded = assert_folded(model, (4,), (4,))
     assert folded.count_params() == 4 * 4 + 4
 
 
-def test_a_normalization_that_names_an_output_leaves_its_name():
+def test_a_normalization_that_names_an_output_leaves_its_name(assert_folded, randomized):
     x = keras.Input((4,))
     model = randomized(keras.Model(x, [chain(x, *pair("_1")), chain(x, *pair("_2"))]))
     folded = assert_folded(model, (4,))
     assert folded.output_names == model.output_names == ["norm_1", "norm_2"]
 
 
-def test_a_subclass_of_the_functional_model_keeps_its_class():
+def test_a_subclass_of_the_functional_model_keeps_its_class(assert_folded, randomized):
     class Trained(keras.Model):
         def train_step(self, data):
             raise AssertionError
@@ -220,7 +194,7 @@ def test_a_subclass_of_the_functional_model_keeps_its_class():
     assert type(assert_folded(model, (4,))) is Trained
 
 
-def test_a_subclassed_model_is_told_how_to_become_functional():
+def test_a_subclassed_model_is_told_how_to_become_functional(assert_folded, randomized):
     class Net(keras.Model):
         def __init__(self):
             super().__init__()
@@ -235,205 +209,6 @@ def test_a_subclassed_model_is_told_how_to_become_functional():
         surgery.fold_batch_norm(randomized(model))
     x = keras.Input((4,))
     assert_folded(keras.Model(x, model.call(x)), (4,))
-
-
-# --- What cannot be folded -----------------------------------------------------------------------
-
-
-def used_elsewhere(x):
-    h = L.Dense(4)(x)
-    return h + L.BatchNormalization(name="norm")(h)
-
-
-def is_an_output(x):
-    h = L.Dense(4)(x)
-    return [h, L.ReLU()(L.BatchNormalization(name="norm")(h))]
-
-
-def different_followers(x):
-    dense = L.Dense(4)
-    return L.BatchNormalization(name="norm")(dense(x)) + L.BatchNormalization()(dense(x))
-
-
-def different_givers(x):
-    norm = L.BatchNormalization(name="norm")
-    return norm(L.Dense(4)(x)) + norm(L.Dense(4)(x))
-
-
-class Scaled(L.Dense):
-    def call(self, x):
-        return super().call(x) ** 2
-
-
-class Centered(L.BatchNormalization):
-    pass
-
-
-class Block(L.Layer):
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.linear, self.norm = pair()
-
-    def call(self, x):
-        return self.norm(self.linear(x))
-
-
-class Around(L.Layer):
-    """A layer somebody wrote around one that others may hold, too."""
-
-    def __init__(self, part, **kwargs):
-        super().__init__(name="around", **kwargs)
-        self.part = part
-
-    def call(self, x):
-        return self.part(x) * 2
-
-    def get_config(self):
-        return {"part": keras.saving.serialize_keras_object(self.part)}
-
-    @classmethod
-    def from_config(cls, config):
-        return cls(keras.saving.deserialize_keras_object(config["part"]))
-
-
-class AroundAsModel(Around, keras.Model):
-    pass
-
-
-class Tied(Around):
-    def call(self, x):
-        return keras.ops.matmul(x, keras.ops.transpose(self.part.kernel))
-
-
-def shared_with(owner, index):
-    def build(x):
-        dense, norm = pair()
-        return norm(dense(x)) + owner((dense, norm)[index])(x)
-
-    return build
-
-
-def tied(x):
-    dense, norm = pair()
-    return Tied(dense)(norm(dense(x)))
-
-
-def shared_with_wrapper(index):
-    def build(x):
-        dense, norm = pair(units=2)
-        x = L.Reshape((2, 2))(x)
-        return norm(dense(x)) + L.TimeDistributed((dense, norm)[index], name="around")(x)
-
-    return build
-
-
-def in_training(x):
-    dense, norm = pair()
-    return norm(dense(x), training=True)
-
-
-def nested_in_training(x):
-    return keras.Sequential([keras.Input((4,)), *pair()])(x, training=True)
-
-
-LEFT = {
-    "behind an activation": (
-        lambda x: chain(x, L.Dense(4, activation="relu"), pair()[1]),
-        "the activation of 'dense.*' is in between",
-    ),
-    "behind another layer": (
-        lambda x: chain(x, L.ReLU(), pair()[1]),
-        r"\(ReLU\) cannot take it in",
-    ),
-    "first": (lambda x: pair()[1](x), "does not follow one and the same layer"),
-    "behind an operation": (lambda x: pair()[1](L.Dense(4)(x) * 2), "does not follow one and"),
-    "used elsewhere": (used_elsewhere, "the output of 'dense.*' before it is used elsewhere"),
-    "an output": (is_an_output, "the output of 'dense.*' before it is used elsewhere"),
-    "different followers": (different_followers, "before it is used elsewhere"),
-    "different givers": (different_givers, "does not follow one and the same layer"),
-    "another axis": (
-        lambda x: L.BatchNormalization(axis=1, name="norm")(L.Dense(4)(L.Reshape((2, 2))(x))),
-        "another axis than that of the channels",
-    ),
-    "another axis of an einsum": (
-        lambda x: L.BatchNormalization(axis=1, name="norm")(
-            L.EinsumDense("abc,cd->abd", (2, 3))(L.Reshape((2, 2))(x))
-        ),
-        "does not run over the axis",
-    ),
-    "training": (in_training, "may be told to normalize with the batch"),
-    "nested, training": (nested_in_training, "may be told to normalize with the batch"),
-    "subclass of the linear layer": (
-        lambda x: chain(x, Scaled(4), pair()[1]),
-        r"\(Scaled\) cannot take it in",
-    ),
-    "subclass of the normalization": (
-        lambda x: chain(x, L.Dense(4), Centered(name="norm")),
-        "its class Centered",
-    ),
-    "within a layer": (lambda x: Block()(x), r"does not know what it follows.*\(Block\)"),
-    "within a wrapper": (
-        lambda x: L.TimeDistributed(pair()[1])(L.Dense(2)(L.Reshape((2, 2))(x))),
-        r"does not know what it follows.*\(TimeDistributed\)",
-    ),
-    "linear layer shared with a layer": (
-        shared_with(Around, 0),
-        r"'linear' before it is used within 'around' \(Around\), too",
-    ),
-    "normalization shared with a layer": (
-        shared_with(Around, 1),
-        r"it is used within 'around' \(Around\), too",
-    ),
-    "normalization shared with a model": (
-        shared_with(AroundAsModel, 1),
-        r"it is used within 'around' \(AroundAsModel\), too",
-    ),
-    "tied": (tied, r"'linear' before it is used within 'around' \(Tied\), too"),
-    "linear layer shared with a wrapper": (
-        shared_with_wrapper(0),
-        r"'linear' before it is used within 'around' \(TimeDistributed\), too",
-    ),
-    "normalization shared with a wrapper": (
-        shared_with_wrapper(1),
-        r"it is used within 'around' \(TimeDistributed\), too",
-    ),
-}
-
-
-@pytest.mark.parametrize(("build", "reason"), LEFT.values(), ids=list(LEFT))
-def test_what_cannot_be_folded_is_left_with_the_reason(build, reason):
-    x = keras.Input((4,))
-    alone = keras.Model(x, build(x))
-    with pytest.raises(ValueError, match=rf"(?s)no batch norm.*\n- 'norm'.*: .*{reason}"):
-        surgery.fold_batch_norm(alone)
-    # Beside one that can be folded, it is a warning.
-    x = keras.Input((4,))
-    model = randomized(keras.Model(x, [build(x), L.ReLU()(chain(x, *pair("_too")))]))
-    with pytest.warns(UserWarning, match=rf"(?s)left as they are:.*'norm'.*{reason}"):
-        assert_folded(model, (4,), left=len(normalizations(model)) - 1)
-
-
-def test_nothing_to_fold_is_an_error():
-    with pytest.raises(ValueError, match=r"'net' has no batch norm.*it has none at all"):
-        surgery.fold_batch_norm(sequential((4,), L.Dense(2)))
-    folded = surgery.fold_batch_norm(sequential((4,), *pair()))
-    with pytest.raises(ValueError, match="none at all"):
-        surgery.fold_batch_norm(folded)
-
-
-@pytest.mark.parametrize("weight", ["moving_mean", "moving_variance", "gamma", "beta"])
-def test_weights_that_are_not_finite_are_an_error_that_names_the_layer(weight):
-    model = sequential((4,), *pair("_1"), *pair("_2"))
-    getattr(model.get_layer("norm_2"), weight).assign([1, np.nan, 1, 1])
-    with pytest.raises(ValueError, match=r"'norm_2' has NaN.*1 of 4 channels.*recalibrate"):
-        surgery.fold_batch_norm(model)
-
-
-def test_models_must_be_built_models():
-    with pytest.raises(ValueError, match=r"'net' is not built.*model\.build\(input_shape\)"):
-        surgery.fold_batch_norm(keras.Sequential(pair(), name="net"))
-    with pytest.raises(TypeError, match=r"must be a keras\.Model.*Dense"):
-        surgery.fold_batch_norm(L.Dense(3))
 
 
 # --- State ---------------------------------------------------------------------------------------
@@ -461,7 +236,7 @@ def test_the_folded_model_is_compiled_trains_and_loads_without_custom_objects(tm
     folded.train_on_batch(x, y)
 
 
-def test_frozen_layers_stay_frozen():
+def test_frozen_layers_stay_frozen(sequential):
     model = sequential((4,), *pair(), L.Dense(2, name="head"))
     model.get_layer("linear").trainable = False
     folded = surgery.fold_batch_norm(model)

@@ -21,7 +21,8 @@ def random_integers(shape: tuple[Any, ...], bits: int, seeds: Any, like: Any) ->
     words = -(-count // (32 // bits))
     drawn = tf.random.stateless_uniform([words], seed, None, None, tf.uint32, alg="philox")
     integers = tf.bitcast(drawn, _TYPES[bits])
-    if bits < 32:
+    if math.prod(size for size in shape if isinstance(size, int)) % (32 // bits):
+        # The last word may hold too many, and the slice is a copy.
         integers = tf.reshape(integers, [-1])[:count]
     return tf.reshape(integers, shape)
 
@@ -35,7 +36,8 @@ def masked(inputs: Any, mask: Any, factor: float) -> Any:
         return select(values), select
 
     def select(values: Any) -> Any:
-        return tf.where(mask, values * factor, tf.zeros([], values.dtype))
+        # In this order: in a graph, the product takes the place of the selection in memory.
+        return tf.where(mask, values, tf.zeros([], values.dtype)) * factor
 
     return function(inputs)
 

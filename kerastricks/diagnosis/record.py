@@ -1,0 +1,47 @@
+"""What was found in one run, in order: what the report says and the page shows."""
+
+from dataclasses import dataclass, field
+
+from kerastricks.diagnosis.finding import Finding
+from kerastricks.diagnosis.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class Record:
+    """The findings of one training run, and which of them explain others.
+
+    Attributes:
+        findings: All findings, each root cause followed by what it explains.
+        timeline: The course of the run, for the pictures.
+        unobserved: What could not be seen or judged, as place and reason.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    timeline: Timeline = field(default_factory=Timeline)
+    unobserved: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def healthy(self) -> bool:
+        """True when nothing above severity `"note"` was found.
+
+        What is in `unobserved` was not looked at: a healthy report says nothing of it.
+        """
+        return all(finding.severity == "note" for finding in self.findings)
+
+    @property
+    def observed(self) -> bool:
+        """True when any layer or weight was seen at all."""
+        return any(moment.scale or moment.gradient for moment in self.timeline.moments)
+
+    @property
+    def root_causes(self) -> list[Finding]:
+        """The findings that no other finding explains."""
+        return [finding for finding in self.findings if finding.caused_by is None]
+
+    def consequences(self, root: Finding) -> list[Finding]:
+        """The findings that a root cause explains, directly or through another."""
+
+        def root_of(finding: Finding) -> Finding:
+            return finding if finding.caused_by is None else root_of(finding.caused_by)
+
+        return [f for f in self.findings if f is not root and root_of(f) is root]

@@ -1,0 +1,74 @@
+"""What breaks off a fit, or within the probe, leaves no trace."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from kerastricks.callbacks import TrainingDoctor
+
+
+def deferred():
+    """Not built before `fit`."""
+    flatten, hidden = layers.Flatten(), layers.Dense(6, activation="relu")
+    return keras.Sequential([flatten, hidden, layers.Dense(5, activation="softmax")])
+
+
+def test_a_fit_that_another_callback_broke_off_leaves_nothing_for_the_next(
+    images, labels, assert_clean
+):
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    keras.utils.set_random_seed(0)
+    model = deferred()
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    doctor = TrainingDoctor(verbose=0, every=1)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(images, labels, verbose=0, callbacks=[doctor, Interrupt()])
+    model.fit(images, labels, verbose=0)
+    assert len(doctor.report.timeline.moments) == 1
+    assert_clean(model)
+
+
+@pytest.mark.parametrize("where", ["train_begin", "step", "callback"])
+def test_after_an_exception_the_model_can_be_fitted_again(where, images, labels, assert_clean):
+    class Interrupt(keras.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            if where == "train_begin":
+                raise KeyboardInterrupt
+
+        def on_train_batch_end(self, batch, logs=None):
+            if where == "callback" and batch == 1:
+                raise KeyboardInterrupt
+
+    def broken_batches():
+        yield images[:32], labels[:32]
+        raise RuntimeError("the data ran out")
+
+    keras.utils.set_random_seed(0)
+    model = deferred()
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    data = (broken_batches(),) if where == "step" else (images, labels)
+    interrupted = [TrainingDoctor(verbose=0), Interrupt()]
+    error, message = (Exception, "ran out") if where == "step" else (KeyboardInterrupt, None)
+    with pytest.raises(error, match=message):
+        model.fit(*data, shuffle=False, verbose=0, callbacks=interrupted)
+    doctor = TrainingDoctor(verbose=0, every=1)
+    model.fit(images, labels, batch_size=32, epochs=2, verbose=0, callbacks=[doctor])
+    assert len(doctor.report.timeline.moments) == 6
+    assert_clean(model)
+
+
+def test_a_rule_or_tap_that_fails_does_not_reach_the_training(monkeypatch, trained):
+    from kerastricks.diagnosis import statistics
+
+    def fail(*arguments):
+        raise RuntimeError("no statistics today")
+
+    monkeypatch.setattr(statistics, "weight_vector", fail)
+    doctor = TrainingDoctor(verbose=0)
+    _, history = trained(deferred, doctor)
+    assert np.isfinite(history["loss"]).all()
+    assert "no statistics today" in " ".join(doctor.report.unobserved.values())
