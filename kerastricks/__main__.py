@@ -1,8 +1,12 @@
 """`python -m kerastricks`: the commands."""
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 from kerastricks._version import __version__
 
@@ -38,6 +42,23 @@ def parser() -> argparse.ArgumentParser:
         "--epochs", type=_positive, default=15, metavar="N", help="passes over the data"
     )
     demo.add_argument("--seed", type=_seed, default=0, metavar="N", help="seed of all randomness")
+    demo.set_defaults(run=_demo)
+    checkup = commands.add_parser(
+        "checkup",
+        help="examine a compiled model on one batch, before it is trained",
+        description=(
+            "Looks for what is wrong from the start: unscaled inputs, targets that the output "
+            "cannot reach, a loss that does not fit, a start that loses the signal, units that "
+            "are copies of each other. Nothing is trained, and the file is not changed."
+        ),
+        epilog="Exit status: 0 when the model is healthy, 1 when it is sick, 2 for unusable files.",
+    )
+    checkup.add_argument("model", metavar="MODEL", help="a .keras file, saved compiled")
+    checkup.add_argument(
+        "data", metavar="DATA", help="an .npz file with the arrays x (inputs) and y (targets)"
+    )
+    checkup.add_argument("--json", action="store_true", help="print the report as JSON")
+    checkup.set_defaults(run=_checkup)
     return top
 
 
@@ -46,10 +67,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = parser()
     options = command.parse_args(arguments)
     try:
+        status: int = options.run(options)
+    except _UsageError as error:
+        command.error(str(error))
+    return status
+
+
+class _UsageError(Exception):
+    """Something that the user gave cannot be used."""
+
+
+def _demo(options: argparse.Namespace) -> int:
+    try:
         from kerastricks.demo import demo
     except ModuleNotFoundError as error:
-        command.error(f"the demo needs {error.name}. Run: pip install 'kerastricks[demo]'")
+        raise _UsageError(
+            f"the demo needs {error.name}. Run: pip install 'kerastricks[demo]'"
+        ) from error
     return demo(output=options.output, epochs=options.epochs, seed=options.seed)
+
+
+def _checkup(options: argparse.Namespace) -> int:
+    import keras
+
+    import kerastricks as kt
+
+    x, y = _arrays(options.data)
+    try:
+        model = keras.saving.load_model(options.model)
+    except Exception as error:  # Keras raises what it likes
+        raise _UsageError(f"{options.model} cannot be opened as a model: {error}") from error
+    try:
+        report = kt.checkup(model, x, y)
+    except Exception as error:
+        raise _UsageError(f"the model does not run on this data: {error}") from error
+    print(json.dumps(report.to_dict(), indent=2) if options.json else report.summary())
+    return 0 if report.healthy else 1
+
+
+def _arrays(path: str) -> tuple[Any, Any]:
+    try:
+        with np.load(path) as arrays:
+            return arrays["x"], arrays["y"]
+    except KeyError as error:
+        raise _UsageError(
+            f"{path} must hold the arrays x and y. Write it with np.savez(path, x=x, y=y)."
+        ) from error
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise _UsageError(f"{path} cannot be read as an .npz file: {error}") from error
 
 
 def _positive(text: str) -> int:

@@ -1,14 +1,14 @@
 """What all diagnostic callbacks share: observe, judge, speak once."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
 
 from kerastricks.diagnosis.examination import Examination
 from kerastricks.diagnosis.finding import Finding, grouped, headline
-from kerastricks.diagnosis.observation import Observation
+from kerastricks.diagnosis.observation import Epoch, Observation
 from kerastricks.diagnosis.plan import Plan
 from kerastricks.diagnosis.probes import Probe
 from kerastricks.diagnosis.report import Report
@@ -21,6 +21,7 @@ class Monitor(keras.callbacks.Callback):
 
     Args:
         rules: Rules by name.
+        stop_on: Conditions that end the training.
         every: Observe each so many steps; None for a schedule that is dense at first.
         budget: Largest share of the training time that observing may cost, once past the start.
         verbose: 1 to print each finding once, 0 to be silent.
@@ -30,6 +31,7 @@ class Monitor(keras.callbacks.Callback):
         self,
         rules: Mapping[str, Rule],
         *,
+        stop_on: str | Iterable[str] = (),
         every: int | None = None,
         budget: float = 0.02,
         verbose: int = 1,
@@ -39,6 +41,7 @@ class Monitor(keras.callbacks.Callback):
         if verbose not in (0, 1):
             raise ValueError(f"Argument `verbose` must be 0 or 1. Received: verbose={verbose!r}")
         self._rules = rules
+        self._stop_on = _checked_conditions(stop_on, rules)
         self._every = every
         self._budget = budget
         self._verbose = verbose
@@ -81,25 +84,47 @@ class Monitor(keras.callbacks.Callback):
 
     def observe(self, observation: Observation) -> None:
         """Judge an observed step (called by the probe, in the midst of the training)."""
-        for group in grouped(self._examination.add(observation)):
-            self._speak(group)
+        self._tell(self._examination.add(observation))
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Judge what the validation is about to use."""
+        del logs
+        self._tell(self._examination.close())
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Look at the next step when the loss has become NaN or infinite."""
+        """Judge the epoch; look at the next step when the loss has become NaN or infinite."""
         del epoch
-        if not math.isfinite((logs or {}).get("loss", 0.0)):
+        logs = logs or {}
+        if not math.isfinite(logs.get("loss", 0.0)):
             self.schedule.demand()
+        elif "loss" in logs and self._probe is not None:
+            validation = logs.get("val_loss")
+            ended = Epoch(self._probe.step, float(logs["loss"]), validation)
+            self._tell(self._examination.end_epoch(ended))
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Leave the model as it was."""
+        """Judge the end, and leave the model as it was."""
         del logs
+        self._tell(self._examination.close())
         if self._probe is not None:
             self._probe.detach(self)
 
-    def _speak(self, group: list[Finding]) -> None:
+    def _tell(self, findings: list[Finding]) -> None:
+        known = {finding.key: finding for finding in self.report.findings} if findings else {}
+        for group in grouped(f for f in findings if f.severity != "note"):
+            self._speak(group, known)
+        stops = [f for f in findings if f.condition in self._stop_on and f.severity != "note"]
+        if stops:
+            self.model.stop_training = True
+            self._say(f"training stops because of {stops[0].condition}.")
+
+    def _speak(self, group: list[Finding], known: Mapping[Any, Finding]) -> None:
         worst = next((f for f in group if f.severity == "critical"), group[0])
         text = f"{headline(group)}.\n  {worst.message}"
-        if worst.condition not in self._advised:
+        cause = known[worst.key].caused_by
+        if cause is not None:
+            text += f"\n  It follows from {headline([cause])}."
+        elif worst.condition not in self._advised:
             self._advised.add(worst.condition)
             text += f"\n  Remedy: {worst.remedy}"
         self._say(text)
@@ -108,3 +133,13 @@ class Monitor(keras.callbacks.Callback):
         if self._verbose:
             # The progress bar may stand in the middle of a line.
             print(f"\n{type(self).__name__}: {text}", flush=True)
+
+
+def _checked_conditions(stop_on: str | Iterable[str], rules: Mapping[str, Rule]) -> frozenset[str]:
+    names = frozenset([stop_on] if isinstance(stop_on, str) else stop_on)
+    if names <= rules.keys():
+        return names
+    raise ValueError(
+        f"Argument `stop_on` must name conditions that are watched for: {', '.join(rules)}. "
+        f"Received: {', '.join(sorted(map(repr, names - rules.keys())))}."
+    )

@@ -1,5 +1,6 @@
 """Watch for dying units only."""
 
+from collections.abc import Iterable
 from functools import partial
 
 from kerastricks.callbacks._monitor import Monitor
@@ -15,6 +16,7 @@ class DyingUnitMonitor(Monitor):
 
     Args:
         layer_fraction: Fraction of a layer's units that must be dead, in (0, 1].
+        stop_on: As in `TrainingDoctor`.
         every: As in `TrainingDoctor`.
         budget: As in `TrainingDoctor`.
         verbose: As in `TrainingDoctor`.
@@ -41,6 +43,7 @@ class DyingUnitMonitor(Monitor):
         self,
         layer_fraction: float = LAYER_FRACTION,
         *,
+        stop_on: str | Iterable[str] = (),
         every: int | None = None,
         budget: float = 0.02,
         verbose: int = 1,
@@ -49,4 +52,4 @@ class DyingUnitMonitor(Monitor):
             layer_fraction, "layer_fraction", "in (0, 1]", lambda f: 0 < f <= 1
         )
         rules = {"dying_units": partial(dying_units, layer_fraction=fraction)}
-        super().__init__(rules, every=every, budget=budget, verbose=verbose)
+        super().__init__(rules, stop_on=stop_on, every=every, budget=budget, verbose=verbose)

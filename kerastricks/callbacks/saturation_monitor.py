@@ -1,5 +1,6 @@
 """Watch for saturated units only."""
 
+from collections.abc import Iterable
 from functools import partial
 
 from kerastricks.callbacks._monitor import Monitor
@@ -21,6 +22,7 @@ class SaturationMonitor(Monitor):
     Args:
         layer_fraction: Fraction of a layer's units that must be saturated, in (0, 1]. A layer also
             counts whose units are saturated on this share of the samples on average, 75 % or more.
+        stop_on: As in `TrainingDoctor`.
         every: As in `TrainingDoctor`.
         budget: As in `TrainingDoctor`.
         verbose: As in `TrainingDoctor`.
@@ -47,6 +49,7 @@ class SaturationMonitor(Monitor):
         self,
         layer_fraction: float = LAYER_FRACTION,
         *,
+        stop_on: str | Iterable[str] = (),
         every: int | None = None,
         budget: float = 0.02,
         verbose: int = 1,
@@ -58,4 +61,4 @@ class SaturationMonitor(Monitor):
             saturated_units, layer_fraction=fraction, mean_share=max(fraction, MEAN_SHARE)
         )
         rules = {"saturated_units": rule}
-        super().__init__(rules, every=every, budget=budget, verbose=verbose)
+        super().__init__(rules, stop_on=stop_on, every=every, budget=budget, verbose=verbose)

@@ -1,5 +1,7 @@
 """The doctor: every rule at once."""
 
+from collections.abc import Iterable
+
 from kerastricks.callbacks._monitor import Monitor
 from kerastricks.diagnosis.rules import RULES
 
@@ -8,11 +10,15 @@ class TrainingDoctor(Monitor):
     """Watch a training run and say which layer is sick, since when, why, and what to change.
 
     Statistics are taken inside the compiled training step, in observed steps only, and reduced on
-    the device; a step that is not observed runs the model's own train function. The doctor neither
-    changes nor stops the training: with the same seed, History and final weights are those of a
-    run without it. It prints each finding once, and nothing about a healthy run.
+    the device; a step that is not observed runs the model's own train function. The doctor does
+    not change the training: with the same seed, History and final weights are those of a run
+    without it. It prints each finding once, and nothing about a healthy run. What can be known
+    before any training, `kt.checkup` tells without it.
 
     Args:
+        stop_on: Conditions of `kt.diagnosis.CONDITIONS`, one or several, that end the training as
+            soon as one is found with more than a note: `stop_on=("non_finite", "dying_units")`.
+            By default none: the training goes on.
         every: Observe each so many steps. By default (None) the first 64 steps, then with a gap
             that grows to 1/32 of the step number.
         budget: Largest share of the training time that observing may cost once past the dense
@@ -24,7 +30,8 @@ class TrainingDoctor(Monitor):
 
     Raises:
         TypeError: If `every` or `budget` is no number.
-        ValueError: If `every` or `budget` is out of range, or the model is not compiled.
+        ValueError: If `every` or `budget` is out of range, if `stop_on` names no condition, or
+            the model is not compiled.
 
     Example:
         >>> import keras, numpy as np
@@ -39,5 +46,12 @@ class TrainingDoctor(Monitor):
         'symmetric_units'
     """
 
-    def __init__(self, *, every: int | None = None, budget: float = 0.02, verbose: int = 1):
-        super().__init__(RULES, every=every, budget=budget, verbose=verbose)
+    def __init__(
+        self,
+        *,
+        stop_on: str | Iterable[str] = (),
+        every: int | None = None,
+        budget: float = 0.02,
+        verbose: int = 1,
+    ):
+        super().__init__(RULES, stop_on=stop_on, every=every, budget=budget, verbose=verbose)

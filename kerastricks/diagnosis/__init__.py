@@ -2,7 +2,18 @@
 
 from kerastricks.diagnosis.conditions import CONDITIONS
 from kerastricks.diagnosis.finding import SEVERITIES, Finding
-from kerastricks.diagnosis.observation import LayerStatistics, Observation, WeightStatistics
+from kerastricks.diagnosis.observation import (
+    ColumnStatistics,
+    DropoutStatistics,
+    Epoch,
+    InputStatistics,
+    LayerStatistics,
+    Loss,
+    NormalizationStatistics,
+    Observation,
+    OutputStatistics,
+    WeightStatistics,
+)
 from kerastricks.diagnosis.report import Report
 from kerastricks.diagnosis.rules import RULES
 
@@ -10,9 +21,16 @@ __all__ = [
     "CONDITIONS",
     "RULES",
     "SEVERITIES",
+    "ColumnStatistics",
+    "DropoutStatistics",
+    "Epoch",
     "Finding",
+    "InputStatistics",
     "LayerStatistics",
+    "Loss",
+    "NormalizationStatistics",
     "Observation",
+    "OutputStatistics",
     "Report",
     "WeightStatistics",
 ]

@@ -10,13 +10,25 @@ Depth = Mapping[str | None, int]
 Relation = Callable[[int, int], bool]
 
 _ROOTS_FIRST = (
+    "loss_mismatch",
+    "unreachable_targets",
+    "unnormalized_inputs",
+    "unnormalized_targets",
     "symmetric_units",
     "poor_initialization",
+    "learning_rate_too_high",
     "exploding_gradients",
     "dying_units",
     "saturated_units",
+    "constant_output",
     "vanishing_gradients",
+    "learning_rate_too_low",
+    "no_nonlinearity",
+    "dropout_variance_shift",
+    "stale_batch_statistics",
     "non_finite",
+    "overfitting",
+    "not_zero_centered",
 )
 _FROM_THE_OUTPUT = ("exploding_gradients", "vanishing_gradients")
 """Conditions that run backwards through the layers; the others run forwards."""
@@ -36,34 +48,66 @@ def _after(cause: int, effect: int) -> bool:
     return effect > cause
 
 
+def _at_or_after(cause: int, effect: int) -> bool:
+    return effect >= cause
+
+
 def _before(cause: int, effect: int) -> bool:
     return effect < cause
 
 
-_EXPLAINS: tuple[tuple[str, str, Relation], ...] = (
-    ("symmetric_units", "symmetric_units", _after),
-    ("symmetric_units", "poor_initialization", _anywhere),
-    ("symmetric_units", "exploding_gradients", _anywhere),
-    ("symmetric_units", "dying_units", _anywhere),
-    ("symmetric_units", "saturated_units", _anywhere),
-    ("symmetric_units", "vanishing_gradients", _anywhere),
-    ("poor_initialization", "exploding_gradients", _anywhere),
-    ("poor_initialization", "dying_units", _anywhere),
-    ("poor_initialization", "saturated_units", _anywhere),
-    ("poor_initialization", "vanishing_gradients", _anywhere),
-    ("poor_initialization", "non_finite", _anywhere),
-    ("exploding_gradients", "exploding_gradients", _anywhere),
-    ("exploding_gradients", "dying_units", _anywhere),
-    ("exploding_gradients", "saturated_units", _anywhere),
-    ("exploding_gradients", "non_finite", _anywhere),
-    ("dying_units", "dying_units", _after),
-    ("dying_units", "vanishing_gradients", _anywhere),
-    ("saturated_units", "saturated_units", _after),
-    ("saturated_units", "exploding_gradients", _anywhere),
-    ("saturated_units", "vanishing_gradients", _at_or_before),
-    ("vanishing_gradients", "vanishing_gradients", _before),
+_TROUBLE_IN_TRAINING = (
+    "learning_rate_too_high",
+    "exploding_gradients",
+    "dying_units",
+    "saturated_units",
+    "vanishing_gradients",
+    "constant_output",
+    "non_finite",
 )
-"""Cause, effect, and where the effect lies in depth relative to its cause."""
+"""What a fault of the data, the loss or the start leads to."""
+
+_EXPLAINS: dict[str, dict[str, Relation]] = {
+    "loss_mismatch": dict.fromkeys(
+        (*_TROUBLE_IN_TRAINING, "unreachable_targets", "learning_rate_too_low"), _anywhere
+    ),
+    "unreachable_targets": dict.fromkeys(_TROUBLE_IN_TRAINING, _anywhere),
+    "unnormalized_inputs": dict.fromkeys(
+        (*_TROUBLE_IN_TRAINING, "poor_initialization", "stale_batch_statistics"), _anywhere
+    ),
+    "unnormalized_targets": dict.fromkeys(
+        (*_TROUBLE_IN_TRAINING, "learning_rate_too_low"), _anywhere
+    ),
+    "symmetric_units": {
+        **dict.fromkeys((*_TROUBLE_IN_TRAINING, "poor_initialization"), _anywhere),
+        "symmetric_units": _after,
+    },
+    "poor_initialization": dict.fromkeys(
+        (*_TROUBLE_IN_TRAINING, "learning_rate_too_low"), _anywhere
+    ),
+    "learning_rate_too_high": dict.fromkeys(
+        (*_TROUBLE_IN_TRAINING[1:], "stale_batch_statistics"), _anywhere
+    ),
+    "exploding_gradients": dict.fromkeys(
+        ("exploding_gradients", "dying_units", "saturated_units", "constant_output", "non_finite"),
+        _anywhere,
+    ),
+    "dying_units": {
+        "dying_units": _after,
+        "vanishing_gradients": _anywhere,
+        "constant_output": _anywhere,
+    },
+    "saturated_units": {
+        "saturated_units": _after,
+        "exploding_gradients": _anywhere,
+        "vanishing_gradients": _at_or_before,
+        "constant_output": _anywhere,
+    },
+    "constant_output": {"vanishing_gradients": _anywhere},
+    "vanishing_gradients": {"vanishing_gradients": _before},
+    "dropout_variance_shift": {"stale_batch_statistics": _at_or_after},
+}
+"""Cause, its effects, and where the effect lies in depth relative to its cause."""
 
 
 def explain(findings: Iterable[Finding], depth: Depth) -> list[Finding]:
@@ -108,10 +152,8 @@ def explain(findings: Iterable[Finding], depth: Depth) -> list[Finding]:
 def _explains(cause: Finding, effect: Finding, at: Callable[[Finding], int]) -> bool:
     if cause.severity == "note" and effect.severity != "note":
         return False  # what has passed does not explain what has not
-    return cause.onset <= effect.onset and any(
-        cause.condition == a and effect.condition == b and where(at(cause), at(effect))
-        for a, b, where in _EXPLAINS
-    )
+    where = _EXPLAINS.get(cause.condition, {}).get(effect.condition)
+    return where is not None and cause.onset <= effect.onset and where(at(cause), at(effect))
 
 
 def _with_consequences(root: Finding, findings: list[Finding]) -> list[Finding]:

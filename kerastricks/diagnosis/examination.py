@@ -2,12 +2,12 @@
 
 import math
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from kerastricks.diagnosis.causes import explain
 from kerastricks.diagnosis.finding import SEVERITIES, Finding
-from kerastricks.diagnosis.observation import Observation
+from kerastricks.diagnosis.observation import Epoch, Observation
 from kerastricks.diagnosis.report import Report
 from kerastricks.diagnosis.rules import RULES, Rule
 from kerastricks.diagnosis.timeline import Timeline
@@ -18,6 +18,8 @@ STATES = ("saturated_units", "dying_units", "vanishing_gradients", "symmetric_un
 """Conditions that may pass; the others are events, and stay as they were found."""
 RECOVERED_LOOKS = 4
 """Observations in a row without the condition after which it has passed."""
+JUDGED_WHEN_CLOSING = ("stale_batch_statistics",)
+"""Conditions that are judged, and may pass, only when what was learned is about to be used."""
 
 
 class Examination:
@@ -37,6 +39,8 @@ class Examination:
         self._first: Observation | None = None
         self._depth: dict[str | None, int] = {}
         self._timeline = Timeline()
+        self._epochs: list[Epoch] = []
+        self._healed: dict[tuple[str, str | None], int | None] = {}
 
     def add(self, observation: Observation) -> list[Finding]:
         """Judge one more observation.
@@ -44,6 +48,7 @@ class Examination:
         Returns:
             The findings that were not known before; each is returned once in a run.
         """
+        observation = replace(observation, epochs=tuple(self._epochs))
         if self._first is None:
             self._first = observation
         self._window.append(observation)
@@ -52,16 +57,7 @@ class Examination:
             self._depth.setdefault(weight.layer, len(self._depth))
         for layer in observation.layers:
             self._depth.setdefault(layer.path, len(self._depth))
-        new, present = [], set()
-        for finding in self._judge():
-            present.add(finding.key)
-            known = self._findings.get(finding.key)
-            if known is None:
-                new.append(finding)
-                self._findings[finding.key] = finding
-            elif finding.key in self._present or _graver(finding, known):
-                # Still true, or worse: newer numbers, the same beginning.
-                self._findings[finding.key] = replace(finding, onset=known.onset)
+        new, present = self._remember(self._judge(list(self._window)))
         self._present = present
         for key in self._findings:
             # What cannot be judged any more has not recovered.
@@ -71,6 +67,54 @@ class Examination:
             else:
                 self._absent[key] = since, looks + 1
         return new
+
+    def end_epoch(self, epoch: Epoch) -> list[Finding]:
+        """Judge the end of an epoch.
+
+        Returns:
+            The findings that were not known before.
+        """
+        self._epochs.append(epoch)
+        return self._judge_again()
+
+    def close(self) -> list[Finding]:
+        """Judge what is about to be used: before a validation, and when the training ends.
+
+        Returns:
+            The findings that were not known before.
+        """
+        new = self._judge_again(closing=True)
+        for key in self._findings:
+            if key[0] in JUDGED_WHEN_CLOSING and self._window:
+                gone = key not in self._present
+                self._healed[key] = self._window[-1].step if gone else None
+        return new
+
+    def _judge_again(self, *, closing: bool = False) -> list[Finding]:
+        if not self._window:
+            return []
+        last = replace(self._window[-1], epochs=tuple(self._epochs), closing=closing)
+        new, present = self._remember(self._judge([*list(self._window)[:-1], last]))
+        if closing:
+            kept = {key for key in self._present if key[0] not in JUDGED_WHEN_CLOSING}
+            self._present = kept | present
+        return new
+
+    def _remember(
+        self, findings: Iterable[Finding]
+    ) -> tuple[list[Finding], set[tuple[str, str | None]]]:
+        """Note what was found; returns what is new, and the keys of all."""
+        new, present = [], set()
+        for finding in findings:
+            present.add(finding.key)
+            known = self._findings.get(finding.key)
+            if known is None:
+                new.append(finding)
+                self._findings[finding.key] = finding
+            elif finding.key in self._present or _graver(finding, known):
+                # Still true, or worse: newer numbers, the same beginning.
+                self._findings[finding.key] = replace(finding, onset=known.onset)
+        return new, present
 
     def report(self, unobserved: Mapping[str, str]) -> Report:
         """What is known by now.
@@ -87,7 +131,11 @@ class Examination:
     def _as_it_stands(self, finding: Finding) -> Finding:
         """The finding, as a note when its condition has passed."""
         since, looks = self._absent.get(finding.key, (0, 0))
-        if finding.condition not in STATES or looks < RECOVERED_LOOKS:
+        passed = finding.condition in STATES and looks >= RECOVERED_LOOKS
+        healed = self._healed.get(finding.key)
+        if healed is not None:
+            since, passed = healed, True
+        if not passed:
             return finding
         return replace(
             finding,
@@ -96,10 +144,9 @@ class Examination:
             evidence={**finding.evidence, "recovered_at_step": since},
         )
 
-    def _judge(self) -> list[Finding]:
+    def _judge(self, window: list[Observation]) -> list[Finding]:
         # The first observation stays in sight: rules compare with the start.
-        window = list(self._window)
-        if self._first is not None and window[0] is not self._first:
+        if self._first is not None and window[0].step != self._first.step:
             window.insert(0, self._first)
         found: list[Finding] = []
         for name, rule in self._rules.items():

@@ -107,6 +107,169 @@ class WeightStatistics:
 
 
 @dataclass(frozen=True, slots=True)
+class ColumnStatistics:
+    """A tensor of data or of predictions, reduced to numbers per column.
+
+    A column is an entry of the last axis: a feature, a colour, a class. A tensor of rank 1 has
+    one; one with more than `kerastricks.diagnosis.statistics.MAXIMUM_COLUMNS` is seen as one.
+
+    Attributes:
+        path: Where it was seen: the layer that took it in or put it out; the target's output.
+        dtype: Its type, such as `"float32"`.
+        shape: Its shape without the batch axis; None where a size is not known.
+        samples: Entries a column.
+        mean: Mean of each column.
+        variance: Variance of each column over its samples.
+        minimum: Smallest entry of each column.
+        maximum: Largest entry of each column.
+        whole: Share of the entries that are whole numbers.
+        sums: Smallest and largest sum over a row's columns.
+        nonfinite: How many entries were NaN or infinite.
+    """
+
+    path: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    samples: int
+    mean: Vector
+    variance: Vector
+    minimum: Vector
+    maximum: Vector
+    whole: float
+    sums: tuple[float, float]
+    nonfinite: int
+
+    @property
+    def columns(self) -> int:
+        """Number of columns that are told apart."""
+        return len(self.mean)
+
+    @property
+    def deviation(self) -> Vector:
+        """Standard deviation of each column."""
+        return np.sqrt(self.variance)
+
+    @property
+    def size(self) -> float:
+        """Root mean square over all entries."""
+        return math.sqrt(float(np.mean(self.variance + np.square(self.mean))))
+
+
+@dataclass(frozen=True, slots=True)
+class InputStatistics:
+    """What a first kernel multiplies: the model's inputs, after scaling layers if it has such.
+
+    Attributes:
+        path: Path of the layer with that kernel.
+        data: What went into it.
+        normalization: Path of the layer that normalizes its output right away; None without one.
+    """
+
+    path: str
+    data: ColumnStatistics
+    normalization: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What a loss wants to be given.
+
+    Attributes:
+        name: Keras' name of its function, such as `"categorical_crossentropy"`; the class or
+            function's own name for one that Keras does not have.
+        from_logits: Whether it applies softmax or sigmoid to the predictions itself.
+    """
+
+    name: str
+    from_logits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OutputStatistics:
+    """One output of the model beside what it is trained to be.
+
+    Attributes:
+        path: Path of the output's layer.
+        activation: The nonlinearity it ends with; None for a linear output, or an unknown one.
+        known: False where the output is not a layer's own, and its activation hence not known.
+        prediction: The output in training mode.
+        target: The targets; None where they cannot be told to belong to this output.
+        loss: The loss; None where it is not known, or there is none.
+    """
+
+    path: str
+    activation: Activation | None
+    known: bool
+    prediction: ColumnStatistics
+    target: ColumnStatistics | None
+    loss: Loss | None
+
+    @property
+    def units(self) -> int | None:
+        """Entries of the prediction's last axis."""
+        return self.prediction.shape[-1] if self.prediction.shape else 1
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizationStatistics:
+    """The averages of a batch normalization beside the statistics of the batch.
+
+    Attributes:
+        path: The layer's path.
+        alpha: Weight of the new batch in the averages, 1 - momentum.
+        epsilon: What is added to the variance.
+        batch_mean: Mean of the layer's input, each channel.
+        batch_variance: Its variance.
+        moving_mean: What inference subtracts, once this step has moved it.
+        moving_variance: What inference divides by (its root), once this step has moved it.
+    """
+
+    path: str
+    alpha: float
+    epsilon: float
+    batch_mean: Vector
+    batch_variance: Vector
+    moving_mean: Vector
+    moving_variance: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class DropoutStatistics:
+    """A dropout whose variance shift reaches a batch normalization.
+
+    Attributes:
+        path: The dropout's path.
+        rate: Share of units that it drops.
+        normalization: Path of the batch normalization behind it.
+        between: Paths of the layers with kernels between the two.
+        mean: Mean of each unit before the dropout.
+        variance: Its variance.
+    """
+
+    path: str
+    rate: float
+    normalization: str
+    between: tuple[str, ...]
+    mean: Vector
+    variance: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """The end of one epoch.
+
+    Attributes:
+        step: Training steps made by then in this `fit`.
+        loss: The epoch's mean training loss.
+        validation_loss: The loss on the validation data; None without any.
+    """
+
+    step: int
+    loss: float
+    validation_loss: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Observation:
     """Everything seen in one training step.
 
@@ -122,6 +285,14 @@ class Observation:
         weights: Trainable weights, in the same order.
         loss_scaled: True when a loss-scaling optimizer is at work; it skips the steps whose
             scaled gradients overflow, so that non-finite gradients are no fault.
+        inputs: What the first kernels multiply.
+        outputs: The model's outputs beside their targets.
+        normalizations: Batch normalizations in training, with their averages.
+        dropouts: Dropouts with a batch normalization behind them.
+        linear: Paths of the hidden kernels of a model that is known to compute a linear function
+            of its inputs up to its output activation; empty for any other.
+        epochs: The epochs that have ended, oldest first.
+        closing: True when the averages are about to be used: before a validation, and at the end.
     """
 
     step: int
@@ -131,6 +302,13 @@ class Observation:
     weights: tuple[WeightStatistics, ...]
     loss_scaled: bool = False
     at_start: bool = False
+    inputs: tuple[InputStatistics, ...] = ()
+    outputs: tuple[OutputStatistics, ...] = ()
+    normalizations: tuple[NormalizationStatistics, ...] = ()
+    dropouts: tuple[DropoutStatistics, ...] = ()
+    linear: tuple[str, ...] = ()
+    epochs: tuple[Epoch, ...] = ()
+    closing: bool = False
 
     @property
     def kernels(self) -> tuple[WeightStatistics, ...]:

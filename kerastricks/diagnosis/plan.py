@@ -1,75 +1,82 @@
 """What is observed of a model, and where each number lies in the flat vectors on the device."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
-import numpy as np
 
-from kerastricks.diagnosis import statistics
-from kerastricks.diagnosis.activations import Activation
 from kerastricks.diagnosis.observation import (
-    LayerStatistics,
+    InputStatistics,
     Observation,
+    OutputStatistics,
     Vector,
     WeightStatistics,
 )
+from kerastricks.diagnosis.slots import (
+    ColumnSlot,
+    DropoutSlot,
+    InputSlot,
+    LayerSlot,
+    NormalizationSlot,
+    OutputSlot,
+    WeightSlot,
+)
 
 FORWARD_TAIL = 3
-"""Numbers after the layers' blocks: calls, summed loss, non-finite inputs."""
+"""Numbers after the blocks of the forward pass: calls, summed loss, non-finite inputs."""
 BACKWARD_TAIL = 1
 """Numbers after the weights' blocks: calls."""
 
-
-@dataclass(frozen=True, slots=True)
-class LayerSlot:
-    """One observed layer: how to read its output."""
-
-    layer: Any
-    path: str
-    axis: int
-    units: int
-    activation: Activation | None
-    head: bool
-    source: str | None
-
-    @property
-    def length(self) -> int:
-        """Numbers that the layer contributes."""
-        return statistics.LAYER_SCALARS + statistics.LAYER_ROWS * self.units
-
-
-@dataclass(frozen=True, slots=True)
-class WeightSlot:
-    """One trainable weight: which axes of it are units, when in the forward pass it is used."""
-
-    weight: Any
-    path: str
-    layer: str
-    order: int
-    kernel: bool
-    unit_axes: tuple[int, ...] | None
-    units: int
-
-    @property
-    def length(self) -> int:
-        """Numbers that the weight contributes, its update aside."""
-        rows = statistics.KERNEL_ROWS * self.units if self.unit_axes else 0
-        return statistics.WEIGHT_SCALARS + rows
+ForwardSlot = LayerSlot | NormalizationSlot | DropoutSlot | ColumnSlot
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The observed layers in the order in which they run, and the trainable weights."""
+    """The observed layers in the order in which they run, the trainable weights, and the data.
 
-    layers: tuple[LayerSlot, ...]
-    weights: tuple[WeightSlot, ...]
+    Attributes:
+        layers: Layers whose outputs are seen.
+        weights: Trainable weights.
+        unobserved: What cannot be seen, as path and reason.
+        inputs: First kernels.
+        outputs: The model's outputs.
+        normalizations: Batch normalizations.
+        dropouts: Dropouts with a batch normalization behind them.
+        linear: See `Observation.linear`.
+    """
+
+    layers: tuple[LayerSlot, ...] = ()
+    weights: tuple[WeightSlot, ...] = ()
     unobserved: dict[str, str] = field(default_factory=dict)
+    inputs: tuple[InputSlot, ...] = ()
+    outputs: tuple[OutputSlot, ...] = ()
+    normalizations: tuple[NormalizationSlot, ...] = ()
+    dropouts: tuple[DropoutSlot, ...] = ()
+    linear: tuple[str, ...] = ()
+
+    @property
+    def tapped(self) -> list[Any]:
+        """The layers whose calls are listened to, each once."""
+        slots: list[Any] = [*self.layers, *self.normalizations, *self.dropouts, *self.inputs]
+        return list({id(slot.layer): slot.layer for slot in slots}.values())
+
+    @property
+    def forward(self) -> tuple[ForwardSlot, ...]:
+        """The slots whose blocks the forward pass fills, in the order of the vector."""
+        return (
+            *self.layers,
+            *self.normalizations,
+            *self.dropouts,
+            *(slot.data for slot in self.inputs),
+            *(slot.prediction for slot in self.outputs),
+            *(slot.target for slot in self.outputs if slot.target is not None),
+        )
 
     @property
     def forward_length(self) -> int:
         """Length of the vector written after the forward pass."""
-        return sum(slot.length for slot in self.layers) + FORWARD_TAIL
+        return sum(slot.length for slot in self.forward) + FORWARD_TAIL
 
     @property
     def backward_length(self) -> int:
@@ -84,77 +91,61 @@ class Plan:
         The vectors hold sums over calls and replicas; reading them makes rates and means of them.
         """
         calls, loss, input_nonfinite = forward[-FORWARD_TAIL:]
+        blocks = _blocks(self.forward, forward)
+        read: dict[int, Any] = {id(slot): slot.read(next(blocks)) for slot in self.forward}
+
+        def seen(slots: Iterable[Any]) -> Iterator[Any]:
+            return (read[id(slot)] for slot in slots if read[id(slot)] is not None)
+
         return Observation(
             step=step,
             at_start=at_start,
             loss=float(loss / calls) if calls else None,
             input_nonfinite=int(input_nonfinite),
-            layers=tuple(self._layers(forward)),
+            layers=tuple(seen(self.layers)),
             weights=tuple(self._weights(backward)),
             loss_scaled=loss_scaled,
-        )
-
-    def _layers(self, vector: Vector) -> list[LayerStatistics]:
-        found, start = [], 0
-        for slot in self.layers:
-            block = vector[start : start + slot.length]
-            start += slot.length
-            examples, samples, nonfinite = block[: statistics.LAYER_SCALARS]
-            if samples == 0:
-                continue
-            total, deviations, events = np.split(
-                block[statistics.LAYER_SCALARS :], statistics.LAYER_ROWS
-            )
-            found.append(
-                LayerStatistics(
+            inputs=tuple(
+                InputStatistics(slot.data.path, read[id(slot.data)], slot.normalization)
+                for slot in self.inputs
+                if read[id(slot.data)] is not None
+            ),
+            outputs=tuple(
+                OutputStatistics(
                     path=slot.path,
                     activation=slot.activation,
-                    head=slot.head,
-                    source=slot.source,
-                    examples=int(examples),
-                    samples=int(samples),
-                    mean=total / samples,
-                    variance=deviations / samples,
-                    events=events / samples,
-                    nonfinite=int(nonfinite),
+                    known=slot.known,
+                    prediction=read[id(slot.prediction)],
+                    target=None if slot.target is None else read[id(slot.target)],
+                    loss=slot.loss,
                 )
-            )
-        return found
+                for slot in self.outputs
+                if read[id(slot.prediction)] is not None
+            ),
+            normalizations=tuple(seen(self.normalizations)),
+            dropouts=tuple(seen(self.dropouts)),
+            linear=self.linear,
+        )
 
     def _weights(self, vector: Vector) -> list[WeightStatistics]:
         calls = vector[-BACKWARD_TAIL]
         if not calls:
             return []
         updates = vector[-BACKWARD_TAIL - len(self.weights) : -BACKWARD_TAIL] / calls
+        blocks = _blocks(self.weights, vector / calls)
         found: list[tuple[int, WeightStatistics]] = []
-        start = 0
         for slot, update in zip(self.weights, updates, strict=True):
-            block = vector[start : start + slot.length] / calls
-            start += slot.length
-            if block[0] < 0:
-                continue  # see `statistics.unseen`
-            gradient, norm, nonfinite = block[: statistics.WEIGHT_SCALARS]
-            rows: list[Vector | None] = [None, None, None]
-            if slot.unit_axes:
-                squares, first, second, gradients = np.split(
-                    block[statistics.WEIGHT_SCALARS :], statistics.KERNEL_ROWS
-                )
-                rows = [np.sqrt(squares), np.stack([first, second]), gradients]
-            seen = WeightStatistics(
-                path=slot.path,
-                layer=slot.layer,
-                kernel=slot.kernel,
-                units=slot.units,
-                norm=float(np.sqrt(norm)),
-                gradient=float(np.sqrt(gradient)),
-                update=float(np.sqrt(update)),
-                nonfinite=int(np.ceil(nonfinite)),
-                unit_gradient=rows[0],
-                unit_signature=rows[1],
-                unit_gradient_signature=rows[2],
-            )
-            found.append((slot.order, seen))
+            seen = slot.read(next(blocks), update)
+            if seen is not None:
+                found.append((slot.order, seen))
         return [seen for _, seen in sorted(found, key=lambda pair: pair[0])]
+
+
+def _blocks(slots: Iterable[Any], vector: Vector) -> Iterator[Vector]:
+    start = 0
+    for slot in slots:
+        yield vector[start : start + slot.length]
+        start += slot.length
 
 
 def path_of(layer: Any) -> str:
@@ -173,6 +164,11 @@ def channel_axis(layer: Any) -> int | None:
 def is_kernel(weight: Any) -> bool:
     """True for the weights that multiply a layer's inputs, tables of embeddings included."""
     return str(weight.name).endswith(("kernel", "embeddings")) and len(weight.shape) >= 2
+
+
+def has_kernel(layer: Any) -> bool:
+    """True for the layers that have such a weight."""
+    return any(is_kernel(weight) for weight in layer.weights)
 
 
 def unit_axes(layer: Any, weight: Any) -> tuple[int, ...] | None:

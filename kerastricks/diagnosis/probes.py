@@ -25,13 +25,18 @@ from keras import ops
 from keras.src.backend import compute_output_spec
 
 from kerastricks.diagnosis import steps
+from kerastricks.diagnosis.losses import losses_of
 from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.plan import Plan, path_of
+from kerastricks.diagnosis.recording import Recording
+from kerastricks.diagnosis.rehearsal import Rehearsal
 from kerastricks.diagnosis.schedule import Schedule
-from kerastricks.diagnosis.tapes import Recording, Rehearsal
+from kerastricks.diagnosis.structure import linear_kernels
 
 # Their inner layers run in a loop that no tensor may leave.
 _OPAQUE = (keras.layers.RNN, keras.layers.Wrapper)
+
+_LOSS_ARGUMENTS = ("x", "y", "y_pred")
 
 _EVENTS = {
     "saw": "layer outputs",
@@ -94,6 +99,11 @@ class Probe:
         self._step = 0
         self._unwatched = 0
         self._resumed = 0.0
+
+    @property
+    def step(self) -> int:
+        """Training steps made so far in this `fit`."""
+        return self._step
 
     def detach(self, observer: "Observer") -> None:
         """Stop telling one observer; the last one removes the probe."""
@@ -182,14 +192,15 @@ class Probe:
         """See the first batch's shapes, plan, and add the variables that carry the numbers."""
         model = self._model
         try:
-            inputs, args = steps.peek(args)
-            self._plan = self._rehearse(inputs, steps.forward_pass(model, args))
+            inputs, targets, args = steps.peek(args)
+            self._plan = self._rehearse(inputs, targets, steps.forward_pass(model, args))
         except Exception as error:
             # A model may do what no rehearsal foresees. Diagnosis gives way to training.
-            self._plan = Plan((), (), {path_of(model): f"{type(error).__name__}: {error}"})
+            reason = f"{type(error).__name__}: {error}"
+            self._plan = Plan(unobserved={path_of(model): reason})
         if not self._plan.layers and not self._plan.unobserved:
             reason = "no layer has weights or an activation and puts out floats"
-            self._plan = Plan((), (), {path_of(model): reason})
+            self._plan = Plan(unobserved={path_of(model): reason})
         self.unobserved = self._plan.unobserved
         for observer in self._observers:
             observer.begin(self._plan)
@@ -202,13 +213,13 @@ class Probe:
             # Here a step may write the variables of the model's metrics only. Elsewhere the model
             # need not know of it, and `for metric in self.metrics` does not meet it.
             model._metrics.append(self._metric)
-        for slot in self._plan.layers:
-            self._tap(slot.layer)
+        for layer in self._plan.tapped:
+            self._tap(layer)
         self._tap_loss()
         self._tap_optimizer()
         return steps.extended(args, before, list(model.metrics_variables))
 
-    def _rehearse(self, inputs: Any, forward_pass: Callable[[Any], Any]) -> Plan:
+    def _rehearse(self, inputs: Any, targets: Any, forward_pass: Callable[[Any], Any]) -> Plan:
         """Run the forward pass on shapes alone, building the model where it is not built yet.
 
         It also tries every statistic: what cannot leave the place where it is computed (the body
@@ -224,21 +235,24 @@ class Probe:
         leaves = list(dict.fromkeys(_leaves(model, unobserved)))
         rehearsal = Rehearsal(unobserved, [layer for layer in leaves if _is_gate(layer)])
 
+        entered: list[Any] = []
+        before = len(self._patched)
+
         def forward(x: Any) -> None:
             rehearsal.start()
+            entered.clear()
             with self._tape(rehearsal):
                 outputs = forward_pass(x)
-            rehearsal.finish(outputs)
+            rehearsal.finish([x, entered], outputs, targets, losses_of(model, outputs))
 
         for layer in leaves:
             self._tap(layer)
+        self._tap_entry(entered)
         try:
             compute_output_spec(forward, inputs)
         finally:
-            for layer in leaves:
-                layer.__dict__.pop("call", None)
-                self._patched.remove((layer, "call"))
-        return rehearsal.plan(leaves, model.trainable_variables)
+            self._unpatch(before)
+        return rehearsal.plan(leaves, model.trainable_variables, linear_kernels(model))
 
     def _tap(self, layer: Any) -> None:
         original = layer.call
@@ -250,13 +264,28 @@ class Probe:
 
         self._patch(layer, "call", call)
 
+    def _tap_entry(self, entered: list[Any]) -> None:
+        """Collect the inputs as a functional model passes them on: converted, perhaps copied."""
+        graph = getattr(self._model, "_functional", None) or self._model
+        standardize = getattr(graph, "_standardize_inputs", None)
+        if standardize is None:
+            return
+
+        def tapped(inputs: Any) -> Any:
+            standardized = standardize(inputs)
+            entered.append(standardized)
+            return standardized
+
+        self._patch(graph, "_standardize_inputs", tapped)
+
     def _tap_loss(self) -> None:
         model = self._model
         compute_loss, compute_metrics = model.compute_loss, model.compute_metrics
 
         def tapped_loss(*args: Any, **kwargs: Any) -> Any:
             loss = compute_loss(*args, **kwargs)
-            self._tell("saw_loss", kwargs.get("x", args[:1]), loss)
+            given = {**dict(zip(_LOSS_ARGUMENTS, args, strict=False)), **kwargs}
+            self._tell("saw_loss", *(given.get(name) for name in _LOSS_ARGUMENTS), loss)
             return loss
 
         def tapped_metrics(*args: Any, **kwargs: Any) -> Any:
@@ -311,10 +340,10 @@ class Probe:
         owner.__dict__[name] = function
         self._patched.append((owner, name))
 
-    def _unpatch(self) -> None:
-        for owner, name in self._patched:
+    def _unpatch(self, keep: int = 0) -> None:
+        for owner, name in self._patched[keep:]:
             owner.__dict__.pop(name, None)
-        self._patched.clear()
+        del self._patched[keep:]
 
     @contextmanager
     def _tape(self, tape: Recording | Rehearsal) -> Iterator[None]:

@@ -26,7 +26,7 @@ class Report(Record):
         if not self.findings:
             lines = ["Healthy: no findings." if self.observed else "Nothing was observed."]
         else:
-            lines = []
+            lines = ["Healthy, with notes:"] if self.healthy else []
             for number, root in enumerate(self.root_causes, 1):
                 lines.append(f"{number}. {headline([root])}")
                 lines.append(f"   {root.message}")

@@ -7,6 +7,7 @@ never outlives the step that made it.
 import math
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -18,6 +19,12 @@ LAYER_SCALARS = 3
 LAYER_ROWS = 3
 WEIGHT_SCALARS = 3
 KERNEL_ROWS = 4
+COLUMN_SCALARS = 6
+COLUMN_ROWS = 4
+MOMENT_SCALARS = 1
+MOMENT_ROWS = 2
+MAXIMUM_COLUMNS = 1024
+"""Columns of a tensor of data that are told apart; one with more is seen as a single column."""
 
 
 def layer_vector(outputs: Tensor, axis: int, activation: Activation | None) -> Tensor:
@@ -50,6 +57,38 @@ def layer_vector(outputs: Tensor, axis: int, activation: Activation | None) -> T
     total = ops.reshape(mean, [-1]) * count
     scalars = ops.stack([ops.cast(shape[0], "float32"), count, nonfinite(outputs)])
     return ops.concatenate([scalars, total, deviations, events])
+
+
+def column_vector(data: Tensor, columns: int) -> Tensor:
+    """Reduce a tensor of data or predictions to numbers per column.
+
+    Args:
+        data: A tensor of numbers, of any rank of at least 1.
+        columns: How many columns are told apart: the size of its last axis, or 1.
+
+    Returns:
+        A vector: one, samples a column, number of whole entries, smallest and largest sum over a
+        row, number of non-finite entries; then for each column the sum, the sum of the squared
+        deviations from its mean, the smallest and the largest entry.
+    """
+    rows = ops.reshape(ops.cast(ops.stop_gradient(data), "float32"), (-1, columns))
+    count = ops.cast(ops.shape(rows)[0], "float32")
+    mean = ops.mean(rows, axis=0)
+    sums = ops.sum(rows, axis=1)
+    whole = ops.sum(ops.cast(ops.equal(rows, ops.round(rows)), "float32"))
+    scalars = [ops.ones(()), count, whole, ops.min(sums), ops.max(sums), nonfinite(rows)]
+    moments = [mean * count, ops.sum(ops.square(rows - mean), axis=0)]
+    ends = [ops.min(rows, axis=0), ops.max(rows, axis=0)]
+    return ops.concatenate([ops.stack(scalars), *moments, *ends])
+
+
+def moments_vector(inputs: Tensor, axis: int) -> Tensor:
+    """Reduce a tensor to one, and for each unit on an axis mean and variance."""
+    inputs = ops.cast(ops.stop_gradient(inputs), "float32")
+    axes = [i for i in range(len(inputs.shape)) if i != axis % len(inputs.shape)]
+    mean = ops.mean(inputs, axis=axes, keepdims=True)
+    variance = ops.mean(ops.square(inputs - mean), axis=axes)
+    return ops.concatenate([ops.ones((1,)), ops.reshape(mean, [-1]), variance])
 
 
 def weight_vector(weight: Tensor, gradient: Tensor, scale: Tensor | None) -> Tensor:
@@ -96,6 +135,17 @@ def kernel_vector(
             ops.matmul(first, gradient),
         ]
     )
+
+
+def first_tensor(structure: Any) -> Tensor:
+    """The first tensor of a structure; None without one."""
+    tensors = [each for each in keras.tree.flatten(structure) if hasattr(each, "dtype")]
+    return tensors[0] if tensors else None
+
+
+def is_float(tensor: Any) -> bool:
+    """True for tensors of floating-point numbers."""
+    return hasattr(tensor, "dtype") and "float" in keras.backend.standardize_dtype(tensor.dtype)
 
 
 def unseen(length: int) -> Tensor:

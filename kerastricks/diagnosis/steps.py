@@ -17,8 +17,12 @@ from keras import ops
 Arguments = tuple[Any, ...]
 
 
-def peek(args: Arguments) -> tuple[Any, Arguments]:
-    """Shapes and types of the first batch's inputs, and the arguments with the batch put back."""
+def peek(args: Arguments) -> tuple[Any, Any, Arguments]:
+    """Shapes and types of the first batch, and the arguments with the batch put back.
+
+    Returns:
+        Inputs, targets, arguments.
+    """
     backend = keras.backend.backend()
     if backend == "tensorflow":
         batch = keras.tree.map_structure(_first_replica, args[0].element_spec)
@@ -29,8 +33,8 @@ def peek(args: Arguments) -> tuple[Any, Arguments]:
         args = (state, itertools.chain([batch], iterator))
     else:
         batch = args[0][0]
-    x, _, _ = keras.utils.unpack_x_y_sample_weight(batch)
-    return keras.tree.map_structure(_symbolic, x), args
+    x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
+    return keras.tree.map_structure(_symbolic, x), keras.tree.map_structure(_symbolic, y), args
 
 
 def forward_pass(model: Any, args: Arguments) -> Callable[[Any], Any]:
@@ -113,6 +117,8 @@ def is_end_of_data(error: BaseException) -> bool:
 
 
 def _symbolic(value: Any) -> Any:
+    if value is None:
+        return None
     return keras.KerasTensor(tuple(value.shape), keras.backend.standardize_dtype(value.dtype))
 
 

@@ -36,7 +36,7 @@ A kernel that starts at or near zero has to grow, and its first updates are no e
 """
 
 
-def exploding_gradients(window: Window) -> Iterator[Finding]:
+def exploding_gradients(window: Window, *, minimum_looks: int = MINIMUM_LOOKS) -> Iterator[Finding]:
     """Find kernels that are overwritten, or would be, by their gradient."""
     last = window[-1]
     steep, runs = _steep(last), unbroken_runs(window, _steep)
@@ -48,7 +48,7 @@ def exploding_gradients(window: Window) -> Iterator[Finding]:
             what = f"One step changed the kernel by {update:.3g} times its size"
         else:
             run = runs.get(kernel.path, [])
-            if len(run) < MINIMUM_LOOKS:
+            if len(run) < minimum_looks:
                 continue
             onset = run[0].step
             severity = "warning"

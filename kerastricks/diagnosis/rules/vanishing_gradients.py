@@ -27,7 +27,7 @@ LEARNED = 0.2
 """A loss that fell below this share of its first value shows a network that learns."""
 
 
-def vanishing_gradients(window: Window) -> Iterator[Finding]:
+def vanishing_gradients(window: Window, *, minimum_looks: int = MINIMUM_LOOKS) -> Iterator[Finding]:
     """Find the layers from the input on whose gradient is lost."""
     last = window[-1]
     if _has_learned(window):
@@ -35,7 +35,7 @@ def vanishing_gradients(window: Window) -> Iterator[Finding]:
     runs = unbroken_runs(window, _lost)
     for path, ratio in _lost(last).items():
         run = runs[path]
-        if len(run) < MINIMUM_LOOKS:
+        if len(run) < minimum_looks:
             continue
         kernel = next(k for k in last.kernels if k.path == path)
         stuck = kernel.update_ratio < FROZEN

@@ -1,0 +1,226 @@
+"""The places of a model that are observed: how long each one's block of numbers is, how it is read.
+
+A block holds sums over calls and replicas, its first number how many: reading makes rates and
+means of them.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kerastricks.diagnosis import statistics
+from kerastricks.diagnosis.activations import Activation
+from kerastricks.diagnosis.observation import (
+    ColumnStatistics,
+    DropoutStatistics,
+    LayerStatistics,
+    Loss,
+    NormalizationStatistics,
+    Vector,
+    WeightStatistics,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSlot:
+    """One observed layer: how to read its output."""
+
+    layer: Any
+    path: str
+    axis: int
+    units: int
+    activation: Activation | None
+    head: bool
+    source: str | None
+
+    @property
+    def length(self) -> int:
+        """Numbers that the layer contributes."""
+        return statistics.LAYER_SCALARS + statistics.LAYER_ROWS * self.units
+
+    def read(self, block: Vector) -> LayerStatistics | None:
+        """The layer's statistics; None when it was not called."""
+        examples, samples, nonfinite = block[: statistics.LAYER_SCALARS]
+        if samples == 0:
+            return None
+        total, deviations, events = np.split(
+            block[statistics.LAYER_SCALARS :], statistics.LAYER_ROWS
+        )
+        return LayerStatistics(
+            path=self.path,
+            activation=self.activation,
+            head=self.head,
+            source=self.source,
+            examples=int(examples),
+            samples=int(samples),
+            mean=total / samples,
+            variance=deviations / samples,
+            events=events / samples,
+            nonfinite=int(nonfinite),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WeightSlot:
+    """One trainable weight: which axes of it are units, when in the forward pass it is used."""
+
+    weight: Any
+    path: str
+    layer: str
+    order: int
+    kernel: bool
+    unit_axes: tuple[int, ...] | None
+    units: int
+
+    @property
+    def length(self) -> int:
+        """Numbers that the weight contributes, its update aside."""
+        rows = statistics.KERNEL_ROWS * self.units if self.unit_axes else 0
+        return statistics.WEIGHT_SCALARS + rows
+
+    def read(self, block: Vector, update: float) -> WeightStatistics | None:
+        """The weight's statistics; None when it got no gradient.
+
+        Args:
+            block: The weight's numbers, divided by the number of replicas.
+            update: The squared norm of its change.
+        """
+        if block[0] < 0:
+            return None  # see `statistics.unseen`
+        gradient, norm, nonfinite = block[: statistics.WEIGHT_SCALARS]
+        rows: list[Vector | None] = [None, None, None]
+        if self.unit_axes:
+            squares, first, second, gradients = np.split(
+                block[statistics.WEIGHT_SCALARS :], statistics.KERNEL_ROWS
+            )
+            rows = [np.sqrt(squares), np.stack([first, second]), gradients]
+        return WeightStatistics(
+            path=self.path,
+            layer=self.layer,
+            kernel=self.kernel,
+            units=self.units,
+            norm=float(np.sqrt(norm)),
+            gradient=float(np.sqrt(gradient)),
+            update=float(np.sqrt(update)),
+            nonfinite=int(np.ceil(nonfinite)),
+            unit_gradient=rows[0],
+            unit_signature=rows[1],
+            unit_gradient_signature=rows[2],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnSlot:
+    """A tensor of data or predictions."""
+
+    path: str
+    dtype: str
+    shape: tuple[int | None, ...]
+
+    @property
+    def columns(self) -> int:
+        """Columns that are told apart."""
+        last = self.shape[-1] if self.shape else 1
+        return last if last is not None and last <= statistics.MAXIMUM_COLUMNS else 1
+
+    @property
+    def length(self) -> int:
+        """Numbers that the tensor contributes."""
+        return statistics.COLUMN_SCALARS + statistics.COLUMN_ROWS * self.columns
+
+    def read(self, block: Vector) -> ColumnStatistics | None:
+        """The tensor's statistics; None when it was not seen."""
+        calls, samples, whole, lowest, highest, nonfinite = block[: statistics.COLUMN_SCALARS]
+        if calls == 0 or samples == 0:
+            return None
+        total, deviations, minimum, maximum = np.split(
+            block[statistics.COLUMN_SCALARS :], statistics.COLUMN_ROWS
+        )
+        return ColumnStatistics(
+            path=self.path,
+            dtype=self.dtype,
+            shape=self.shape,
+            samples=int(samples),
+            mean=total / samples,
+            variance=deviations / samples,
+            minimum=minimum / calls,
+            maximum=maximum / calls,
+            whole=float(whole / (samples * self.columns)),
+            sums=(float(lowest / calls), float(highest / calls)),
+            nonfinite=int(nonfinite),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class InputSlot:
+    """The layer of a first kernel, and what goes into it."""
+
+    layer: Any
+    data: ColumnSlot
+    normalization: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutputSlot:
+    """An output of the model, and its targets."""
+
+    path: str
+    activation: Activation | None
+    known: bool
+    prediction: ColumnSlot
+    target: ColumnSlot | None
+    loss: Loss | None
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizationSlot:
+    """A batch normalization whose averages move."""
+
+    layer: Any
+    path: str
+    axis: int
+    channels: int
+
+    @property
+    def length(self) -> int:
+        """Numbers that the layer contributes."""
+        return statistics.MOMENT_SCALARS + 2 * statistics.MOMENT_ROWS * self.channels
+
+    def read(self, block: Vector) -> NormalizationStatistics | None:
+        """The layer's averages and batch; None when it was not called."""
+        calls = block[0]
+        if calls == 0:
+            return None
+        rows = np.split(block[statistics.MOMENT_SCALARS :] / calls, 2 * statistics.MOMENT_ROWS)
+        return NormalizationStatistics(
+            self.path, 1 - float(self.layer.momentum), float(self.layer.epsilon), *rows
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DropoutSlot:
+    """A dropout with a batch normalization behind it."""
+
+    layer: Any
+    path: str
+    axis: int
+    units: int
+    normalization: str
+    between: tuple[str, ...]
+
+    @property
+    def length(self) -> int:
+        """Numbers that the layer contributes."""
+        return statistics.MOMENT_SCALARS + statistics.MOMENT_ROWS * self.units
+
+    def read(self, block: Vector) -> DropoutStatistics | None:
+        """What goes into the dropout; None when it was not called."""
+        calls = block[0]
+        if calls == 0:
+            return None
+        mean, variance = np.split(
+            block[statistics.MOMENT_SCALARS :] / calls, statistics.MOMENT_ROWS
+        )
+        rate = float(self.layer.rate)
+        return DropoutStatistics(self.path, rate, self.normalization, self.between, mean, variance)

@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+
+from kerastricks.diagnosis.activations import Activation
+from kerastricks.diagnosis.observation import ColumnStatistics, Loss, OutputStatistics
+
+
+def columns_of(data, path="output", **changes):
+    data = np.asarray(data)
+    with np.errstate(invalid="ignore"):
+        rows = data.reshape(-1, data.shape[-1] if data.ndim > 1 else 1).astype(float)
+        values = {
+            "path": path,
+            "dtype": "float32",
+            "shape": data.shape[1:],
+            "samples": len(rows),
+            "mean": rows.mean(axis=0),
+            "variance": rows.var(axis=0),
+            "minimum": rows.min(axis=0),
+            "maximum": rows.max(axis=0),
+            "whole": float(np.mean(rows == np.round(rows))),
+            "sums": (float(rows.sum(axis=1).min()), float(rows.sum(axis=1).max())),
+            "nonfinite": int(np.sum(~np.isfinite(rows))),
+        }
+    return ColumnStatistics(**{**values, **changes})
+
+
+def output_of(prediction, target=None, loss=None, activation=None, from_logits=False, **changes):
+    values = {
+        "path": "output",
+        "activation": None if activation is None else Activation(activation),
+        "known": True,
+        "prediction": columns_of(prediction),
+        "target": None if target is None else columns_of(target),
+        "loss": None if loss is None else Loss(loss, from_logits),
+    }
+    return OutputStatistics(**{**values, **changes})
+
+
+@pytest.fixture
+def columns():
+    """Reduces data to `ColumnStatistics`."""
+    return columns_of
+
+
+@pytest.fixture
+def output():
+    """Makes an `OutputStatistics` of predictions, targets, and names of loss and activation."""
+    return output_of

@@ -1,0 +1,185 @@
+import math
+
+import numpy as np
+import pytest
+
+from kerastricks.diagnosis.observation import ColumnStatistics, Loss, OutputStatistics
+from kerastricks.diagnosis.rules.learning_rate_too_high import (
+    FLAT,
+    LEVEL,
+    MINIMUM_EXAMPLES,
+    MINIMUM_LOOKS,
+    RISE,
+    RUNAWAY,
+    SENSITIVITY,
+    STRETCH,
+    UPDATE,
+    learning_rate_too_high,
+)
+
+START = 2.0
+
+
+@pytest.fixture
+def run(make):
+    """Judges a run with these losses, whose steps are large in its first `large` observations."""
+
+    def run(losses, updates=0.2, *, large=STRETCH, before=0, gradient=1.0, examples=32, **changes):
+        updates = [updates] * len(losses) if np.isscalar(updates) else updates
+        window = []
+        for i, loss in enumerate(losses):
+            share = updates[i] if before <= i < before + large else 0.0
+            kernels = [
+                make.kernel(f"layer{j}", update=3 * share, gradient=gradient) for j in range(3)
+            ]
+            layers = [make.layer(samples=examples)]
+            parts = {"weights": kernels, "layers": layers, "loss": loss, **changes}
+            window.append(make.observation(i, **parts))
+        return list(learning_rate_too_high(window))
+
+    return run
+
+
+def rising(level, peak=3.0, count=MINIMUM_LOOKS):
+    """Losses that rise to `peak` in two observations and then stay at `level`, times the start."""
+    return [START, *(START * np.r_[peak, peak, np.full(count - 3, level)])]
+
+
+def test_a_loss_that_rose_and_did_not_come_down(run):
+    (finding,) = run(rising(0.7))
+    assert (finding.layer, finding.severity, finding.onset) == (None, "warning", 0)
+    assert finding.evidence["update_ratio"] == pytest.approx(0.2)
+    assert finding.evidence["highest_loss"] == 3 * START
+    assert finding.evidence["recent_loss"] == pytest.approx(0.7 * START)
+    # 0.2 is 200 times the usual 1e-3.
+    assert "100 times smaller" in finding.remedy
+    assert run(rising(FLAT + 0.01))[0].severity == "critical"
+    assert run(rising(FLAT - 0.01))[0].severity == "warning"
+
+
+def test_a_loss_that_came_down_again(run):
+    """A fast start: ratios of 0.2, a loss that jumps, then learning."""
+    assert run(rising(LEVEL + 0.01))
+    assert not run(rising(LEVEL - 0.01))
+
+
+def test_large_steps_are_needed(run):
+    assert run(rising(1.0), updates=UPDATE * 1.01)
+    assert not run(rising(1.0), updates=UPDATE * 0.99)
+
+
+def test_large_steps_with_a_loss_that_falls(run):
+    """As in networks with batch normalization."""
+    assert not run(START * np.linspace(1.0, 0.1, 100), large=100)
+
+
+def test_large_steps_with_a_loss_that_stands(run):
+    """As on labels that cannot be learned: nothing rose, and there is a gradient."""
+    assert not run(np.full(200, START), large=200)
+
+
+def test_a_rise_needs_two_observations_and_time(run):
+    assert run(rising(1.0, peak=RISE + 0.01))
+    assert not run(rising(1.0, peak=RISE - 0.01))
+    assert not run(rising(1.0, count=MINIMUM_LOOKS - 1))
+    once = rising(1.0)
+    once[2] = START
+    assert not run(once)
+
+
+def test_one_step_that_kills_the_network(run):
+    """The update is as large as the weights, and nothing gets a gradient from there on."""
+    flat = np.full(MINIMUM_LOOKS + 5, START)
+    killed = {"updates": 1.0, "large": 1, "before": 5}
+    (finding,) = run(flat, gradient=SENSITIVITY * START / 3 * 0.99, **killed)
+    assert (finding.severity, finding.onset) == ("critical", 5)
+    assert not run(flat, gradient=SENSITIVITY * START / 3 * 1.01, **killed)
+    assert not run(flat * np.r_[1, np.full(len(flat) - 1, FLAT - 0.01)], gradient=0.0, **killed)
+    assert not run(flat, updates=0.1, gradient=0.0, large=1)
+
+
+def test_onset_is_the_first_large_step(run):
+    losses = [*np.full(20, START), *rising(1.0)]
+    (finding,) = run(losses, before=20)
+    assert finding.onset == 20
+    assert finding.evidence["observations"] == MINIMUM_LOOKS
+
+
+def test_a_loss_that_runs_away_is_told_at_once(run):
+    above, below = (START * (RUNAWAY + d) for d in (1, -1))
+    (finding,) = run([START, above, above])
+    assert (finding.severity, finding.onset) == ("critical", 0)
+    assert not run([START, above])
+    assert not run([START, above, below])
+    assert not run([START, above, above], updates=0.01)
+
+
+def test_a_loss_that_runs_away_late(run):
+    learned = [START, *np.full(60, 0.1), 1e3, 1e5]
+    (finding,) = run(learned, before=60, large=3)
+    assert finding.onset == 60
+
+
+def test_the_last_steps_before_nan(run, make):
+    """Updates that are no longer finite do not hide those that were."""
+    updates = [3.0, 1e4, math.nan]
+    (finding,) = run([1.2, 4e4, 6e27], updates=updates)
+    assert "1000 times smaller" in finding.remedy
+    assert not run([1.2, 4e4, math.inf], updates=updates)
+    assert not run([1.2, math.nan, math.nan], updates=updates)
+    assert not run([math.nan, 4e4, 6e27], updates=updates)
+
+
+def test_a_lucky_first_batch_is_no_reference(run):
+    """A fine-tuned classifier starts at 0.01; what a constant answer costs is log(10)."""
+    column = ColumnStatistics(
+        "output",
+        "float32",
+        (10,),
+        32,
+        *np.zeros((4, 10)),
+        whole=0.0,
+        sums=(1.0, 1.0),
+        nonfinite=0,
+    )
+    loss = Loss("sparse_categorical_crossentropy")
+    outputs = (OutputStatistics("output", None, True, column, None, loss),)
+    noisy = [0.01, *np.full(60, 0.1)]
+    assert run(noisy)
+    assert not run(noisy, outputs=outputs)
+    (finding,) = run([0.01, *np.full(60, 4.0)], outputs=outputs)
+    assert finding.evidence["reference_loss"] == pytest.approx(math.log(10))
+
+
+def test_tiny_batches_are_not_judged(run):
+    assert run(rising(1.0), examples=MINIMUM_EXAMPLES)
+    assert not run(rising(1.0), examples=MINIMUM_EXAMPLES - 1)
+
+
+def test_half_the_kernels_must_move(make):
+    """One kernel of three, such as a head that starts at zero, is not the learning rate."""
+
+    def found(large):
+        kernels = [make.kernel(f"layer{j}", update=0.6 if j < large else 0.0) for j in range(3)]
+        losses = rising(1.0)
+        window = [make.observation(i, weights=kernels, loss=x) for i, x in enumerate(losses)]
+        return list(learning_rate_too_high(window))
+
+    assert found(2)
+    assert not found(1)
+
+
+def test_kernels_that_start_at_zero_are_judged_by_the_size_they_will_have(make):
+    zero = make.kernel(norm=0.0, update=UPDATE * 0.9 * 0.3 * 10**0.5)
+    losses = rising(1.0)
+    window = [make.observation(i, weights=[zero], loss=loss) for i, loss in enumerate(losses)]
+    assert not list(learning_rate_too_high(window))
+
+
+@pytest.mark.parametrize("loss", [None, 0.0, -3.0])
+def test_a_loss_that_says_nothing(run, loss):
+    assert not run([loss] * 100, large=100)
+
+
+def test_models_without_kernels(run):
+    assert not run(rising(1.0), weights=[])
