@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -94,7 +95,10 @@ def _checkup(options: argparse.Namespace) -> int:
 
     x, y = _arrays(options.data)
     try:
-        model = keras.saving.load_model(options.model)
+        with warnings.catch_warnings():
+            # That of an optimizer without steps nothing could be loaded is no news.
+            warnings.simplefilter("ignore")
+            model = keras.saving.load_model(options.model)
     except Exception as error:  # Keras raises what it likes
         raise _UsageError(f"{options.model} cannot be opened as a model: {error}") from error
     try:

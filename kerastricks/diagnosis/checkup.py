@@ -16,6 +16,7 @@ from kerastricks.diagnosis.probes import Probe
 from kerastricks.diagnosis.report import Report
 from kerastricks.diagnosis.rules import RULES, Rule
 from kerastricks.diagnosis.rules.exploding_gradients import exploding_gradients
+from kerastricks.diagnosis.rules.symmetric_units import symmetric_units
 from kerastricks.diagnosis.rules.vanishing_gradients import vanishing_gradients
 from kerastricks.diagnosis.schedule import Schedule
 
@@ -24,6 +25,7 @@ MAXIMUM_EXAMPLES = 1024
 
 _ONE_LOOK: dict[str, Rule] = {
     **RULES,
+    "symmetric_units": partial(symmetric_units, minimum_looks=1),
     "vanishing_gradients": partial(vanishing_gradients, minimum_looks=1),
     "exploding_gradients": partial(exploding_gradients, minimum_looks=1),
 }

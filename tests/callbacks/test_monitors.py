@@ -9,6 +9,8 @@ from sklearn.datasets import load_digits, load_wine
 import kerastricks as kt
 
 IMAGES, DIGITS = load_digits(return_X_y=True)
+# From logits: of probabilities, JAX and torch clip the loss, and with it its gradient.
+LOSS = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 IMAGES = ((IMAGES - IMAGES.mean()) / IMAGES.std()).astype("float32")
 
 
@@ -25,8 +27,7 @@ def mlp(depth, activation, initializer, *, width=32, bias="zeros", normalized=Fa
 
 def examined(model, optimizer, *, epochs=2, samples=960, monitor=None, inputs=IMAGES):
     monitor = monitor or kt.callbacks.TrainingDoctor(verbose=0)
-    # From logits: of probabilities, JAX and torch clip the loss, and with it its gradient.
-    model.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.compile(optimizer, LOSS)
     x, y = inputs[:samples], DIGITS[:samples]
     model.fit(x, y, batch_size=32, epochs=epochs, verbose=0, callbacks=[monitor])
     return monitor.report
@@ -179,6 +180,55 @@ def test_a_monitor_watches_its_own_condition_only():
     dying = kt.callbacks.DyingUnitMonitor(layer_fraction=0.1, verbose=0)
     build, *_ = SICK["ReLU after large steps"]
     assert conditions(examined(*build(), monitor=dying)) == {"dying_units"}
+
+
+def test_a_gradient_monitor_watches_gradients():
+    keras.utils.set_random_seed(0)
+    monitor = kt.callbacks.GradientMonitor(verbose=0)
+    build, *_ = SICK["divergence"]
+    watched = {"exploding_gradients", "vanishing_gradients", "non_finite"}
+    assert conditions(examined(*build(), monitor=monitor)) <= watched
+    assert not monitor.report.healthy
+
+
+def test_training_stops_on_what_was_asked_for(capsys):
+    def epochs(**arguments):
+        keras.utils.set_random_seed(0)
+        model, optimizer = mlp(3, "tanh", zeros), Adam()
+        model.compile(optimizer, LOSS)
+        doctor = kt.callbacks.TrainingDoctor(**arguments)
+        history = model.fit(IMAGES, DIGITS, epochs=3, verbose=0, callbacks=[doctor])
+        return len(history.epoch)
+
+    assert epochs(stop_on="symmetric_units") == 1
+    assert "training stops because of symmetric_units" in capsys.readouterr().out
+    assert epochs(stop_on=("non_finite", "overfitting")) == 3
+    assert epochs() == 3
+
+
+def test_a_note_stops_nothing():
+    keras.utils.set_random_seed(0)
+    model = mlp(2, "sigmoid", kt.initializers.Xavier)
+    model.compile(Adam(1e-2), LOSS)
+    doctor = kt.callbacks.TrainingDoctor(stop_on="not_zero_centered")
+    history = model.fit(IMAGES, DIGITS, epochs=2, verbose=0, callbacks=[doctor])
+    assert "not_zero_centered" in conditions(doctor.report)
+    assert len(history.epoch) == 2
+
+
+def test_an_unknown_condition_to_stop_on_is_refused():
+    with pytest.raises(ValueError, match=r"stop_on.*Received: 'boredom'"):
+        kt.callbacks.TrainingDoctor(stop_on=("non_finite", "boredom"))
+    with pytest.raises(ValueError, match=r"stop_on.*dying_units.*Received"):
+        kt.callbacks.DyingUnitMonitor(stop_on="overfitting")
+
+
+def test_unscaled_inputs_are_the_one_root_of_what_they_cause():
+    keras.utils.set_random_seed(0)
+    model = mlp(3, "tanh", kt.initializers.Xavier)
+    report = examined(model, SGD(0.1), inputs=300 * IMAGES)
+    assert roots(report) == {"unnormalized_inputs"}
+    assert "saturated_units" in conditions(report)
 
 
 def test_the_report_belongs_to_the_last_fit():

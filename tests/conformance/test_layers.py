@@ -315,7 +315,8 @@ def test_the_doctor_sees_it_and_finds_it_healthy(member):
     doctor = kt.callbacks.TrainingDoctor(verbose=0)
     model.fit(array(inputs(member)), np.ones((8, 2)), epochs=2, verbose=0, callbacks=[doctor])
     assert doctor.report.unobserved == {}
-    assert doctor.report.findings == []
+    # Between two linear layers a linear one is one too many, and the doctor says so.
+    assert {finding.condition for finding in doctor.report.findings} <= {"no_nonlinearity"}
 
 
 def test_same_seed_same_training(member):

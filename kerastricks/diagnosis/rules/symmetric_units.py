@@ -24,7 +24,7 @@ TOLERANCE = 1e-5
 """Signatures that differ by less than this share of the largest one are equal: float32 rounding."""
 
 
-def symmetric_units(window: Window) -> Iterator[Finding]:
+def symmetric_units(window: Window, *, minimum_looks: int = MINIMUM_LOOKS) -> Iterator[Finding]:
     """Find layers whose units are copies of each other."""
     last = window[-1]
     for kernel in last.kernels:
@@ -35,7 +35,7 @@ def symmetric_units(window: Window) -> Iterator[Finding]:
 
         run = unbroken_run(window, lambda observation: fraction(observation) >= LAYER_FRACTION)
         # What begins unequal does not become equal: weights that decay to nothing only look so.
-        if len(run) < MINIMUM_LOOKS or fraction(window[0]) < LAYER_FRACTION:
+        if len(run) < minimum_looks or fraction(window[0]) < LAYER_FRACTION:
             continue
         share, distinct, units = *_twins(kernel), kernel.units
         yield Finding(

@@ -1,0 +1,87 @@
+from dataclasses import replace
+
+from kerastricks.diagnosis import Epoch, Finding
+from kerastricks.diagnosis.examination import Examination
+
+
+def finding(condition="stale_batch_statistics", severity="warning"):
+    return Finding(condition, "hidden", severity, 0, "message", "remedy")
+
+
+def when(holds, condition="stale_batch_statistics"):
+    def rule(window):
+        return [finding(condition)] if holds(window[-1]) else []
+
+    return {condition: rule}
+
+
+def test_a_rule_that_waits_for_the_end_is_asked_when_it_comes(make):
+    examination = Examination(when(lambda last: last.closing))
+    assert not any(examination.add(seen) for seen in make.window(5))
+    (found,) = examination.close()
+    assert found.condition == "stale_batch_statistics"
+    assert examination.close() == []
+    assert not examination.report({}).healthy
+
+
+def test_what_was_true_at_one_closing_and_not_at_the_next_has_passed(make):
+    sick = True
+    examination = Examination(when(lambda last: last.closing and sick))
+    for step in range(5):
+        examination.add(make.observation(step))
+    examination.close()
+    for step in range(5, 30):  # in between nobody asks
+        examination.add(make.observation(step))
+    assert not examination.report({}).healthy
+    sick = False
+    examination.close()
+    report = examination.report({})
+    assert report.healthy
+    assert report.findings[0].evidence["recovered_at_step"] == 29
+    sick = True
+    examination.close()
+    assert not examination.report({}).healthy
+
+
+def test_epochs_are_seen_by_the_rules_as_they_end(make):
+    seen = []
+
+    def rule(window):
+        seen.append([epoch.step for epoch in window[-1].epochs])
+        return []
+
+    examination = Examination({"overfitting": rule})
+    examination.add(make.observation(0))
+    examination.end_epoch(Epoch(step=10, loss=1.0, validation_loss=2.0))
+    examination.add(make.observation(10))
+    examination.end_epoch(Epoch(step=20, loss=0.5))
+    assert seen == [[], [10], [10], [10, 20]]
+
+
+def test_nothing_is_judged_before_anything_was_seen():
+    examination = Examination(when(lambda _: True))
+    assert examination.close() == []
+    assert examination.end_epoch(Epoch(step=3, loss=1.0)) == []
+
+
+def test_the_end_of_an_epoch_is_no_look_of_its_own(make):
+    """A condition has passed after looks without it, not after epochs."""
+    sick = True
+    condition = "dying_units"
+    examination = Examination(when(lambda _: sick, condition))
+    examination.add(make.observation(0))
+    sick = False
+    for step in range(1, 9):
+        examination.end_epoch(Epoch(step=step, loss=1.0))
+    assert not examination.report({}).healthy
+
+
+def test_the_first_observation_stays_in_sight(make):
+    def rule(window):
+        assert window[0].at_start
+        return []
+
+    examination = Examination({"dying_units": rule})
+    for seen in make.window(600):
+        examination.add(replace(seen, at_start=seen.step == 0))
+    assert examination.report({}).unobserved == {}
