@@ -44,7 +44,7 @@ RISE = 1.5
 LEVEL = 0.5
 """It has come down since when its median is below this share of the reference."""
 FLAT = 0.9
-"""It stands still when its median is above this share of the reference."""
+"""It stands still when its median is above this share of what a constant answer costs."""
 SENSITIVITY = 1e-3
 """There is no gradient when the best kernel's |g| |w|, relative to the loss, is below this.
 
@@ -82,7 +82,7 @@ def learning_rate_too_high(window: Window) -> Iterator[Finding]:
         return
     elif sorted(since)[-2] >= RISE * reference:
         what = f"the loss rose from {losses[0]:.3g} to {highest:.3g} and is {recent:.3g} now"
-    elif recent >= FLAT * reference and _is_dead(window[-1]):
+    elif recent >= FLAT * _chance(window, reference) and _is_dead(window[-1]):
         what = f"the loss stands at {recent:.3g}, {losses[0]:.3g} at first, without a gradient now"
     else:
         return
@@ -92,7 +92,9 @@ def learning_rate_too_high(window: Window) -> Iterator[Finding]:
     yield Finding(
         condition="learning_rate_too_high",
         layer=None,
-        severity="critical" if runaway or recent >= FLAT * reference else "warning",
+        severity=(
+            "critical" if runaway or recent >= FLAT * _chance(window, reference) else "warning"
+        ),
         onset=onset,
         message=(
             f"From step {onset} on, steps changed the kernels by {update:.2g} of their size, where "
@@ -121,6 +123,12 @@ def _reference(window: Window) -> float:
         return math.nan
     costs = [constant_cost(window[0]), constant_cost(window[-1])]
     return max([window[0].loss, *(cost for cost in costs if math.isfinite(cost))])
+
+
+def _chance(window: Window, reference: float) -> float:
+    """What a constant answer costs now; the reference where that is not known."""
+    cost = constant_cost(window[-1])
+    return min(reference, cost) if math.isfinite(cost) else reference
 
 
 def _median_update(observation: Observation) -> float:

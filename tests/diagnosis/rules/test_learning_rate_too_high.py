@@ -130,8 +130,9 @@ def test_the_last_steps_before_nan(run, make):
     assert not run([math.nan, 4e4, 6e27], updates=updates)
 
 
-def test_a_lucky_first_batch_is_no_reference(run):
-    """A fine-tuned classifier starts at 0.01; what a constant answer costs is log(10)."""
+@pytest.fixture
+def ten_classes():
+    """The output of a classifier; a constant answer costs log(10)."""
     column = ColumnStatistics(
         "output",
         "float32",
@@ -143,12 +144,25 @@ def test_a_lucky_first_batch_is_no_reference(run):
         nonfinite=0,
     )
     loss = Loss("sparse_categorical_crossentropy")
-    outputs = (OutputStatistics("output", None, True, column, None, loss),)
+    return (OutputStatistics("output", None, True, column, None, loss),)
+
+
+def test_a_lucky_first_batch_is_no_reference(run, ten_classes):
+    """A fine-tuned classifier starts at 0.01."""
     noisy = [0.01, *np.full(60, 0.1)]
     assert run(noisy)
-    assert not run(noisy, outputs=outputs)
-    (finding,) = run([0.01, *np.full(60, 4.0)], outputs=outputs)
+    assert not run(noisy, outputs=ten_classes)
+    (finding,) = run([0.01, *np.full(60, 4.0)], outputs=ten_classes)
     assert finding.evidence["reference_loss"] == pytest.approx(math.log(10))
+
+
+def test_a_network_killed_at_the_level_of_chance(run, ten_classes):
+    """A start with large outputs costs more than chance: the fall to it is no learning."""
+    chance = math.log(10)
+    for level, found in ((FLAT + 0.01, True), (FLAT - 0.01, False)):
+        losses = [1.8 * chance, *np.full(MINIMUM_LOOKS, level * chance)]
+        assert bool(run(losses, gradient=0.0, outputs=ten_classes)) == found
+        assert not run(losses, gradient=1.0, outputs=ten_classes)
 
 
 def test_tiny_batches_are_not_judged(run):
