@@ -114,8 +114,8 @@ class Monitor(keras.callbacks.Callback):
         for group in grouped(f for f in findings if f.severity != "note"):
             self._speak(group, known)
         stops = [f for f in findings if f.condition in self._stop_on and f.severity != "note"]
-        if stops:
-            self.model.stop_training = True
+        if stops and self._probe is not None:
+            self._probe.stop_training()
             self._say(f"training stops because of {stops[0].condition}.")
 
     def _speak(self, group: list[Finding], known: Mapping[Any, Finding]) -> None:

@@ -105,6 +105,13 @@ class Probe:
         """Training steps made so far in this `fit`."""
         return self._step
 
+    def stop_training(self) -> None:
+        """Have `fit` end after this step.
+
+        On JAX a callback's `self.model` would fetch the state of a step that is not over.
+        """
+        self._model.stop_training = True
+
     def detach(self, observer: "Observer") -> None:
         """Stop telling one observer; the last one removes the probe."""
         if observer in self._observers:
