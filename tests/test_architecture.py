@@ -83,10 +83,13 @@ def test_a_rule_is_a_file_and_a_condition():
     assert rules <= set(kt.diagnosis.CONDITIONS)
 
 
-def test_nothing_but_keras_and_numpy_is_needed_at_run_time():
-    requirements = importlib.metadata.requires("kerastricks")
-    needed = {r.split(">")[0].strip() for r in requirements if "extra ==" not in r}
-    assert needed == {"keras", "numpy"}
+def test_nothing_but_keras_and_what_it_needs_is_needed_at_run_time():
+    def needed(package):
+        requirements = importlib.metadata.requires(package)
+        return {r.split(">")[0].strip() for r in requirements if "extra ==" not in r}
+
+    assert needed("kerastricks") == {"keras", "numpy", "rich"}
+    assert needed("kerastricks") - {"keras"} <= needed("keras")
     extras = set(importlib.metadata.metadata("kerastricks").get_all("Provides-Extra"))
     assert {"tensorflow", "jax", "torch", "report", "test", "docs"} <= extras
 

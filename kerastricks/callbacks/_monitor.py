@@ -5,15 +5,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras
+from rich.console import Console
+from rich.text import Text
 
 from kerastricks.diagnosis.examination import Examination
-from kerastricks.diagnosis.finding import Finding, grouped, headline
+from kerastricks.diagnosis.finding import Finding, grouped, headline, worst
 from kerastricks.diagnosis.observation import Epoch, Observation
 from kerastricks.diagnosis.plan import Plan
 from kerastricks.diagnosis.probes import Probe
 from kerastricks.diagnosis.report import Report
 from kerastricks.diagnosis.rules import Rule
 from kerastricks.diagnosis.schedule import Schedule
+
+_STYLES = {"critical": "bold red", "warning": "bold yellow"}
 
 
 class Monitor(keras.callbacks.Callback):
@@ -119,20 +123,22 @@ class Monitor(keras.callbacks.Callback):
             self._say(f"training stops because of {stops[0].condition}.")
 
     def _speak(self, group: list[Finding], known: Mapping[Any, Finding]) -> None:
-        worst = next((f for f in group if f.severity == "critical"), group[0])
-        text = f"{headline(group)}.\n  {worst.message}"
-        cause = known[worst.key].caused_by
+        told = worst(group)
+        text = Text.assemble((headline(group), _STYLES[told.severity]), f".\n  {told.message}")
+        cause = known[told.key].caused_by
         if cause is not None:
-            text += f"\n  It follows from {headline([cause])}."
-        elif worst.condition not in self._advised:
-            self._advised.add(worst.condition)
-            text += f"\n  Remedy: {worst.remedy}"
+            text.append(f"\n  It follows from {headline([cause])}.")
+        elif told.condition not in self._advised:
+            self._advised.add(told.condition)
+            text.append("\n  Remedy: ", "bold green").append(told.remedy)
         self._say(text)
 
-    def _say(self, text: str) -> None:
+    def _say(self, text: str | Text) -> None:
         if self._verbose:
-            # The progress bar may stand in the middle of a line.
-            print(f"\n{type(self).__name__}: {text}", flush=True)
+            # The progress bar may stand in the middle of a line. What does not fit, the terminal
+            # wraps, so that a remedy is copied in one piece.
+            line = Text.assemble("\n", (type(self).__name__, "bold"), ": ", text)
+            Console(soft_wrap=True, highlight=False).print(line)
 
 
 def _checked_conditions(stop_on: str | Iterable[str], rules: Mapping[str, Rule]) -> frozenset[str]:

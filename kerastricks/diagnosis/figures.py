@@ -171,4 +171,7 @@ def _svg(draw: Any, width: float, height: float) -> str:
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None}, dpi=150)
     text = buffer.getvalue()
-    return text[text.index("<svg") :]
+    # A style sheet within a page holds for all of it.
+    return text[text.index("<svg") :].replace(
+        '<style type="text/css">*{', "<style>.kerastricks svg *{"
+    )

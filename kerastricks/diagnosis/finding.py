@@ -81,9 +81,13 @@ def grouped(findings: Iterable[Finding]) -> Iterator[list[Finding]]:
         yield list(group)
 
 
+def worst(group: list[Finding]) -> Finding:
+    """The first of the gravest findings."""
+    return max(group, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
 def headline(group: list[Finding]) -> str:
     """One line for findings of one condition: what, how bad, where, since when."""
-    worst = "critical" if any(f.severity == "critical" for f in group) else group[0].severity
     onset = min(finding.onset for finding in group)
     since = "from the start" if onset == 0 else f"since step {onset}"
     paths = [finding.layer for finding in group if finding.layer is not None]
@@ -93,7 +97,7 @@ def headline(group: list[Finding]) -> str:
         where = "in " + " and ".join(paths)
     else:
         where = f"in {len(paths)} layers ({paths[0]} … {paths[-1]})"
-    return f"{group[0].condition} ({worst}) {where}, {since}"
+    return f"{group[0].condition} ({worst(group).severity}) {where}, {since}"
 
 
 def _without_nonfinite(value: Any) -> Any:

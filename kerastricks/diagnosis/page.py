@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerastricks._version import __version__
-from kerastricks.diagnosis.finding import grouped, headline
+from kerastricks.diagnosis.finding import grouped, headline, worst
 from kerastricks.diagnosis.record import Record
 
 
@@ -47,6 +47,33 @@ def write_page(
     Raises:
         ImportError: If the `report` extra is not installed.
     """
+    text = (
+        _environment()
+        .get_template("page.html")
+        .render(
+            title=title,
+            introduction=introduction,
+            table=table,
+            sections=[_context(section) for section in sections],
+            version=__version__,
+        )
+    )
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def fragment(section: Section) -> str:
+    """One run as HTML with its style, to stand in another page, such as a notebook.
+
+    Raises:
+        ImportError: If the `report` extra is not installed.
+    """
+    environment = _environment()
+    style = environment.get_template("style.css").render()
+    body = environment.get_template("section.html").render(run=_context(section))
+    return f'<style>{style}</style><div class="kerastricks">{body}</div>'
+
+
+def _environment() -> Any:
     try:
         import jinja2
         import matplotlib as _  # noqa: F401
@@ -55,18 +82,15 @@ def write_page(
             "HTML reports need jinja2 and matplotlib, which are not installed. "
             "Run: pip install 'kerastricks[report]'"
         ) from error
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    template = environment.from_string(
-        files("kerastricks.diagnosis").joinpath("page.html").read_text(encoding="utf-8")
+    return jinja2.Environment(
+        loader=jinja2.FunctionLoader(_template),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
     )
-    text = template.render(
-        title=title,
-        introduction=introduction,
-        table=table,
-        sections=[_context(section) for section in sections],
-        version=__version__,
-    )
-    Path(path).write_text(text, encoding="utf-8")
+
+
+def _template(name: str) -> str:
+    return files("kerastricks.diagnosis").joinpath(name).read_text(encoding="utf-8")
 
 
 def _context(section: Section) -> dict[str, Any]:
@@ -78,14 +102,17 @@ def _context(section: Section) -> dict[str, Any]:
         "observed": report.observed or bool(report.findings),
         "roots": [
             {
-                "headline": headline([root]),
-                "severity": root.severity,
-                "message": root.message,
-                "remedy": root.remedy,
-                "evidence": _evidence(root.evidence),
-                "consequences": [headline(group) for group in grouped(report.consequences(root))],
+                "headline": headline(roots),
+                "severity": worst(roots).severity,
+                "message": worst(roots).message,
+                "remedy": worst(roots).remedy,
+                "evidence": [
+                    (root.layer if len(roots) > 1 else "", _evidence(root.evidence))
+                    for root in roots
+                ],
+                "consequences": [headline(group) for group in grouped(report.consequences(*roots))],
             }
-            for root in report.root_causes
+            for roots in report.roots_by_condition
         ],
         "unobserved": report.unobserved,
         "steps": [moment.step for moment in report.timeline.moments],
@@ -101,9 +128,12 @@ def _figures(report: Record) -> dict[str, Any]:
     timeline = report.timeline
     if not timeline.moments:
         return {}
-    drawn = {"loss": figures.loss_over_time(timeline, report.root_causes)}
+    drawn = {}
+    if len(timeline.moments) > 1:
+        drawn["loss"] = figures.loss_over_time(timeline, report.root_causes)
+        if timeline.hidden:
+            drawn["units"] = figures.units_over_time(timeline)
     if timeline.hidden:
-        drawn["units"] = figures.units_over_time(timeline)
         drawn["scale"] = figures.scale_through_depth(timeline)
     if timeline.moments[0].gradient:
         drawn["gradient"] = figures.gradient_through_depth(timeline)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from kerastricks.diagnosis.finding import Finding
+from kerastricks.diagnosis.finding import Finding, grouped
 from kerastricks.diagnosis.timeline import Timeline
 
 
@@ -38,10 +38,16 @@ class Record:
         """The findings that no other finding explains."""
         return [finding for finding in self.findings if finding.caused_by is None]
 
-    def consequences(self, root: Finding) -> list[Finding]:
-        """The findings that a root cause explains, directly or through another."""
+    @property
+    def roots_by_condition(self) -> list[list[Finding]]:
+        """The root causes, those of one condition together: twenty layers are one trouble."""
+        return list(grouped(self.root_causes))
+
+    def consequences(self, *roots: Finding) -> list[Finding]:
+        """The findings that root causes explain, directly or through another."""
 
         def root_of(finding: Finding) -> Finding:
             return finding if finding.caused_by is None else root_of(finding.caused_by)
 
-        return [f for f in self.findings if f is not root and root_of(f) is root]
+        explained = [f for f in self.findings if f.caused_by is not None]
+        return [f for f in explained if any(root_of(f) is root for root in roots)]

@@ -1,13 +1,14 @@
 """All that was found in one run, root causes first."""
 
+import html
 import json
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from kerastricks.diagnosis.finding import grouped, headline
-from kerastricks.diagnosis.page import Section, write_page
+from kerastricks.diagnosis.finding import grouped, headline, worst
+from kerastricks.diagnosis.page import Section, fragment, write_page
 from kerastricks.diagnosis.record import Record
 
 
@@ -27,11 +28,11 @@ class Report(Record):
             lines = ["Healthy: no findings." if self.observed else "Nothing was observed."]
         else:
             lines = ["Healthy, with notes:"] if self.healthy else []
-            for number, root in enumerate(self.root_causes, 1):
-                lines.append(f"{number}. {headline([root])}")
-                lines.append(f"   {root.message}")
-                lines.append(f"   Remedy: {root.remedy}")
-                for group in grouped(self.consequences(root)):
+            for number, roots in enumerate(self.roots_by_condition, 1):
+                lines.append(f"{number}. {headline(roots)}")
+                lines.append(f"   {worst(roots).message}")
+                lines.append(f"   Remedy: {worst(roots).remedy}")
+                for group in grouped(self.consequences(*roots)):
                     lines.append(f"   - explains {headline(group)}")
         for place, reason in self.unobserved.items():
             lines.append(f"Not observed: {place}: {reason}.")
@@ -66,3 +67,10 @@ class Report(Record):
             ImportError: If the `report` extra is not installed.
         """
         write_page(path, "Training report", [Section("This run", self)])
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the page without its frame; the text, without the extra."""
+        try:
+            return fragment(Section("Training report", self))
+        except ImportError:
+            return f"<pre>{html.escape(self.summary())}</pre>"

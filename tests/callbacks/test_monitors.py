@@ -1,5 +1,7 @@
 """What the doctor says of whole runs on real data, and how it treats those who call it."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -169,6 +171,21 @@ def test_each_finding_is_printed_once_and_its_remedy_too(capsys):
     assert "It follows from symmetric_units" in printed
     assert printed.count("Remedy:") == 1
     assert "from the start" in printed
+
+
+def test_a_terminal_gets_colours_and_a_file_does_not(capsys, monkeypatch):
+    def printed():
+        keras.utils.clear_session()  # names are numbered
+        keras.utils.set_random_seed(0)
+        examined(mlp(3, "tanh", zeros), Adam(), monitor=kt.callbacks.TrainingDoctor())
+        return capsys.readouterr().out
+
+    plain = printed()
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    coloured = printed()
+    assert "\x1b" not in plain
+    assert "\x1b[1;31m" in coloured  # bold and red
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == plain
 
 
 def test_a_monitor_watches_its_own_condition_only():

@@ -1,5 +1,6 @@
 import json
 import re
+import sys
 from html.parser import HTMLParser
 
 import numpy as np
@@ -148,6 +149,27 @@ def test_the_page_is_self_contained_and_escapes_what_a_model_brings(sick, tmp_pa
     assert not re.search(r"<(b|i|u)>", text)
     assert "nothing observed" in text
     assert text.count("<svg") == 4
+
+
+def test_a_notebook_shows_the_report_in_a_style_of_its_own(sick):
+    shown = sick._repr_html_()
+    assert "<html" not in shown
+    assert "<body" not in shown
+    assert "<script" not in shown.replace("&lt;script", "")
+    assert sick.root_causes[0].condition in shown
+    style = re.search("<style>(.*?)</style>", shown, re.DOTALL).group(1)
+    # All rules lie within one class, so that none reaches the notebook's own elements.
+    rules = re.sub(r"/\*.*?\*/", "", style, flags=re.DOTALL).strip()
+    assert rules.startswith(".kerastricks {")
+    depths = [rules[: i + 1].count("{") - rules[: i + 1].count("}") for i in range(len(rules) - 1)]
+    assert min(depths[rules.index("{") :]) >= 1
+
+
+def test_a_notebook_without_the_extra_shows_the_text(sick, monkeypatch):
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    shown = sick._repr_html_()
+    assert shown.startswith("<pre>")
+    assert "&lt;script&gt;" in shown
 
 
 def test_a_missing_folder_is_the_callers_error(sick, tmp_path):
