@@ -127,8 +127,9 @@ def _through_depth(timeline: Timeline, *, title: str, label: str, values: Any, n
     def draw(figure: "Figure", axes: "Axes") -> None:
         del figure
         moments = timeline.moments
-        chosen = [(moments[0], EARLY), (moments[len(moments) // 2], "#3e8dc4"), (moments[-1], LATE)]
-        for moment, color in chosen:
+        middle = len(moments) // 2
+        colors = {0: EARLY, middle: "#3e8dc4", len(moments) - 1: LATE}  # one of each place
+        for moment, color in ((moments[place], color) for place, color in colors.items()):
             numbers = np.array(values(moment), dtype=float)
             drawable = np.where(np.isfinite(numbers) & (numbers > 0), numbers, np.nan)
             axes.plot(drawable, "o-", color=color, markersize=3.5, label=f"step {moment.step}")

@@ -151,6 +151,28 @@ def test_the_page_is_self_contained_and_escapes_what_a_model_brings(sick, tmp_pa
     assert text.count("<svg") == 4
 
 
+def test_a_report_of_one_look_has_pictures_of_depth_and_none_of_time(make, tmp_path):
+    examination = Examination()
+    layer = make.layer("net/dense", activation=make.tanh)
+    examination.add(make.observation(0, layers=[layer, make.layer("net/head")]))
+    examination.report({}).to_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 2
+    assert page.count("step 0") == 2  # once in each legend
+    assert "One step observed." in page
+
+
+def test_root_causes_of_one_condition_are_told_together():
+    layers = [Finding("dying_units", f"dense_{i}", "warning", i, f"m{i}", "r") for i in range(3)]
+    grave = Finding("dying_units", "dense_3", "critical", 3, "the gravest", "r")
+    effect = Finding("vanishing_gradients", "dense_0", "warning", 5, "m", "r", caused_by=layers[1])
+    summary = Report(findings=[*layers, grave, effect]).summary()
+    assert "1. dying_units (critical) in 4 layers (dense_0 … dense_3), from the start" in summary
+    assert "the gravest" in summary
+    assert "explains vanishing_gradients" in summary
+    assert "2." not in summary
+
+
 def test_a_notebook_shows_the_report_in_a_style_of_its_own(sick):
     shown = sick._repr_html_()
     assert "<html" not in shown
