@@ -52,7 +52,10 @@ def parser() -> argparse.ArgumentParser:
             "cannot reach, a loss that does not fit, a start that loses the signal, units that "
             "are copies of each other. Nothing is trained, and the file is not changed."
         ),
-        epilog="Exit status: 0 when the model is healthy, 1 when it is sick, 2 for unusable files.",
+        epilog=(
+            "Exit status: 0 when the model is healthy, 1 when it is sick, 2 for unusable files and "
+            "for a model of which nothing can be observed."
+        ),
     )
     checkup.add_argument("model", metavar="MODEL", help="a .keras file, saved compiled")
     checkup.add_argument(
@@ -105,19 +108,23 @@ def _checkup(options: argparse.Namespace) -> int:
         report = kt.checkup(model, x, y)
     except Exception as error:
         raise _UsageError(f"the model does not run on this data: {error}") from error
+    if report.healthy and not report.observed:
+        reasons = "; ".join(f"{place}: {reason}" for place, reason in report.unobserved.items())
+        raise _UsageError(f"nothing of this model can be observed: {reasons or 'no reason known'}")
     print(json.dumps(report.to_dict(), indent=2) if options.json else report.summary())
     return 0 if report.healthy else 1
 
 
 def _arrays(path: str) -> tuple[Any, Any]:
     try:
-        with np.load(path) as arrays:
+        # Opened here, since numpy leaves a broken archive open.
+        with open(path, "rb") as file, np.load(file) as arrays:
             return arrays["x"], arrays["y"]
     except KeyError as error:
         raise _UsageError(
             f"{path} must hold the arrays x and y. Write it with np.savez(path, x=x, y=y)."
         ) from error
-    except (OSError, ValueError, TypeError, AttributeError) as error:
+    except Exception as error:  # numpy, zipfile and zlib each raise their own
         raise _UsageError(f"{path} cannot be read as an .npz file: {error}") from error
 
 

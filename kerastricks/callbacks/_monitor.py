@@ -1,7 +1,7 @@
 """What all diagnostic callbacks share: observe, judge, speak once."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import keras
@@ -16,6 +16,7 @@ from kerastricks.diagnosis.probes import Probe
 from kerastricks.diagnosis.report import Report
 from kerastricks.diagnosis.rules import Rule
 from kerastricks.diagnosis.schedule import Schedule
+from kerastricks.diagnosis.vitals import vitals
 
 _STYLES = {"critical": "bold red", "warning": "bold yellow"}
 
@@ -29,6 +30,7 @@ class Monitor(keras.callbacks.Callback):
         every: Observe each so many steps; None for a schedule that is dense at first.
         budget: Largest share of the training time that observing may cost, once past the start.
         verbose: 1 to print each finding once, 0 to be silent.
+        log_vitals: Whether to add numbers to the epoch logs.
     """
 
     def __init__(
@@ -39,6 +41,7 @@ class Monitor(keras.callbacks.Callback):
         every: int | None = None,
         budget: float = 0.02,
         verbose: int = 1,
+        log_vitals: bool = False,
     ):
         super().__init__()
         self.schedule = Schedule(every, budget)
@@ -49,8 +52,10 @@ class Monitor(keras.callbacks.Callback):
         self._every = every
         self._budget = budget
         self._verbose = verbose
+        self._log_vitals = log_vitals
         self._examination = Examination(rules)
         self._advised: set[str] = set()
+        self._last: Observation | None = None
         self._probe: Probe | None = None
 
     @property
@@ -77,6 +82,7 @@ class Monitor(keras.callbacks.Callback):
         del logs
         self._examination = Examination(self._rules)
         self._advised = set()
+        self._last = None
         self.schedule = Schedule(self._every, self._budget)
         self._probe = Probe.attach(self.model, self)
 
@@ -88,37 +94,53 @@ class Monitor(keras.callbacks.Callback):
 
     def observe(self, observation: Observation) -> None:
         """Judge an observed step (called by the probe, in the midst of the training)."""
-        self._tell(self._examination.add(observation))
+        self._last = observation
+        self._tell(lambda: self._examination.add(observation))
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Judge what the validation is about to use."""
         del logs
-        self._tell(self._examination.close())
+        self._tell(self._examination.close)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Judge the epoch; look at the next step when the loss has become NaN or infinite."""
         del epoch
+        if self._log_vitals and logs is not None:
+            logs.update(self._vitals())
         logs = logs or {}
         if not math.isfinite(logs.get("loss", 0.0)):
             self.schedule.demand()
         elif "loss" in logs and self._probe is not None:
             validation = logs.get("val_loss")
             ended = Epoch(self._probe.step, float(logs["loss"]), validation)
-            self._tell(self._examination.end_epoch(ended))
+            self._tell(lambda: self._examination.end_epoch(ended))
 
     def on_train_end(self, logs: Any = None) -> None:
         """Judge the end, and leave the model as it was."""
         del logs
-        self._tell(self._examination.close())
+        self._tell(self._examination.close, over=True)
         if self._probe is not None:
             self._probe.detach(self)
 
-    def _tell(self, findings: list[Finding]) -> None:
+    def _vitals(self) -> dict[str, float]:
+        found = [finding for finding in self.report.findings if finding.severity != "note"]
+        seen = {} if self._last is None else vitals(self._last)
+        return {"doctor_findings": float(len(found)), **seen}
+
+    def _tell(self, judge: Callable[[], list[Finding]], *, over: bool = False) -> None:
+        """Judge, and say what is new; whatever fails in it, the training goes on."""
+        try:
+            self._speak_of(judge(), over=over)
+        except Exception as error:
+            if self._probe is not None:
+                self._probe.unobserved[type(self).__name__] = f"{type(error).__name__}: {error}"
+
+    def _speak_of(self, findings: list[Finding], *, over: bool) -> None:
         known = {finding.key: finding for finding in self.report.findings} if findings else {}
         for group in grouped(f for f in findings if f.severity != "note"):
             self._speak(group, known)
         stops = [f for f in findings if f.condition in self._stop_on and f.severity != "note"]
-        if stops and self._probe is not None:
+        if stops and not over and self._probe is not None:
             self._probe.stop_training()
             self._say(f"training stops because of {stops[0].condition}.")
 

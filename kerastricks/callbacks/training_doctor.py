@@ -24,6 +24,11 @@ class TrainingDoctor(Monitor):
         budget: Largest share of the training time that observing may cost once past the dense
             start, above 0. The default gap is widened to keep within it. Ignored with `every`.
         verbose: 1 to print each finding once, when it is first made; 0 to be silent.
+        log_vitals: True to add numbers of the last observed step to the epoch logs, and so to the
+            History: `doctor_findings` (how many above a note), `doctor_silent_units`,
+            `doctor_saturation`, `doctor_update_ratio` and `doctor_gradient_norm`, see
+            `kt.diagnosis.vitals`. `EarlyStopping`, `CSVLogger`, `TensorBoard` and experiment
+            trackers read them when they stand behind the doctor in `callbacks`.
 
     Attributes:
         report: A `kerastricks.diagnosis.Report` of this `fit`, or of the last one.
@@ -53,5 +58,13 @@ class TrainingDoctor(Monitor):
         every: int | None = None,
         budget: float = 0.02,
         verbose: int = 1,
+        log_vitals: bool = False,
     ):
-        super().__init__(RULES, stop_on=stop_on, every=every, budget=budget, verbose=verbose)
+        super().__init__(
+            RULES,
+            stop_on=stop_on,
+            every=every,
+            budget=budget,
+            verbose=verbose,
+            log_vitals=log_vitals,
+        )

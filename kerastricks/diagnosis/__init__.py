@@ -16,6 +16,7 @@ from kerastricks.diagnosis.observation import (
 )
 from kerastricks.diagnosis.report import Report
 from kerastricks.diagnosis.rules import RULES
+from kerastricks.diagnosis.vitals import vitals
 
 __all__ = [
     "CONDITIONS",
@@ -33,4 +34,5 @@ __all__ = [
     "OutputStatistics",
     "Report",
     "WeightStatistics",
+    "vitals",
 ]

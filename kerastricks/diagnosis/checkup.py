@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
+from itertools import chain
 from typing import Any
 
 import keras
@@ -19,9 +21,7 @@ from kerastricks.diagnosis.rules.exploding_gradients import exploding_gradients
 from kerastricks.diagnosis.rules.symmetric_units import symmetric_units
 from kerastricks.diagnosis.rules.vanishing_gradients import vanishing_gradients
 from kerastricks.diagnosis.schedule import Schedule
-
-MAXIMUM_EXAMPLES = 1024
-"""Examples that are looked at, from the start of the data."""
+from kerastricks.theory._checks import checked_integer
 
 _ONE_LOOK: dict[str, Rule] = {
     **RULES,
@@ -32,7 +32,7 @@ _ONE_LOOK: dict[str, Rule] = {
 """The rules, content with one observation: it is of up to a thousand examples at once."""
 
 
-def checkup(model: Any, x: Any, y: Any = None) -> Report:
+def checkup(model: Any, x: Any, y: Any = None, *, batch_size: int = 1024) -> Report:
     """Examine a compiled model on one batch, without training it.
 
     Use it before the first `fit`: it finds what is wrong from the start, such as unscaled inputs,
@@ -40,22 +40,26 @@ def checkup(model: Any, x: Any, y: Any = None) -> Report:
     units that are copies of each other. What arises in training (a learning rate that is too high,
     units that die) only `kt.callbacks.TrainingDoctor` sees.
 
-    One step of the model's own `train_step` is made and undone: weights, optimizer, metrics and
+    One step of the model's own `train_step` is made and undone: weights, optimizers, metrics and
     random seeds are afterwards as they were. A model that is not built yet is built.
 
     Args:
         model: A compiled `keras.Model`.
-        x: Inputs, as for `fit`: an array or a structure of arrays, of which the first 1024
-            examples are taken, or a data set (`tf.data.Dataset`, `keras.utils.PyDataset`,
-            generator) that gives batches with targets, of which the first is taken. 200 examples
-            or more are needed to judge saturation, 1000 to judge dead units.
-        y: Targets; leave out for a data set.
+        x: Inputs, as for `fit`: an array or a structure of arrays, of which the first examples are
+            taken; or a data set (`tf.data.Dataset`, `keras.utils.PyDataset`, generator) that gives
+            batches with targets, of which the first is taken, and lost to a generator.
+        y: Targets; leave out for a data set, or a model that needs none.
+        batch_size: How many examples are taken of arrays, a positive integer. 200 or more are
+            needed to judge saturation, 1000 to judge dead units; lower it where they do not fit
+            into memory. Defaults to 1024.
 
     Returns:
         A `kerastricks.diagnosis.Report`, healthy where nothing above a note was found.
 
     Raises:
-        ValueError: If the model is not compiled, or there are no examples.
+        TypeError: If `batch_size` is no number.
+        ValueError: If the model is not compiled, cannot be built before its first step, or there
+            are no examples.
         Exception: What the model's own training step raises.
 
     Example:
@@ -73,18 +77,37 @@ def checkup(model: Any, x: Any, y: Any = None) -> Report:
             "kt.checkup needs a compiled model: it examines the loss and the gradients. Received "
             f"the uncompiled model {model.name!r}. Call model.compile(optimizer, loss) first."
         )
-    data: dict[str, Any] = {"x": x, "steps_per_epoch": 1}
-    if y is not None:
-        count = len(keras.tree.flatten(x)[0])
-        if count == 0:
-            raise ValueError("kt.checkup needs at least one example. Received: arrays of length 0.")
-        first = min(count, MAXIMUM_EXAMPLES)
-        head = partial(keras.tree.map_structure, lambda array: array[:first])
-        data = {"x": head(x), "y": head(y), "batch_size": first, "shuffle": False}
+    size = checked_integer(batch_size, "batch_size", "a positive integer, of examples")
     look = _Look()
     with look.undoing(model):
-        model.fit(**data, epochs=1, verbose=0, callbacks=[look])
+        model.fit(**_batch(x, y, size), epochs=1, verbose=0, callbacks=[look])
     return look.report
+
+
+def _batch(x: Any, y: Any, size: int) -> dict[str, Any]:
+    """The arguments with which `fit` makes one step."""
+    leaves = keras.tree.flatten(x)
+    if not all(hasattr(leaf, "shape") for leaf in leaves):
+        if y is None:
+            return {"x": x, "steps_per_epoch": 1}
+        raise ValueError(
+            "kt.checkup takes arrays, or a data set that gives inputs and targets. Received: "
+            f"x={type(x).__name__} of {type(leaves[0]).__name__}, and y. Convert them: "
+            "np.asarray(x), np.asarray(y)."
+        )
+    count = int(leaves[0].shape[0])
+    if count == 0:
+        raise ValueError("kt.checkup needs at least one example. Received: arrays of length 0.")
+    first = min(count, size)
+    if isinstance(y, list | tuple) and not all(hasattr(each, "shape") for each in y):
+        y = np.asarray(y)
+    head = partial(keras.tree.map_structure, lambda array: array[:first])
+    return {
+        "x": head(x),
+        "y": None if y is None else head(y),
+        "batch_size": first,
+        "shuffle": False,
+    }
 
 
 class _Look(keras.callbacks.Callback):
@@ -103,16 +126,20 @@ class _Look(keras.callbacks.Callback):
 
     @contextmanager
     def undoing(self, model: Any) -> Iterator[None]:
-        attributes = {name: model.__dict__.get(name) for name in _SET_BY_FIT}
+        attributes = {name: vars(model)[name] for name in _SET_BY_FIT if name in vars(model)}
         self._remember(model)
         try:
             yield
         finally:
+            self.on_train_end()  # which `fit` leaves out after an exception
             model.reset_metrics()
             for variable, value in self._before.values():
                 variable.assign(value)
-            for name, value in attributes.items():
-                setattr(model, name, value)
+            for name in _SET_BY_FIT:
+                if name in attributes:
+                    setattr(model, name, attributes[name])
+                elif name in vars(model):
+                    delattr(model, name)
 
     def on_train_begin(self, logs: Any = None) -> None:
         del logs
@@ -129,19 +156,33 @@ class _Look(keras.callbacks.Callback):
         del plan
         if keras.backend.backend() == "jax":
             return  # the step has taken the values; they were there when `fit` began
-        optimizer = self.model.optimizer
-        if not optimizer.built:
-            optimizer.build(self.model.trainable_variables)
+        if not self.model.built:
+            raise ValueError(
+                f"kt.checkup cannot undo the first step of {self.model.name!r}, which would build "
+                "it. Build it first, by calling it on a batch: model(x[:1])."
+            )
+        for optimizer in _optimizers(self.model):
+            if optimizer is self.model.optimizer and not optimizer.built:
+                optimizer.build(self.model.trainable_variables)
         self._remember(self.model)
 
     def observe(self, observation: Observation) -> None:
-        self._examination.add(observation)
+        # With `steps_per_execution` it is not the first step that is seen.
+        self._examination.add(replace(observation, step=0))
 
     def _remember(self, model: Any) -> None:
-        for variable in (*model.variables, *model.optimizer.variables, *model.metrics_variables):
+        states = [optimizer.variables for optimizer in _optimizers(model)]
+        for variable in chain(model.variables, model.metrics_variables, *states):
             if id(variable) not in self._before:
                 value = np.array(ops.convert_to_numpy(variable.value))
                 self._before[id(variable)] = variable, value
+
+
+def _optimizers(model: Any) -> list[Any]:
+    """The model's optimizer, and others that a `train_step` of its own may use."""
+    values = [model.optimizer, *vars(model).values()]
+    found = [value for value in values if isinstance(value, keras.optimizers.Optimizer)]
+    return list({id(optimizer): optimizer for optimizer in found}.values())
 
 
 _SET_BY_FIT = ("history", "stop_training")

@@ -108,7 +108,8 @@ class Examination:
         for finding in findings:
             present.add(finding.key)
             known = self._findings.get(finding.key)
-            if known is None:
+            noted = known is not None and known.severity == "note" != finding.severity
+            if known is None or noted:  # a note that has become more is told, with its own onset
                 new.append(finding)
                 self._findings[finding.key] = finding
             elif finding.key in self._present or _graver(finding, known):

@@ -40,8 +40,14 @@ def loss_of(loss: Any) -> Loss | None:
         except ValueError:
             return Loss(loss)  # "ce": what it stands for, `compile` makes out by the shapes
     if isinstance(loss, keras.losses.Loss):
-        from_logits = bool(loss.get_config().get("from_logits", False))
-        return Loss(_snake_case(type(loss).__name__), from_logits)
+        name = _snake_case(type(loss).__name__)
+        try:
+            config = loss.get_config()
+            ignored = config.get("ignore_class")
+            ignored = None if ignored is None else int(ignored)
+            return Loss(name, bool(config.get("from_logits")), ignored)
+        except Exception:  # of a loss of the user's own, which may raise what it likes
+            return Loss(name)
     name = getattr(loss, "__name__", type(loss).__name__)
     return Loss(name if name.islower() else _snake_case(name))
 

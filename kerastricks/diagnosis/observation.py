@@ -178,10 +178,12 @@ class Loss:
         name: Keras' name of its function, such as `"categorical_crossentropy"`; the class or
             function's own name for one that Keras does not have.
         from_logits: Whether it applies softmax or sigmoid to the predictions itself.
+        ignore_class: The label that it leaves out; None where it leaves out none.
     """
 
     name: str
     from_logits: bool = False
+    ignore_class: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

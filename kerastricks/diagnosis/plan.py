@@ -44,6 +44,7 @@ class Plan:
         normalizations: Batch normalizations.
         dropouts: Dropouts with a batch normalization behind them.
         linear: See `Observation.linear`.
+        output_names: Names of the model's outputs, in their order, where it has such.
     """
 
     layers: tuple[LayerSlot, ...] = ()
@@ -54,6 +55,7 @@ class Plan:
     normalizations: tuple[NormalizationSlot, ...] = ()
     dropouts: tuple[DropoutSlot, ...] = ()
     linear: tuple[str, ...] = ()
+    output_names: tuple[str, ...] = ()
 
     @property
     def tapped(self) -> list[Any]:

@@ -242,6 +242,7 @@ class Probe:
         leaves = list(dict.fromkeys(_leaves(model, unobserved)))
         rehearsal = Rehearsal(unobserved, [layer for layer in leaves if _is_gate(layer)])
 
+        names = getattr(model, "output_names", None) or ()
         entered: list[Any] = []
         before = len(self._patched)
 
@@ -250,7 +251,8 @@ class Probe:
             entered.clear()
             with self._tape(rehearsal):
                 outputs = forward_pass(x)
-            rehearsal.finish([x, entered], outputs, targets, losses_of(model, outputs))
+            given = steps.in_order(targets, outputs, names)
+            rehearsal.finish([x, entered], outputs, given, losses_of(model, outputs))
 
         for layer in leaves:
             self._tap(layer)
@@ -259,7 +261,8 @@ class Probe:
             compute_output_spec(forward, inputs)
         finally:
             self._unpatch(before)
-        return rehearsal.plan(leaves, model.trainable_variables, linear_kernels(model))
+        linear = linear_kernels(model)
+        return rehearsal.plan(leaves, model.trainable_variables, linear, tuple(names))
 
     def _tap(self, layer: Any) -> None:
         original = layer.call
@@ -304,6 +307,8 @@ class Probe:
 
     def _tap_optimizer(self) -> None:
         optimizer = self._model.optimizer
+        if optimizer is None:  # the model's `train_step` has its own
+            return
         stateless_apply, apply = optimizer.stateless_apply, optimizer.apply
 
         def tapped_stateless_apply(state: Any, grads: Any, weights: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerastricks.diagnosis import statistics
+from kerastricks.diagnosis import statistics, steps
 from kerastricks.diagnosis.plan import FORWARD_TAIL, Plan
 from kerastricks.diagnosis.slots import (
     ColumnSlot,
@@ -65,8 +65,8 @@ class Recording:
         for tensor in keras.tree.flatten(x):
             if is_float(tensor):
                 bad = bad + statistics.nonfinite(tensor)
-        predictions, targets = keras.tree.flatten(y_pred), keras.tree.flatten(y)
-        targets = [each for each in targets if each is not None]
+        predictions = keras.tree.flatten(y_pred)
+        targets = steps.in_order(y, y_pred, self._plan.output_names)
         for i, slot in enumerate(self._plan.outputs):
             if len(predictions) == len(self._plan.outputs):
                 self._add_columns(slot.prediction, predictions[i])

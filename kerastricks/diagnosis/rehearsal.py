@@ -20,7 +20,7 @@ from kerastricks.diagnosis.slots import (
     OutputSlot,
     WeightSlot,
 )
-from kerastricks.diagnosis.statistics import Tensor, first_tensor, is_float
+from kerastricks.diagnosis.statistics import Tensor, first_tensor, is_dense, is_float
 from kerastricks.diagnosis.wiring import Wiring
 
 
@@ -42,6 +42,9 @@ class Rehearsal:
         self._wiring = Wiring()
         self._vectors: dict[int, Tensor] = {}
         self._failures: dict[str, str] = {}
+        # In inference mode within a training step, as in fine-tuning; or with a mask, which the
+        # statistics taken here do not know.
+        self._apart: set[int] = set()
 
     def saw(self, layer: Any, inputs: Any, outputs: Any) -> None:
         """Remember what went in and came out, and try to reduce it."""
@@ -49,6 +52,9 @@ class Rehearsal:
             return
         output = first_tensor(outputs)
         self._wiring.add(layer, first_tensor(inputs), output)
+        _, options = inputs
+        if options.get("training") is False or options.get("mask") is not None:
+            self._apart.add(id(layer))
         axis = self._wiring.axes[id(layer)]
         if not _is_observable(layer, output, axis):
             return
@@ -58,13 +64,15 @@ class Rehearsal:
         except Exception as error:
             self._failures[path_of(layer)] = f"{type(error).__name__} in its statistics"
 
-    def finish(self, inputs: Any, outputs: Any, targets: Any, losses: list[Loss | None]) -> None:
+    def finish(
+        self, inputs: Any, outputs: Any, targets: list[Any], losses: list[Loss | None]
+    ) -> None:
         """The pass is over: draw up the plan, and let the tensors of the scratch graph go.
 
         Args:
             inputs: What the model was given.
             outputs: What it put out.
-            targets: What it is trained to put out.
+            targets: What it is trained to put out, in the same order; empty where not known.
             losses: The loss of each output.
         """
         wiring = self._wiring
@@ -87,13 +95,20 @@ class Rehearsal:
         self._wiring = Wiring()
         self._vectors = {}
 
-    def plan(self, leaves: list[Any], weights: list[Any], linear: tuple[str, ...]) -> Plan:
+    def plan(
+        self,
+        leaves: list[Any],
+        weights: list[Any],
+        linear: tuple[str, ...],
+        output_names: tuple[str, ...],
+    ) -> Plan:
         """The plan that the rehearsal led to.
 
         Args:
             leaves: The layers that were tapped.
             weights: The model's trainable variables.
             linear: See `Observation.linear`.
+            output_names: Names of the model's outputs, in their order.
         """
         unobserved = {**self._unobserved, **self._failures}
         for layer in leaves:
@@ -108,6 +123,7 @@ class Rehearsal:
             normalizations=self._normalizations,
             dropouts=self._dropouts,
             linear=linear,
+            output_names=output_names,
         )
 
     def _activation(self, layer: Any) -> Activation | None:
@@ -137,10 +153,8 @@ class Rehearsal:
             )
 
     def _output_slots(
-        self, predictions: list[Tensor], targets: Any, losses: list[Loss | None]
+        self, predictions: list[Tensor], targets: list[Any], losses: list[Loss | None]
     ) -> Iterator[OutputSlot]:
-        answers = [each for each in keras.tree.flatten(targets) if each is not None]
-        paired = len(answers) == len(predictions)
         last = self._wiring.last(predictions)
         for i, (prediction, layer) in enumerate(zip(predictions, last, strict=True)):
             path = "output" if layer is None else path_of(layer)
@@ -153,7 +167,7 @@ class Rehearsal:
                 activation=activation,
                 known=known,
                 prediction=slot,
-                target=_column_slot(path, answers[i]) if paired else None,
+                target=_column_slot(path, targets[i]) if targets else None,
                 loss=losses[i] if len(losses) == len(predictions) else None,
             )
 
@@ -166,7 +180,7 @@ class Rehearsal:
 
     def _normalization_slots(self) -> Iterator[NormalizationSlot]:
         for layer in self._wiring.batch_normalizations():
-            if layer.trainable:
+            if layer.trainable and id(layer) not in self._apart:
                 channels = int(layer.moving_mean.shape[0])
                 yield NormalizationSlot(layer, path_of(layer), layer.axis, channels)
 
@@ -174,7 +188,7 @@ class Rehearsal:
         for layer, normalization, between in self._wiring.dropouts():
             axis = self._wiring.axes[id(layer)]
             units = self._wiring.outputs[id(layer)].shape[axis]
-            if units is not None:
+            if units is not None and not {id(layer), id(normalization)} & self._apart:
                 yield DropoutSlot(
                     layer=layer,
                     path=path_of(layer),
@@ -220,7 +234,7 @@ def _column_slot(path: str, tensor: Any) -> ColumnSlot | None:
     if shape is None or not hasattr(tensor, "dtype") or len(shape) == 0:
         return None
     dtype = keras.backend.standardize_dtype(tensor.dtype)
-    if getattr(tensor, "sparse", False) or getattr(tensor, "ragged", False):
+    if not is_dense(tensor):
         return None
     if not dtype.startswith(("float", "bfloat", "int", "uint", "bool")):
         return None

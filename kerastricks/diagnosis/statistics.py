@@ -144,8 +144,16 @@ def first_tensor(structure: Any) -> Tensor:
 
 
 def is_float(tensor: Any) -> bool:
-    """True for tensors of floating-point numbers."""
-    return hasattr(tensor, "dtype") and "float" in keras.backend.standardize_dtype(tensor.dtype)
+    """True for dense tensors of floating-point numbers."""
+    if not hasattr(tensor, "dtype") or not is_dense(tensor):
+        return False
+    return "float" in keras.backend.standardize_dtype(tensor.dtype)
+
+
+def is_dense(tensor: Any) -> bool:
+    """False for sparse and ragged tensors, and for their specifications."""
+    named = type(tensor).__name__.startswith(("Sparse", "Ragged", "BCOO"))
+    return not (named or getattr(tensor, "sparse", False) or getattr(tensor, "ragged", False))
 
 
 def unseen(length: int) -> Tensor:

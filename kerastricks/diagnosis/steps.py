@@ -7,12 +7,14 @@ batch.
 
 import inspect
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any
 
 import keras
 from keras import ops
+
+from kerastricks.diagnosis.statistics import is_dense
 
 Arguments = tuple[Any, ...]
 
@@ -35,6 +37,27 @@ def peek(args: Arguments) -> tuple[Any, Any, Arguments]:
         batch = args[0][0]
     x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
     return keras.tree.map_structure(_symbolic, x), keras.tree.map_structure(_symbolic, y), args
+
+
+def in_order(targets: Any, outputs: Any, names: Sequence[str]) -> list[Any]:
+    """The targets in the order of the flattened outputs.
+
+    Args:
+        targets: What a model is trained to put out, in the structure that `fit` was given.
+        outputs: What it puts out.
+        names: Names of the outputs, in their order.
+
+    Returns:
+        Nothing where it cannot be told which belong together.
+    """
+    flat = keras.tree.flatten(outputs)
+    if isinstance(targets, dict):
+        order = sorted(outputs) if isinstance(outputs, dict) else list(names)
+        given = [targets[name] for name in order] if set(order) == set(targets) else []
+    else:
+        given = [] if isinstance(outputs, dict) and len(flat) > 1 else keras.tree.flatten(targets)
+    given = [each for each in given if each is not None]
+    return given if len(given) == len(flat) else []
 
 
 def forward_pass(model: Any, args: Arguments) -> Callable[[Any], Any]:
@@ -119,6 +142,10 @@ def is_end_of_data(error: BaseException) -> bool:
 def _symbolic(value: Any) -> Any:
     if value is None:
         return None
+    if not is_dense(value):
+        sparse = "Ragged" not in type(value).__name__
+        dtype = keras.backend.standardize_dtype(value.dtype)
+        return keras.KerasTensor(tuple(value.shape), dtype, sparse=sparse)
     return keras.KerasTensor(tuple(value.shape), keras.backend.standardize_dtype(value.dtype))
 
 

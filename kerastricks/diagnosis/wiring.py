@@ -8,6 +8,7 @@ import keras
 from kerastricks.diagnosis.activations import activation_of
 from kerastricks.diagnosis.plan import channel_axis, has_kernel
 from kerastricks.diagnosis.statistics import Tensor
+from kerastricks.layers.monte_carlo_dropout import MonteCarloDropout
 
 _NORMALIZATIONS = (
     keras.layers.BatchNormalization,
@@ -134,6 +135,8 @@ class Wiring:
         for normalization in self.batch_normalizations():
             between: list[Any] = []
             for layer in list(self.back(normalization))[1:]:
+                if isinstance(layer, MonteCarloDropout):
+                    break  # which drops at inference as well
                 if isinstance(layer, _DROPOUTS) and 0 < layer.rate < 1:
                     yield layer, normalization, between
                     break

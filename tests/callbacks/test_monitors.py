@@ -199,6 +199,41 @@ def test_a_monitor_watches_its_own_condition_only():
     assert conditions(examined(*build(), monitor=dying)) == {"dying_units"}
 
 
+VITALS = {"silent_units", "saturation", "update_ratio", "gradient_norm", "findings"}
+
+
+def test_vitals_are_logged_when_asked_for(tmp_path):
+    def fitted(*callbacks):
+        keras.utils.set_random_seed(0)
+        model = mlp(3, "relu", kt.initializers.He)
+        model.compile(SGD(0.1), LOSS)
+        return model.fit(IMAGES, DIGITS, epochs=2, verbose=0, callbacks=list(callbacks)).history
+
+    plain = fitted(kt.callbacks.TrainingDoctor())
+    csv = tmp_path / "log.csv"
+    doctor = kt.callbacks.TrainingDoctor(log_vitals=True)
+    logged = fitted(doctor, keras.callbacks.CSVLogger(csv))
+    names = {f"doctor_{name}" for name in VITALS}
+    assert set(plain) == {"loss"}
+    assert set(logged) == {"loss"} | names
+    assert logged["loss"] == plain["loss"]
+    assert names <= set(csv.read_text(encoding="utf-8").splitlines()[0].split(","))
+    assert logged["doctor_findings"] == [0.0, 0.0]
+    assert all(0 < ratio < 0.1 for ratio in logged["doctor_update_ratio"])
+    assert all(0 <= share < 0.4 for share in logged["doctor_silent_units"])
+    assert np.isnan(logged["doctor_saturation"]).all()
+
+
+def test_early_stopping_reads_them():
+    keras.utils.set_random_seed(0)
+    model = mlp(3, "tanh", zeros)
+    model.compile(Adam(), LOSS)
+    doctor = kt.callbacks.TrainingDoctor(verbose=0, log_vitals=True)
+    stop = keras.callbacks.EarlyStopping("doctor_findings", mode="min", baseline=0.5)
+    history = model.fit(IMAGES, DIGITS, epochs=5, verbose=0, callbacks=[doctor, stop])
+    assert len(history.epoch) == 2  # it never stops in the first
+
+
 def test_a_gradient_monitor_watches_gradients():
     keras.utils.set_random_seed(0)
     monitor = kt.callbacks.GradientMonitor(verbose=0)

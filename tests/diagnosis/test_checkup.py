@@ -60,14 +60,107 @@ def test_a_model_that_is_not_built_yet(x, y):
     model = keras.Sequential([keras.layers.Dense(3, "softmax")])
     model.compile("adam", "sparse_categorical_crossentropy")
     assert kt.checkup(model, x, y).healthy
-    assert (
-        int(
-            model.optimizer.iterations.numpy()
-            if hasattr(model.optimizer.iterations, "numpy")
-            else model.optimizer.iterations
-        )
-        == 0
-    )
+    assert int(keras.ops.convert_to_numpy(model.optimizer.iterations.value)) == 0
+
+
+def test_random_seeds_are_put_back(x, y):
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dropout(0.5, seed=3)])
+    model.add(keras.layers.Dense(3, "softmax"))
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    assert any("seed" in variable.path for variable in model.variables)
+    before = values(model)
+    kt.checkup(model, x, y)
+    for was, now in zip(before, values(model), strict=False):
+        np.testing.assert_array_equal(was, now)
+
+
+class Failing(keras.utils.PyDataset):
+    def __len__(self):
+        return 2
+
+    def __getitem__(self, index):
+        raise RuntimeError("no such file")
+
+
+def test_after_an_exception_the_model_is_as_it_was(x, y, assert_clean):
+    model = classifier(x)
+    before = values(model)
+    with pytest.raises(Exception, match="no such file"):
+        kt.checkup(model, Failing())
+    for was, now in zip(before, values(model), strict=False):
+        np.testing.assert_array_equal(was, now)
+    assert_clean(model)
+    assert "history" not in vars(model)
+    assert model.fit(x, y, verbose=0).history["loss"]
+
+
+def test_an_optimizer_of_the_models_own_is_put_back(x):
+    class Own(keras.Sequential):
+        def compile(self, own, **arguments):
+            super().compile(optimizer="sgd", loss="mse", **arguments)
+            self.own = own
+
+        def compute_loss(self, *args, **kwargs):
+            loss = super().compute_loss(*args, **kwargs)
+            if keras.backend.backend() != "jax":
+                self.own.iterations.assign_add(1)
+            return loss
+
+    model = Own([keras.Input((8,)), keras.layers.Dense(1)])
+    model.compile(keras.optimizers.Adam())
+    kt.checkup(model, x, x[:, :1])
+    assert int(keras.ops.convert_to_numpy(model.own.iterations.value)) == 0
+
+
+def test_a_head_that_starts_at_zero_is_healthy(x, y):
+    layers = [keras.layers.Dense(16, "relu", kernel_initializer="he_normal") for _ in range(2)]
+    head = keras.layers.Dense(3, "softmax", kernel_initializer="zeros")
+    model = keras.Sequential([keras.Input((8,)), *layers, head])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    report = kt.checkup(model, x, y)
+    assert report.healthy, report.summary()
+
+
+class Reconstruction(keras.layers.Layer):
+    """Adds the loss of an autoencoder."""
+
+    def call(self, inputs):
+        x, decoded = inputs
+        self.add_loss(keras.ops.mean(keras.ops.square(x - decoded)))
+        return decoded
+
+
+def test_arrays_without_targets_are_cut_too(x):
+    inputs = keras.Input((8,))
+    decoded = keras.layers.Dense(8)(keras.layers.Dense(4, "relu")(inputs))
+    model = keras.Model(inputs, Reconstruction()([inputs, decoded]))
+    model.compile("adam")
+    sizes = []
+
+    original = model.fit
+
+    def fit(**arguments):
+        sizes.append(arguments["x"].shape[0])
+        return original(**arguments)
+
+    model.__dict__["fit"] = fit
+    assert kt.checkup(model, x, batch_size=64).observed
+    assert sizes == [64]
+
+
+def test_targets_by_name_belong_to_their_outputs(x, y):
+    inputs = keras.Input((8,))
+    hidden = keras.layers.Dense(16, "relu")(inputs)
+    heads = [
+        keras.layers.Dense(1, name="price")(hidden),
+        keras.layers.Dense(3, "softmax", name="kind")(hidden),
+    ]
+    model = keras.Model(inputs, heads)
+    losses = {"price": "mse", "kind": "sparse_categorical_crossentropy"}
+    model.compile("adam", losses)
+    targets = {"price": x[:, :1], "kind": y}
+    report = kt.checkup(model, x, targets)
+    assert report.healthy, report.summary()
 
 
 def test_a_data_set_gives_its_first_batch(x, y):
@@ -116,3 +209,11 @@ def test_bad_calls_are_refused(x, y):
         kt.checkup(keras.Sequential([keras.layers.Dense(3)]), x, y)
     with pytest.raises(ValueError, match="at least one example"):
         kt.checkup(classifier(x), x[:0], y[:0])
+    with pytest.raises(ValueError, match=r"takes arrays.*np\.asarray"):
+        kt.checkup(classifier(x), x.tolist(), y)
+    with pytest.raises(ValueError, match=r"batch_size.*Received"):
+        kt.checkup(classifier(x), x, y, batch_size=0)
+
+
+def test_labels_in_a_list_are_taken(x, y):
+    assert kt.checkup(classifier(x), x, y.tolist()).healthy

@@ -85,3 +85,17 @@ def test_the_first_observation_stays_in_sight(make):
     for seen in make.window(600):
         examination.add(replace(seen, at_start=seen.step == 0))
     assert examination.report({}).unobserved == {}
+
+
+def test_a_note_that_becomes_more_is_told_with_its_own_onset(make):
+    severities = ["note", "note", "critical", "critical"]
+
+    def rule(window):
+        step = window[-1].step
+        found = finding("unreachable_targets", severities[step])
+        return [replace(found, onset=step if step >= 2 else 0)]
+
+    examination = Examination({"unreachable_targets": rule})
+    told = [[f.severity for f in examination.add(make.observation(s))] for s in range(4)]
+    assert told == [["note"], [], ["critical"], []]
+    assert examination.report({}).findings[0].onset == 2

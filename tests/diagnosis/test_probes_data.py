@@ -158,6 +158,76 @@ def test_frozen_averages_are_left_alone(first, x):
     assert first(model, x, x[:, :1]).normalizations == ()
 
 
+def test_what_runs_in_inference_mode_is_left_alone(first, x):
+    """Fine-tuning: the averages of the base are used, and do not move."""
+
+    class FineTuned(keras.Model):
+        def __init__(self):
+            super().__init__()
+            entry = keras.Input((6,))
+            normalized = layers.BatchNormalization()(layers.Dropout(0.5)(entry))
+            self.base, self.head = keras.Model(entry, normalized), layers.Dense(1)
+
+        def call(self, x):
+            return self.head(self.base(x, training=False))
+
+    seen = first(FineTuned(), x, x[:, :1])
+    assert seen.normalizations == ()
+    assert seen.dropouts == ()
+
+
+def test_a_normalization_with_a_mask_is_left_alone(first):
+    tokens = np.random.default_rng(0).integers(0, 5, (32, 7))
+    embedding = layers.Embedding(50, 4, mask_zero=True)
+    model = keras.Sequential(
+        [
+            keras.Input((7,), dtype="int32"),
+            embedding,
+            layers.BatchNormalization(),
+            layers.GlobalAveragePooling1D(),
+            layers.Dense(1),
+        ]
+    )
+    assert first(model, tokens, tokens[:, :1].astype("float32")).normalizations == ()
+
+
+def test_dropout_that_stays_on_shifts_nothing(first, x):
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            kt.layers.MonteCarloDropout(0.5),
+            layers.BatchNormalization(),
+            layers.Dense(1),
+        ]
+    )
+    assert first(model, x, x[:, :1]).dropouts == ()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="sparse tensors of TensorFlow")
+def test_sparse_inputs_are_passed_over(first, x):
+    import tensorflow as tf
+
+    inputs = keras.Input((6,), sparse=True)
+    model = keras.Model(inputs, layers.Dense(1)(layers.Dense(4, "relu")(inputs)))
+    model.compile("sgd", "mse")
+    data = tf.data.Dataset.from_tensors((tf.sparse.from_dense(x), x[:, :1]))
+    doctor = kt.callbacks.TrainingDoctor(verbose=0)
+    model.fit(data, verbose=0, shuffle=False, callbacks=[doctor])
+    assert doctor.report.observed
+    assert doctor.report.unobserved == {}
+
+
+def test_targets_by_name_belong_to_outputs_in_a_list(first, x):
+    inputs = keras.Input((6,))
+    heads = [layers.Dense(1, name="z")(inputs), layers.Dense(2, name="a")(inputs)]
+    seen = first(
+        keras.Model(inputs, heads), x, {"a": x[:, :2], "z": 9 * x[:, :1]}, {"a": "mse", "z": "mae"}
+    )
+    targets = {output.path: output.target for output in seen.outputs}
+    np.testing.assert_allclose(targets["z"].mean, 9 * x[:, :1].mean(0), rtol=1e-5)
+    np.testing.assert_allclose(targets["a"].mean, x[:, :2].mean(0), rtol=1e-5)
+
+
 def test_dropout_in_front_of_a_normalization_is_seen(first, x):
     model = keras.Sequential(
         [

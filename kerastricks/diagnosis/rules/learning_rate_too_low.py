@@ -77,9 +77,8 @@ def learning_rate_too_low(window: Window) -> Iterator[Finding]:
             f"{HEALTHY_UPDATE:.0e} is usual."
         ),
         remedy=(
-            f"Raise the learning rate about {factor} times: "
-            f"model.optimizer.learning_rate = {factor} * "
-            "float(model.optimizer.learning_rate)."
+            f"Compile anew with a learning rate, or a schedule of it, about {factor} times as "
+            "large; at present it is float(model.optimizer.learning_rate)."
         ),
         evidence={
             "largest_update_ratio": max(updates),

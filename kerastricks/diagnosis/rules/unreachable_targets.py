@@ -5,8 +5,9 @@ with `from_logits=True` squashes itself counts as squashed. Losses that do not c
 and target entry by entry are left out: hinge losses, that take 0 for -1, the cosine, and losses
 that Keras does not have.
 
-A sparse loss takes the targets as numbers of classes, 0 to units - 1. Labels -1 and 255 are what
-`ignore_class` is often set to, which cannot be seen from here: they are no more than a note.
+A sparse loss takes the targets as numbers of classes, 0 to units - 1, and its `ignore_class`. As a
+string or a function it has none, and then every label has to be a class: what one outside does
+depends on the backend: an error, or a sample whose loss is zero.
 """
 
 import math
@@ -46,8 +47,6 @@ LOSSES = (
 )
 """Losses whose targets are what each entry of the prediction should be."""
 SPARSE_LOSSES = ("sparse_categorical_crossentropy",)
-IGNORED_LABELS = (-1.0, 255.0)
-"""Labels that are often meant to be left out of the loss."""
 COUNTING = 1e-4
 """Share of fractional targets that the rounding of float32 counts may explain."""
 _SELU_FLOOR = -1.0507009873554805 * 1.6732632423543772
@@ -139,6 +138,7 @@ def _no_class(target: ColumnStatistics, units: int | None, loss: Loss) -> _Misfi
         "maximum": high,
         "units": units,
         "healthy_range": [0, None if units is None else units - 1],
+        "ignore_class": loss.ignore_class,
         "samples": target.samples,
     }
     if 1 - target.whole > COUNTING and not target.nonfinite:
@@ -150,21 +150,41 @@ def _no_class(target: ColumnStatistics, units: int | None, loss: Loss) -> _Misfi
             'loss="mean_squared_error".',
             evidence,
         )
-    beyond = units is not None and high >= units
-    if not (low < 0 or beyond):
+    columns = finite_columns(target)
+    ends = np.concatenate([columns.minimum, columns.maximum])
+    if loss.ignore_class is not None:
+        ends = ends[ends != loss.ignore_class]
+    outside = ends[(ends < 0) | (ends >= (math.inf if units is None else units))]
+    if not len(outside):
         return None
-    ignorable = (low >= 0 or low in IGNORED_LABELS) and (
-        not beyond or (high in IGNORED_LABELS and high != units)
-    )
+    aside = "" if loss.ignore_class is None else f" ({loss.ignore_class} is ignored)"
     return _Misfit(
-        "note" if ignorable else "critical",
-        f"The labels run from {low:.6g} to {high:.6g}, but the output has {units} units, for the "
-        f"classes 0 to {'?' if units is None else units - 1}.",
-        "Pass ignore_class= to keras.losses.SparseCategoricalCrossentropy if it is not set."
-        if ignorable
-        else "Count classes from 0, y = y - y.min(), and give the output a unit for each: "
-        "keras.layers.Dense(y.max() + 1).",
+        "critical",
+        f"The labels run from {low:.6g} to {high:.6g}{aside}, but the output has {units} units, "
+        f"for the classes 0 to {'?' if units is None else units - 1}.",
+        _within_classes(set(outside.tolist()), units, loss),
         evidence,
+    )
+
+
+def _within_classes(outside: set[float], units: int | None, loss: Loss) -> str:
+    """How to make classes of all labels, given the ends that are none."""
+    if loss.ignore_class is not None:
+        return (
+            f"Count the classes from 0, {loss.ignore_class} aside, and give the output a unit for "
+            f"each: keras.layers.Dense(int(y[y != {loss.ignore_class}].max()) + 1)."
+        )
+    counted = (
+        "Count classes from 0, y = y - y.min(), and give the output a unit for each: "
+        "keras.layers.Dense(int(y.max()) + 1)"
+    )
+    # One unit short is a matter of counting; one label elsewhere may be a mark.
+    if len(outside) > 1 or units in outside:
+        return f"{counted}."
+    (label,) = map(int, outside)
+    return (
+        f"{counted}; if {label} marks what is to be left out, use "
+        f"keras.losses.SparseCategoricalCrossentropy(ignore_class={label}{_logits(loss)})."
     )
 
 
@@ -240,8 +260,8 @@ def _within_range(target: ColumnStatistics, ends: tuple[float, float], loss: Los
             return "Scale the targets: y / 255."
         if smallest >= 0 and loss.name in _PROBABILITIES:
             return (
-                'For class numbers, use keras.layers.Dense(y.max() + 1, activation="softmax") with '
-                'loss="sparse_categorical_crossentropy".'
+                'For class numbers, use keras.layers.Dense(int(y.max()) + 1, activation="softmax") '
+                'with loss="sparse_categorical_crossentropy".'
             )
     if loss.name in _PROBABILITIES:
         return (
@@ -252,6 +272,10 @@ def _within_range(target: ColumnStatistics, ends: tuple[float, float], loss: Los
         "Leave the output linear, activation=None, and standardize the targets: "
         "(y - y_train.mean(axis=0)) / y_train.std(axis=0)."
     )
+
+
+def _logits(loss: Loss) -> str:
+    return ", from_logits=True" if loss.from_logits else ""
 
 
 def _ends(target: ColumnStatistics) -> tuple[float, float]:

@@ -80,12 +80,17 @@ def _has_learned(window: Window) -> bool:
 def _lost(observation: Observation) -> dict[str, float]:
     """Kernels that the signal does not reach, with their share of the later layers' sensitivity.
 
-    Kernels of norm zero are passed over: those have a start, not a gradient, to be blamed.
+    Kernels of norm zero are passed over, and so are those without any gradient before one that
+    has a gradient: a start at zero, of the head or of a branch, holds the signal back for one step.
     """
-    kernels: list[WeightStatistics] = [
-        k for k in observation.kernels if k.norm > 0 and math.isfinite(k.sensitivity)
-    ]
-    if all(k.sensitivity == 0 for k in kernels):
+    kernels: list[WeightStatistics] = []
+    held_back = False
+    for kernel in reversed(observation.kernels):
+        held_back = held_back or (kernel.norm == 0 and kernel.gradient > 0)
+        waits = held_back and kernel.gradient == 0
+        if kernel.norm > 0 and math.isfinite(kernel.sensitivity) and not waits:
+            kernels.insert(0, kernel)
+    if not any(kernel.gradient for kernel in observation.kernels):
         # Nothing arrives even at the output: a clipped loss, or units that are all dead.
         return {kernel.path: 0.0 for kernel in kernels}
     lost: dict[str, float] = {}

@@ -25,14 +25,22 @@ def columns_of(data, path="output", **changes):
     return ColumnStatistics(**{**values, **changes})
 
 
-def output_of(prediction, target=None, loss=None, activation=None, from_logits=False, **changes):
+def output_of(
+    prediction,
+    target=None,
+    loss=None,
+    activation=None,
+    from_logits=False,
+    ignore_class=None,
+    **changes,
+):
     values = {
         "path": "output",
         "activation": None if activation is None else Activation(activation),
         "known": True,
         "prediction": columns_of(prediction),
         "target": None if target is None else columns_of(target),
-        "loss": None if loss is None else Loss(loss, from_logits),
+        "loss": None if loss is None else Loss(loss, from_logits, ignore_class),
     }
     return OutputStatistics(**{**values, **changes})
 

@@ -1,6 +1,8 @@
 import math
+import re
 from dataclasses import replace
 
+import keras
 import numpy as np
 import pytest
 
@@ -80,7 +82,18 @@ def test_a_fresh_model_that_stays_where_it_began(window):
     assert finding.evidence["loss_first_quarter"] == 2.34
     assert finding.evidence["loss_of_a_constant_answer"] == pytest.approx(TEN)
     # From 1e-6 to the usual 1e-3.
-    assert "model.optimizer.learning_rate = 1000 * float(" in finding.remedy
+    assert "about 1000 times" in finding.remedy
+
+
+def test_the_remedy_holds_with_a_schedule_too(window):
+    """To a scheduled optimizer no learning rate can be assigned."""
+    (finding,) = found(window())
+    assert "learning_rate =" not in finding.remedy
+    (typed,) = re.findall(r"float\(.*?\)", finding.remedy)
+    for rate in (0.25, keras.optimizers.schedules.CosineDecay(0.25, 10)):
+        model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
+        model.compile(keras.optimizers.SGD(rate), "mse")
+        assert eval(typed, {"model": model}) == 0.25
 
 
 def test_one_kernel_that_moves_is_enough(window):

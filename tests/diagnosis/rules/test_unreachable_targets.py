@@ -1,5 +1,6 @@
 import inspect
 import json
+import re
 from dataclasses import replace
 
 import keras
@@ -32,6 +33,12 @@ def judged(make, output):
 
 def severities(findings):
     return [finding.severity for finding in findings]
+
+
+def layer_of(remedy, y):
+    """The layer that a remedy tells to type."""
+    (call,) = re.findall(r"keras\.layers\.Dense\(.*\+ 1[^)]*\)", remedy)
+    return eval(call, {"keras": keras, "y": y})
 
 
 def between(low, high):
@@ -119,6 +126,10 @@ class TestRange:
         (finding,) = judged(target, "sigmoid", loss)
         assert remedy in finding.remedy
 
+    def test_the_layer_of_the_remedy_is_one_that_keras_makes(self, judged):
+        (finding,) = judged([[0], [9]], "sigmoid", "binary_crossentropy")
+        assert layer_of(finding.remedy, np.array([[0], [9]])).units == 10
+
     def test_columns_outside_are_named(self, judged):
         (finding,) = judged(np.array([[0, 5, 1, -5], [1, 0, 0, 0]]), "sigmoid")
         assert finding.evidence["columns_outside"] == [1, 3]
@@ -185,12 +196,42 @@ class TestClasses:
         assert finding.evidence["healthy_range"] == [0, 9]
         assert "y - y.min()" in finding.remedy
 
-    def test_labels_that_are_often_ignored_are_a_note(self, sparse):
-        for label in (-1, 255):
-            assert severities(sparse([label, 0, 9])) == ["note"]
-        for labels in ([-2, 0], [-1, 10], [0, 254]):
-            assert severities(sparse(labels)) == ["critical"]
-        assert severities(sparse([1, 255], units=255)) == ["critical"]
+    def test_only_the_class_that_the_loss_ignores_may_be_outside(self, sparse):
+        for label in (-1, 255, -100):
+            labels = [label, 0, 9]
+            assert not sparse(labels, ignore_class=label)
+            for ignored in (None, 5, label - 1):
+                (finding,) = sparse(labels, ignore_class=ignored)
+                assert finding.severity == "critical"
+                assert finding.evidence["ignore_class"] == ignored
+        for labels in ([-1, 10], [-2, 0], [-1, 255]):
+            assert severities(sparse(labels, ignore_class=-1)) == ["critical"]
+        assert severities(sparse([-1, 255], ignore_class=255)) == ["critical"]
+
+    def test_columns_without_the_ignored_class_show_the_others(self, sparse):
+        """As in a map of labels whose border is void."""
+        rows = np.tile([255, 3, 9], (4, 1))
+        assert not sparse(rows, ignore_class=255)
+        rows[0, 1] = 10
+        assert severities(sparse(rows, ignore_class=255)) == ["critical"]
+        assert not sparse(np.full((4, 2), 255), ignore_class=255)
+
+    @pytest.mark.parametrize(
+        ("labels", "ignored", "units"),
+        [([1, 10], None, 11), ([-1, 12], None, 13), ([0, 254], None, 255), ([-1, 12], -1, 13)],
+    )
+    def test_the_layer_of_the_remedy_is_one_that_keras_makes(self, labels, ignored, units, sparse):
+        (finding,) = sparse(labels, ignore_class=ignored)
+        assert layer_of(finding.remedy, np.array(labels)).units == units
+
+    @pytest.mark.parametrize("from_logits", [False, True])
+    def test_one_label_outside_may_be_ignored_as_the_remedy_says(self, from_logits, sparse):
+        (finding,) = sparse([-1, 0, 9], from_logits=from_logits)
+        (call,) = re.findall(r"keras\.losses\.\w+\(.*?\)", finding.remedy)
+        config = eval(call).get_config()
+        assert (config["ignore_class"], config["from_logits"]) == (-1, from_logits)
+        for labels in ([1, 10], [-1, 12]):
+            assert "ignore_class" not in sparse(labels)[0].remedy
 
     def test_fractions_are_no_classes(self, sparse):
         assert severities(sparse([0, 1.5, 2])) == ["critical"]
