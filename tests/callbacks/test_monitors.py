@@ -137,7 +137,10 @@ def test_the_doctor_is_silent_about_a_healthy_network(case, capsys):
     keras.utils.set_random_seed(0)
     doctor = kt.callbacks.TrainingDoctor()
     report = examined(*HEALTHY[case](), epochs=6, monitor=doctor)
-    assert report.healthy, report.summary()
+    # A sigmoid's outputs lie on one side of zero by nature: a note, which is not printed.
+    noted = {"not_zero_centered"} if "sigmoid" in case else set()
+    assert conditions(report) == noted, report.summary()
+    assert report.healthy
     assert capsys.readouterr().out == ""
 
 
@@ -207,7 +210,9 @@ def test_vitals_are_logged_when_asked_for(tmp_path):
         keras.utils.set_random_seed(0)
         model = mlp(3, "relu", kt.initializers.He)
         model.compile(SGD(0.1), LOSS)
-        return model.fit(IMAGES, DIGITS, epochs=2, verbose=0, callbacks=list(callbacks)).history
+        # Batches of 32 all of them: on a last one of five, many units are silent by chance.
+        x, y = IMAGES[:1792], DIGITS[:1792]
+        return model.fit(x, y, epochs=2, verbose=0, callbacks=list(callbacks)).history
 
     plain = fitted(kt.callbacks.TrainingDoctor())
     csv = tmp_path / "log.csv"
@@ -220,7 +225,7 @@ def test_vitals_are_logged_when_asked_for(tmp_path):
     assert names <= set(csv.read_text(encoding="utf-8").splitlines()[0].split(","))
     assert logged["doctor_findings"] == [0.0, 0.0]
     assert all(0 < ratio < 0.1 for ratio in logged["doctor_update_ratio"])
-    assert all(0 <= share < 1 for share in logged["doctor_silent_units"])
+    assert all(0 <= share < 0.4 for share in logged["doctor_silent_units"])
     assert np.isnan(logged["doctor_saturation"]).all()
 
 
