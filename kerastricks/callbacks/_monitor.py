@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from os import PathLike
 from typing import Any
 
 import keras
@@ -15,7 +16,9 @@ from kerastricks.diagnosis.plan import Plan
 from kerastricks.diagnosis.probes import Probe
 from kerastricks.diagnosis.report import Report
 from kerastricks.diagnosis.rules import Rule
+from kerastricks.diagnosis.scalars import ScalarWriter, require_writer
 from kerastricks.diagnosis.schedule import Schedule
+from kerastricks.diagnosis.steps import updates_made
 from kerastricks.diagnosis.vitals import vitals
 
 _STYLES = {"critical": "bold red", "warning": "bold yellow"}
@@ -31,6 +34,7 @@ class Monitor(keras.callbacks.Callback):
         budget: Largest share of the training time that observing may cost, once past the start.
         verbose: 1 to print each finding once, 0 to be silent.
         log_vitals: Whether to add numbers to the epoch logs.
+        log_dir: Folder for TensorBoard's event files; None to write none.
     """
 
     def __init__(
@@ -42,8 +46,11 @@ class Monitor(keras.callbacks.Callback):
         budget: float = 0.02,
         verbose: int = 1,
         log_vitals: bool = False,
+        log_dir: str | PathLike[str] | None = None,
     ):
         super().__init__()
+        if log_dir is not None:
+            require_writer()
         self.schedule = Schedule(every, budget)
         if verbose not in (0, 1):
             raise ValueError(f"Argument `verbose` must be 0 or 1. Received: verbose={verbose!r}")
@@ -53,6 +60,9 @@ class Monitor(keras.callbacks.Callback):
         self._budget = budget
         self._verbose = verbose
         self._log_vitals = log_vitals
+        self._log_dir = log_dir
+        self._scalars: ScalarWriter | None = None
+        self._earlier_updates = 0
         self._examination = Examination(rules)
         self._advised: set[str] = set()
         self._last: Observation | None = None
@@ -61,6 +71,7 @@ class Monitor(keras.callbacks.Callback):
     @property
     def report(self) -> Report:
         """What was found so far in this `fit`, or in the last one."""
+        self._catch_up()
         return self._examination.report(self._probe.unobserved if self._probe else {})
 
     def set_model(self, model: Any) -> None:
@@ -84,6 +95,9 @@ class Monitor(keras.callbacks.Callback):
         self._advised = set()
         self._last = None
         self.schedule = Schedule(self._every, self._budget)
+        if self._log_dir is not None:
+            self._earlier_updates = updates_made(self.model.optimizer)
+            self._scalars = ScalarWriter(self._log_dir)
         self._probe = Probe.attach(self.model, self)
 
     def begin(self, plan: Plan) -> None:
@@ -95,18 +109,28 @@ class Monitor(keras.callbacks.Callback):
     def observe(self, observation: Observation) -> None:
         """Judge an observed step (called by the probe, in the midst of the training)."""
         self._last = observation
-        self._tell(lambda: self._examination.add(observation))
+        if self._probe is not None and self._probe.catching_up:
+            self._examination.note(observation)
+        else:
+            self._tell(lambda: self._examination.add(observation))
+        if self._scalars is not None:
+            step = self._earlier_updates + observation.step
+            self._scalars.add(observation, step=step, findings=self._findings())
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Judge what the validation is about to use."""
         del logs
+        self._catch_up()
         self._tell(self._examination.close)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Judge the epoch; look at the next step when the loss has become NaN or infinite."""
         del epoch
+        self._catch_up()
         if self._log_vitals and logs is not None:
             logs.update(self._vitals())
+        if self._scalars is not None:
+            self._attempt(self._scalars.flush)
         logs = logs or {}
         if not math.isfinite(logs.get("loss", 0.0)):
             self.schedule.demand()
@@ -118,19 +142,35 @@ class Monitor(keras.callbacks.Callback):
     def on_train_end(self, logs: Any = None) -> None:
         """Judge the end, and leave the model as it was."""
         del logs
+        self._catch_up()
         self._tell(self._examination.close, over=True)
+        if self._scalars is not None:
+            self._attempt(self._scalars.close)
+            self._scalars = None
         if self._probe is not None:
             self._probe.detach(self)
 
+    def _catch_up(self) -> None:
+        """Have the probe tell what was observed and not told yet."""
+        if self._probe is not None:
+            self._probe.tell()
+
     def _vitals(self) -> dict[str, float]:
-        found = [finding for finding in self.report.findings if finding.severity != "note"]
         seen = {} if self._last is None else vitals(self._last)
-        return {"doctor_findings": float(len(found)), **seen}
+        return {"doctor_findings": float(self._findings()), **seen}
+
+    def _findings(self) -> int:
+        """How many findings above a note are known."""
+        return sum(finding.severity != "note" for finding in self.report.findings)
 
     def _tell(self, judge: Callable[[], list[Finding]], *, over: bool = False) -> None:
-        """Judge, and say what is new; whatever fails in it, the training goes on."""
+        """Judge, and say what is new."""
+        self._attempt(lambda: self._speak_of(judge(), over=over))
+
+    def _attempt(self, action: Callable[[], None]) -> None:
+        """Do something; when it fails, the training goes on, and the report says so."""
         try:
-            self._speak_of(judge(), over=over)
+            action()
         except Exception as error:
             if self._probe is not None:
                 self._probe.unobserved[type(self).__name__] = f"{type(error).__name__}: {error}"

@@ -1,6 +1,7 @@
 """The doctor: every rule at once."""
 
 from collections.abc import Iterable
+from os import PathLike
 
 from kerastricks.callbacks._monitor import Monitor
 from kerastricks.diagnosis.rules import RULES
@@ -19,21 +20,28 @@ class TrainingDoctor(Monitor):
         stop_on: Conditions of `kt.diagnosis.CONDITIONS`, one or several, that end the training as
             soon as one is found with more than a note: `stop_on=("non_finite", "dying_units")`.
             By default none: the training goes on.
-        every: Observe each so many steps. By default (None) the first 64 steps, then with a gap
+        every: Observe each so many steps; after the first 64 not each of them is judged at once,
+            unless it is out of the ordinary. By default (None) the first 64 steps, then with a gap
             that grows to 1/32 of the step number.
         budget: Largest share of the training time that observing may cost once past the dense
-            start, above 0. The default gap is widened to keep within it. Ignored with `every`.
+            start, above 0. The default gap is widened to keep within it. With `every`, the share
+            that judging may cost.
         verbose: 1 to print each finding once, when it is first made; 0 to be silent.
         log_vitals: True to add numbers of the last observed step to the epoch logs, and so to the
             History: `doctor_findings` (how many above a note), `doctor_silent_units`,
             `doctor_saturation`, `doctor_update_ratio` and `doctor_gradient_norm`, see
             `kt.diagnosis.vitals`. `EarlyStopping`, `CSVLogger`, `TensorBoard` and experiment
             trackers read them when they stand behind the doctor in `callbacks`.
+        log_dir: Folder for TensorBoard's event files: the same numbers at each observed step, and
+            of each layer the scale of its output, silent units or saturation, of each weight
+            gradient norm and update ratio. Needs the `tensorboard` extra, on any backend. By
+            default none are written.
 
     Attributes:
         report: A `kerastricks.diagnosis.Report` of this `fit`, or of the last one.
 
     Raises:
+        ImportError: If `log_dir` is given and the `tensorboard` extra is not installed.
         TypeError: If `every` or `budget` is no number.
         ValueError: If `every` or `budget` is out of range, if `stop_on` names no condition, or
             the model is not compiled.
@@ -59,6 +67,7 @@ class TrainingDoctor(Monitor):
         budget: float = 0.02,
         verbose: int = 1,
         log_vitals: bool = False,
+        log_dir: str | PathLike[str] | None = None,
     ):
         super().__init__(
             RULES,
@@ -67,4 +76,5 @@ class TrainingDoctor(Monitor):
             budget=budget,
             verbose=verbose,
             log_vitals=log_vitals,
+            log_dir=log_dir,
         )

@@ -12,7 +12,7 @@ import numpy as np
 from keras import ops
 
 from kerastricks.diagnosis.examination import Examination
-from kerastricks.diagnosis.observation import Observation
+from kerastricks.diagnosis.observation import ColumnStatistics, Observation
 from kerastricks.diagnosis.plan import Plan
 from kerastricks.diagnosis.probes import Probe
 from kerastricks.diagnosis.report import Report
@@ -21,6 +21,9 @@ from kerastricks.diagnosis.rules.exploding_gradients import exploding_gradients
 from kerastricks.diagnosis.rules.symmetric_units import symmetric_units
 from kerastricks.diagnosis.rules.vanishing_gradients import vanishing_gradients
 from kerastricks.diagnosis.schedule import Schedule
+from kerastricks.diagnosis.slots import ColumnSlot
+from kerastricks.diagnosis.statistics import column_vector
+from kerastricks.diagnosis.steps import in_order
 from kerastricks.theory._checks import checked_integer
 
 _ONE_LOOK: dict[str, Rule] = {
@@ -60,7 +63,8 @@ def checkup(model: Any, x: Any, y: Any = None, *, batch_size: int = 1024) -> Rep
         TypeError: If `batch_size` is no number.
         ValueError: If the model is not compiled, cannot be built before its first step, or there
             are no examples.
-        Exception: What the model's own training step raises.
+        Exception: What the model's own training step raises, unless the targets explain it: a label
+            that is no class makes the loss itself fail on some backends, and is reported.
 
     Example:
         >>> import keras, numpy as np
@@ -78,9 +82,15 @@ def checkup(model: Any, x: Any, y: Any = None, *, batch_size: int = 1024) -> Rep
             f"the uncompiled model {model.name!r}. Call model.compile(optimizer, loss) first."
         )
     size = checked_integer(batch_size, "batch_size", "a positive integer, of examples")
+    batch = _batch(x, y, size)
     look = _Look()
     with look.undoing(model):
-        model.fit(**_batch(x, y, size), epochs=1, verbose=0, callbacks=[look])
+        try:
+            model.fit(**batch, epochs=1, verbose=0, callbacks=[look])
+        except Exception as error:
+            look.examine_outputs(batch, error)
+            if look.report.healthy:
+                raise
     return look.report
 
 
@@ -118,11 +128,14 @@ class _Look(keras.callbacks.Callback):
         self.schedule = Schedule()
         self._examination = Examination(_ONE_LOOK)
         self._probe: Probe | None = None
+        self._plan: Plan | None = None
+        self._failure: dict[str, str] = {}
         self._before: dict[int, tuple[Any, Any]] = {}
 
     @property
     def report(self) -> Report:
-        return self._examination.report(self._probe.unobserved if self._probe else {})
+        unobserved = self._probe.unobserved if self._probe else {}
+        return self._examination.report({**unobserved, **self._failure})
 
     @contextmanager
     def undoing(self, model: Any) -> Iterator[None]:
@@ -153,7 +166,7 @@ class _Look(keras.callbacks.Callback):
 
     def begin(self, plan: Plan) -> None:
         """The model is built by now, and the step not yet made."""
-        del plan
+        self._plan = plan
         if keras.backend.backend() == "jax":
             return  # the step has taken the values; they were there when `fit` began
         if not self.model.built:
@@ -170,12 +183,35 @@ class _Look(keras.callbacks.Callback):
         # With `steps_per_execution` it is not the first step that is seen.
         self._examination.add(replace(observation, step=0))
 
+    def examine_outputs(self, batch: dict[str, Any], error: Exception) -> None:
+        """Judge predictions and targets of a batch whose training step has failed."""
+        if self._plan is None or batch.get("y") is None:
+            return
+        outputs = self.model(batch["x"], training=False)
+        predictions = keras.tree.flatten(outputs)
+        targets = in_order(batch["y"], outputs, self._plan.output_names)
+        seen = []
+        for slot, prediction, target in zip(self._plan.outputs, predictions, targets, strict=True):
+            if slot.target is None:
+                continue
+            predicted = _read(slot.prediction, prediction)
+            if predicted is not None:
+                seen.append(slot.read(predicted, _read(slot.target, target)))
+        self._failure["the training step"] = f"raised {type(error).__name__}: {error}"
+        observation = Observation(step=0, loss=None, input_nonfinite=0, layers=(), weights=())
+        self._examination.add(replace(observation, at_start=True, outputs=tuple(seen)))
+
     def _remember(self, model: Any) -> None:
         states = [optimizer.variables for optimizer in _optimizers(model)]
         for variable in chain(model.variables, model.metrics_variables, *states):
             if id(variable) not in self._before:
                 value = np.array(ops.convert_to_numpy(variable.value))
                 self._before[id(variable)] = variable, value
+
+
+def _read(slot: ColumnSlot, data: Any) -> ColumnStatistics | None:
+    block = column_vector(ops.convert_to_tensor(data), slot.columns)
+    return slot.read(np.asarray(ops.convert_to_numpy(block), dtype=np.float64))
 
 
 def _optimizers(model: Any) -> list[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from kerastricks.diagnosis.causes import explain
+from kerastricks.diagnosis.data import Pool
 from kerastricks.diagnosis.finding import SEVERITIES, Finding
 from kerastricks.diagnosis.observation import Epoch, Observation
 from kerastricks.diagnosis.report import Report
@@ -39,8 +40,16 @@ class Examination:
         self._first: Observation | None = None
         self._depth: dict[str | None, int] = {}
         self._timeline = Timeline()
+        self._pool = Pool()
         self._epochs: list[Epoch] = []
         self._healed: dict[tuple[str, str | None], int | None] = {}
+
+    def note(self, observation: Observation) -> None:
+        """Take in an observation that is not judged itself, only looked back on."""
+        observation = replace(observation, epochs=tuple(self._epochs))
+        if self._first is None:
+            self._first = observation
+        self._window.append(observation)
 
     def add(self, observation: Observation) -> list[Finding]:
         """Judge one more observation.
@@ -48,11 +57,10 @@ class Examination:
         Returns:
             The findings that were not known before; each is returned once in a run.
         """
-        observation = replace(observation, epochs=tuple(self._epochs))
-        if self._first is None:
-            self._first = observation
-        self._window.append(observation)
+        self.note(observation)
+        observation = self._window[-1]
         self._timeline.add(observation)
+        self._pool.add(observation)
         for weight in observation.weights:
             self._depth.setdefault(weight.layer, len(self._depth))
         for layer in observation.layers:
@@ -126,6 +134,7 @@ class Examination:
         return Report(
             findings=explain(map(self._as_it_stands, self._findings.values()), self._depth),
             timeline=self._timeline,
+            pool=self._pool,
             unobserved={**unobserved, **self._failures},
         )
 

@@ -1,6 +1,7 @@
 """One look at a training step: plain numbers, the only thing that rules see."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,8 @@ class LayerStatistics:
     """What one layer put out on the batch, reduced to numbers per unit.
 
     A unit is one entry of the channel axis; its samples are the examples of the batch times the
-    positions of a feature map.
+    positions of a feature map, of which at most
+    `kerastricks.diagnosis.statistics.MAXIMUM_POSITIONS` are seen, always the same.
 
     Attributes:
         path: The layer's path.
@@ -29,7 +31,7 @@ class LayerStatistics:
         variance: Variance of each unit's output over its samples.
         events: Share of samples on which each unit was saturated, for a bounded activation; on
             which it was above zero, for any other layer.
-        nonfinite: How many output elements were NaN or infinite.
+        nonfinite: How many of the outputs that were seen were NaN or infinite.
     """
 
     path: str
@@ -77,7 +79,9 @@ class WeightStatistics:
         gradient: Euclidean norm of the gradient, loss scaling undone.
         update: Euclidean norm of the actual change, after optimizer, clipping and weight decay.
         nonfinite: How many elements of weight and gradient were NaN or infinite.
-        unit_gradient: Gradient norm of each unit's incoming weights (kernels only).
+        unit_gradient: Gradient norm of each unit's incoming weights (kernels only); estimated from
+            `kerastricks.diagnosis.statistics.MAXIMUM_ROWS` of them where there are more, and so are
+            the signatures.
         unit_signature: Each unit's incoming weights seen through two fixed random vectors, shape
             (2, units): equal weights give equal numbers (kernels only).
         unit_gradient_signature: The gradient seen through the first of them (kernels only).
@@ -282,12 +286,13 @@ class Observation:
         at_start: True when it was made in the first steps of a model whose optimizer had made
             none.
         loss: The batch loss, unscaled; None where the model's `train_step` hides it.
-        input_nonfinite: How many input elements were NaN or infinite.
+        input_nonfinite: How many input elements were NaN or infinite; not counted, and 0, where
+            neither the loss nor any statistic of a layer is.
         layers: Outputs, in the order in which the layers run.
         weights: Trainable weights, in the same order.
         loss_scaled: True when a loss-scaling optimizer is at work; it skips the steps whose
             scaled gradients overflow, so that non-finite gradients are no fault.
-        inputs: What the first kernels multiply.
+        inputs: What the first kernels multiply; in the first 128 observations only.
         outputs: The model's outputs beside their targets.
         normalizations: Batch normalizations in training, with their averages.
         dropouts: Dropouts with a batch normalization behind them.
@@ -300,14 +305,14 @@ class Observation:
     step: int
     loss: float | None
     input_nonfinite: int
-    layers: tuple[LayerStatistics, ...]
-    weights: tuple[WeightStatistics, ...]
+    layers: Sequence[LayerStatistics]
+    weights: Sequence[WeightStatistics]
     loss_scaled: bool = False
     at_start: bool = False
-    inputs: tuple[InputStatistics, ...] = ()
-    outputs: tuple[OutputStatistics, ...] = ()
-    normalizations: tuple[NormalizationStatistics, ...] = ()
-    dropouts: tuple[DropoutStatistics, ...] = ()
+    inputs: Sequence[InputStatistics] = ()
+    outputs: Sequence[OutputStatistics] = ()
+    normalizations: Sequence[NormalizationStatistics] = ()
+    dropouts: Sequence[DropoutStatistics] = ()
     linear: tuple[str, ...] = ()
     epochs: tuple[Epoch, ...] = ()
     closing: bool = False

@@ -1,13 +1,19 @@
-"""What is observed of a model, and where each number lies in the flat vectors on the device."""
+"""What is observed of a model, and where each number lies in the flat vector on the device."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import accumulate, pairwise
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
+from kerastricks.diagnosis.later import Later
 from kerastricks.diagnosis.observation import (
     InputStatistics,
+    LayerStatistics,
     Observation,
     OutputStatistics,
     Vector,
@@ -24,11 +30,15 @@ from kerastricks.diagnosis.slots import (
 )
 
 FORWARD_TAIL = 3
-"""Numbers after the blocks of the forward pass: calls, summed loss, non-finite inputs."""
+"""Numbers after the blocks of the forward pass: calls, summed loss, looks so far.
+
+Counts of NaN follow, of each layer and of the inputs.
+"""
 BACKWARD_TAIL = 1
-"""Numbers after the weights' blocks: calls."""
+"""Numbers after the weights' blocks, counts and updates: calls."""
 
 ForwardSlot = LayerSlot | NormalizationSlot | DropoutSlot | ColumnSlot
+Numbers = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -63,7 +73,7 @@ class Plan:
         slots: list[Any] = [*self.layers, *self.normalizations, *self.dropouts, *self.inputs]
         return list({id(slot.layer): slot.layer for slot in slots}.values())
 
-    @property
+    @cached_property
     def forward(self) -> tuple[ForwardSlot, ...]:
         """The slots whose blocks the forward pass fills, in the order of the vector."""
         return (
@@ -75,79 +85,120 @@ class Plan:
             *(slot.target for slot in self.outputs if slot.target is not None),
         )
 
-    @property
+    @cached_property
+    def parts(self) -> dict[int, slice]:
+        """Where the block of each slot lies in its half of the vector, by the slot's `id`."""
+        return {**_laid_out(self.forward), **_laid_out(self.weights)}
+
+    @cached_property
+    def calls_at(self) -> int:
+        """Where the forward half says how many times the loss was computed."""
+        return sum(slot.length for slot in self.forward)
+
+    @cached_property
+    def counts_at(self) -> int:
+        """Where the other half goes on with counts of NaN, then with squared updates."""
+        return sum(slot.length for slot in self.weights)
+
+    @cached_property
+    def small_sizes(self) -> list[int]:
+        """Elements of the small weights, in their order."""
+        return [slot.size for slot in self.weights if slot.small]
+
+    @cached_property
     def forward_length(self) -> int:
-        """Length of the vector written after the forward pass."""
-        return sum(slot.length for slot in self.forward) + FORWARD_TAIL
+        """Numbers that are written after the forward pass."""
+        return self.calls_at + FORWARD_TAIL + len(self.layers) + 1
+
+    @cached_property
+    def backward_length(self) -> int:
+        """Numbers that are written after the update."""
+        return self.counts_at + 2 * len(self.weights) + BACKWARD_TAIL
 
     @property
-    def backward_length(self) -> int:
-        """Length of the vector written after the update."""
-        return sum(slot.length + 1 for slot in self.weights) + BACKWARD_TAIL
+    def length(self) -> int:
+        """Length of the flat vector: the numbers of the forward pass, then those of the update."""
+        return self.forward_length + self.backward_length
 
     def read(
-        self, step: int, forward: Vector, backward: Vector, *, at_start: bool, loss_scaled: bool
+        self, step: int, numbers: Numbers, *, at_start: bool, loss_scaled: bool
     ) -> Observation:
-        """Turn the two flat vectors of one step into an observation.
+        """Turn the flat vector of one step into an observation.
 
-        The vectors hold sums over calls and replicas; reading them makes rates and means of them.
+        It holds sums over calls and replicas; reading makes rates and means of them, once somebody
+        asks.
         """
-        calls, loss, input_nonfinite = forward[-FORWARD_TAIL:]
-        blocks = _blocks(self.forward, forward)
-        read: dict[int, Any] = {id(slot): slot.read(next(blocks)) for slot in self.forward}
-
-        def seen(slots: Iterable[Any]) -> Iterator[Any]:
-            return (read[id(slot)] for slot in slots if read[id(slot)] is not None)
-
+        forward, backward = self.halves(numbers)
+        calls, loss, _ = forward[self.calls_at : self.calls_at + FORWARD_TAIL]
         return Observation(
             step=step,
             at_start=at_start,
             loss=float(loss / calls) if calls else None,
-            input_nonfinite=int(input_nonfinite),
-            layers=tuple(seen(self.layers)),
-            weights=tuple(self._weights(backward)),
+            input_nonfinite=int(forward[-1]),
+            layers=Later(lambda: self._layers(forward)),
+            weights=Later(lambda: self._weights(backward)),
             loss_scaled=loss_scaled,
-            inputs=tuple(
-                InputStatistics(slot.data.path, read[id(slot.data)], slot.normalization)
-                for slot in self.inputs
-                if read[id(slot.data)] is not None
-            ),
-            outputs=tuple(
-                OutputStatistics(
-                    path=slot.path,
-                    activation=slot.activation,
-                    known=slot.known,
-                    prediction=read[id(slot.prediction)],
-                    target=None if slot.target is None else read[id(slot.target)],
-                    loss=slot.loss,
-                )
-                for slot in self.outputs
-                if read[id(slot.prediction)] is not None
-            ),
-            normalizations=tuple(seen(self.normalizations)),
-            dropouts=tuple(seen(self.dropouts)),
+            inputs=Later(lambda: self._inputs(forward)),
+            outputs=Later(lambda: self._outputs(forward)),
+            normalizations=Later(lambda: self._seen(self.normalizations, forward)),
+            dropouts=Later(lambda: self._seen(self.dropouts, forward)),
             linear=self.linear,
         )
 
-    def _weights(self, vector: Vector) -> list[WeightStatistics]:
-        calls = vector[-BACKWARD_TAIL]
-        if not calls:
-            return []
-        updates = vector[-BACKWARD_TAIL - len(self.weights) : -BACKWARD_TAIL] / calls
-        blocks = _blocks(self.weights, vector / calls)
-        found: list[tuple[int, WeightStatistics]] = []
-        for slot, update in zip(self.weights, updates, strict=True):
-            seen = slot.read(next(blocks), update)
+    def halves(self, numbers: Numbers) -> tuple[Numbers, Numbers]:
+        """The numbers of the forward pass, and those of the update."""
+        return numbers[: self.forward_length], numbers[self.forward_length :]
+
+    def _block(self, slot: Any, vector: Numbers) -> Vector:
+        return vector[self.parts[id(slot)]].astype(np.float64)
+
+    def _seen(self, slots: Iterable[Any], forward: Numbers) -> Iterator[Any]:
+        read = (slot.read(self._block(slot, forward)) for slot in slots)
+        return (seen for seen in read if seen is not None)
+
+    def _layers(self, forward: Numbers) -> Iterator[LayerStatistics]:
+        counts = forward[self.calls_at + FORWARD_TAIL :]
+        for slot, count in zip(self.layers, counts, strict=False):
+            seen = slot.read(self._block(slot, forward), int(count))
             if seen is not None:
-                found.append((slot.order, seen))
-        return [seen for _, seen in sorted(found, key=lambda pair: pair[0])]
+                yield seen
+
+    def _inputs(self, forward: Numbers) -> Iterator[InputStatistics]:
+        for slot in self.inputs:
+            seen = slot.data.read(self._block(slot.data, forward))
+            if seen is not None:
+                yield InputStatistics(slot.data.path, seen, slot.normalization)
+
+    def _outputs(self, forward: Numbers) -> Iterator[OutputStatistics]:
+        for slot in self.outputs:
+            prediction = slot.prediction.read(self._block(slot.prediction, forward))
+            if prediction is None:
+                continue
+            target = None
+            if slot.target is not None:
+                target = slot.target.read(self._block(slot.target, forward))
+            yield slot.read(prediction, target)
+
+    def _weights(self, backward: Numbers) -> Iterator[WeightStatistics]:
+        calls = backward[-BACKWARD_TAIL]
+        if not calls:
+            return
+        counts, updates = backward[self.counts_at : -BACKWARD_TAIL].reshape(2, -1) / calls
+        for i in self._order:
+            slot = self.weights[i]
+            seen = slot.read(self._block(slot, backward) / calls, counts[i], updates[i])
+            if seen is not None:
+                yield seen
+
+    @cached_property
+    def _order(self) -> list[int]:
+        """The weights in the order in which the forward pass uses them."""
+        return sorted(range(len(self.weights)), key=lambda i: self.weights[i].order)
 
 
-def _blocks(slots: Iterable[Any], vector: Vector) -> Iterator[Vector]:
-    start = 0
-    for slot in slots:
-        yield vector[start : start + slot.length]
-        start += slot.length
+def _laid_out(slots: Iterable[Any]) -> dict[int, slice]:
+    ends = list(accumulate((slot.length for slot in slots), initial=0))
+    return {id(s): slice(a, b) for s, (a, b) in zip(slots, pairwise(ends), strict=True)}
 
 
 def path_of(layer: Any) -> str:

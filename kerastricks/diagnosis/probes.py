@@ -5,58 +5,33 @@ chooses between the model's own train function, left as it is, and a second one,
 same `train_step` with taps on. So a step that is not observed costs nothing.
 
 In an observed step each layer's `call`, the model's `compute_loss` and `compute_metrics` and the
-optimizer's `apply` reduce what passes through them to one flat vector each, which the step carries
-out in the variables of a `keras.metrics.Metric`. Metrics are in neither `model.weights` nor in
+optimizer's `apply` reduce what passes through them to one flat vector, which the step carries out
+in the variable of a `keras.metrics.Metric`. Metrics are in neither `model.weights` nor in
 saved files, and this one returns no result, so that no log key appears.
 
 Written for Keras 3.10 to 3.15.
 """
 
-import threading
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import keras
-import numpy as np
-from keras import ops
 from keras.src.backend import compute_output_spec
 
 from kerastricks.diagnosis import steps
+from kerastricks.diagnosis.carrier import Carrier
 from kerastricks.diagnosis.losses import losses_of
-from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.plan import Plan, path_of
 from kerastricks.diagnosis.recording import Recording
 from kerastricks.diagnosis.rehearsal import Rehearsal
-from kerastricks.diagnosis.schedule import Schedule
 from kerastricks.diagnosis.structure import linear_kernels
+from kerastricks.diagnosis.taps import Taps
+from kerastricks.diagnosis.watch import Observer, Watch
 
 # Their inner layers run in a loop that no tensor may leave.
 _OPAQUE = (keras.layers.RNN, keras.layers.Wrapper)
-
-_LOSS_ARGUMENTS = ("x", "y", "y_pred")
-
-_EVENTS = {
-    "saw": "layer outputs",
-    "saw_loss": "the loss",
-    "saw_gradients": "gradients",
-    "saw_weights": "weight updates",
-    "saw_end": "weights",
-}
-
-
-class Observer(Protocol):
-    """Who is told what a probe sees."""
-
-    schedule: Schedule
-
-    def begin(self, plan: Plan) -> None:
-        """It is known what can be observed."""
-
-    def observe(self, observation: Observation) -> None:
-        """A step was observed."""
 
 
 class Probe:
@@ -72,7 +47,7 @@ class Probe:
     _installed: ClassVar["weakref.WeakKeyDictionary[Any, Probe]"] = weakref.WeakKeyDictionary()
 
     @classmethod
-    def attach(cls, model: Any, observer: "Observer") -> "Probe":
+    def attach(cls, model: Any, observer: Observer) -> "Probe":
         """Share the probe that a model in `fit` carries, or install one.
 
         Args:
@@ -85,25 +60,32 @@ class Probe:
             probe = cls(model)
             probe._install()
             cls._installed[model] = probe
-        probe._observers.append(observer)
+        probe._watch.observers.append(observer)
         return probe
 
     def __init__(self, model: Any):
         self.unobserved: dict[str, str] = {}
         self._model = model
-        self._observers: list[Observer] = []
-        self._local = threading.local()
-        self._patched: list[tuple[Any, str]] = []
+        self._watch = Watch()
+        self._taps = Taps(self._fails)
         self._plan: Plan | None = None
-        self._metric: _Carrier | None = None
+        self._carrier: Carrier | None = None
         self._step = 0
-        self._unwatched = 0
-        self._resumed = 0.0
+        self._looked = False
 
     @property
     def step(self) -> int:
         """Training steps made so far in this `fit`."""
         return self._step
+
+    @property
+    def catching_up(self) -> bool:
+        """True while observers are told of steps that lie behind: a newer one follows at once."""
+        return self._watch.catching_up
+
+    def tell(self) -> None:
+        """Tell the observers of all steps observed so far."""
+        self._watch.tell(self._fails)
 
     def stop_training(self) -> None:
         """Have `fit` end after this step.
@@ -112,12 +94,15 @@ class Probe:
         """
         self._model.stop_training = True
 
-    def detach(self, observer: "Observer") -> None:
+    def detach(self, observer: Observer) -> None:
         """Stop telling one observer; the last one removes the probe."""
-        if observer in self._observers:
-            self._observers.remove(observer)
-        if not self._observers:
+        if observer in self._watch.observers:
+            self._watch.observers.remove(observer)
+        if not self._watch.observers:
             self._uninstall()
+
+    def _fails(self, place: str, reason: str) -> None:
+        self.unobserved[place] = reason
 
     def _install(self) -> None:
         model = self._model
@@ -128,16 +113,18 @@ class Probe:
 
         def observed_step(*args: Any, **kwargs: Any) -> Any:
             assert self._plan is not None
-            assert self._metric is not None
-            with self._tape(Recording(self._plan, self._metric.forward, self._metric.backward)):
-                return original_step(*args, **kwargs)
+            assert self._carrier is not None
+            recording = Recording(self._plan, self._carrier.numbers)
+            with self._taps.heard_by(recording):
+                logs = original_step(*args, **kwargs)
+            return self._carrier.send(logs, recording.numbers, model)
 
         self._observed_step = observed_step
         with self._observed_train_step():
             model.make_train_function(force=True)
         self._observed = model.train_function
         model.train_function = self._dispatch
-        self._patch(model, "make_train_function", self._renew)
+        self._taps.put(model, "make_train_function", self._renew)
 
     def _renew(self, *args: Any, **kwargs: Any) -> Any:
         """A new `fit` begins, and the last one did not come to its end: leave first."""
@@ -147,11 +134,11 @@ class Probe:
     def _uninstall(self) -> None:
         model = self._model
         self._installed.pop(model, None)
-        self._unpatch()
-        if self._metric is not None:
-            if self._metric in model._metrics:
-                model._metrics.remove(self._metric)
-            self._metric = None
+        self._taps.remove()
+        if self._carrier is not None:
+            if self._carrier in model._metrics:
+                model._metrics.remove(self._carrier)
+            self._carrier = None
         if model.train_function == self._dispatch:
             model.train_function = self._plain
 
@@ -162,6 +149,7 @@ class Probe:
         except BaseException as error:
             # `fit` does not call `on_train_end` after an exception.
             if not steps.is_end_of_data(error):
+                self.tell()
                 self._uninstall()
             raise
 
@@ -170,33 +158,40 @@ class Probe:
             args = self._begin(args)
         length = getattr(self._model, "steps_per_execution", 1)
         last = self._step + length - 1
-        schedules = [observer.schedule for observer in self._observers]
-        if self._metric is None or not any(schedule.due(last) for schedule in schedules):
+        if self._carrier is None or not self._watch.due(last):
             result = self._plain(*args)
-            self._unwatched += 1
+            self._watch.passed()
             self._step += length
             return result
-        steps.wait_for_earlier_steps(args)
-        started = time.perf_counter()
-        if self._unwatched:
-            for schedule in schedules:
-                schedule.passed((started - self._resumed) / self._unwatched)
-        with self._observed_train_step():
-            result = self._observed(*args)
-        self._step += length
-        observation = self._read(last, result)
-        for observer in self._observers:
-            try:
-                observer.observe(observation)
-            except Exception as error:
-                self.unobserved[type(observer).__name__] = f"{type(error).__name__}: {error}"
-        self._unwatched, self._resumed = 0, time.perf_counter()
-        for schedule in schedules:
-            schedule.observed(last, self._resumed - started)
+        if self._watch.timed:
+            steps.wait_for_earlier_steps(args)
+        with self._watch.looking(last):
+            with self._observed_train_step():
+                result = self._observed(*args)
+            self._step += length
+            self._look(last, result)
         return result
 
+    def _look(self, step: int, result: Any) -> None:
+        """Read what the step has carried out."""
+        assert self._plan is not None
+        assert self._carrier is not None
+        numbers = self._carrier.read(self._model, result)
+        scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
+        at_start = self._fresh and step < getattr(self._model, "steps_per_execution", 1)
+        seen = self._plan.read(step, numbers, at_start=at_start, loss_scaled=scaled)
+        if not self._looked:
+            self._looked = True
+            if not seen.layers and not seen.weights:
+                self._fails("train_step", "none of its numbers can be carried out of it")
+            elif seen.loss is None:
+                self._fails("the loss", "train_step does not call compute_loss")
+            elif self._plan.weights and not seen.weights:
+                self._fails("the weights", "train_step does not update them by model.optimizer")
+        self._watch.add(seen, numbers, self._fails)
+
     def _begin(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
-        """See the first batch's shapes, plan, and add the variables that carry the numbers."""
+        """See the first batch's shapes, plan, and add the variable that carries the numbers."""
         model = self._model
         try:
             inputs, targets, args = steps.peek(args)
@@ -209,22 +204,30 @@ class Probe:
             reason = "no layer has weights or an activation and puts out floats"
             self._plan = Plan(unobserved={path_of(model): reason})
         self.unobserved = self._plan.unobserved
-        for observer in self._observers:
-            observer.begin(self._plan)
+        self._watch.begin(self._plan)
         if not self._plan.layers:
             return args
         before = list(model.metrics_variables)
         with steps.variable_scope(model):
-            self._metric = _Carrier(self._plan)
+            self._carrier = Carrier(self._plan)
         if keras.backend.backend() == "jax":
             # Here a step may write the variables of the model's metrics only. Elsewhere the model
             # need not know of it, and `for metric in self.metrics` does not meet it.
-            model._metrics.append(self._metric)
+            model._metrics.append(self._carrier)
         for layer in self._plan.tapped:
-            self._tap(layer)
-        self._tap_loss()
-        self._tap_optimizer()
+            self._taps.tap_layer(layer)
+        self._taps.tap_loss(model)
+        if model.optimizer is not None:  # else the model's `train_step` has its own
+            self._taps.tap_optimizer(model.optimizer, self._trained)
         return steps.extended(args, before, list(model.metrics_variables))
+
+    def _trained(self) -> list[Any]:
+        """The variables that the optimizer updates when it is not given any."""
+        stateless = keras.backend.backend() == "jax"
+        model = self._model
+        return list(
+            model.trainable_variables if stateless else model.optimizer._trainable_variables
+        )
 
     def _rehearse(self, inputs: Any, targets: Any, forward_pass: Callable[[Any], Any]) -> Plan:
         """Run the forward pass on shapes alone, building the model where it is not built yet.
@@ -244,35 +247,25 @@ class Probe:
 
         names = getattr(model, "output_names", None) or ()
         entered: list[Any] = []
-        before = len(self._patched)
+        before = self._taps.count
 
         def forward(x: Any) -> None:
             rehearsal.start()
             entered.clear()
-            with self._tape(rehearsal):
+            with self._taps.heard_by(rehearsal):
                 outputs = forward_pass(x)
             given = steps.in_order(targets, outputs, names)
             rehearsal.finish([x, entered], outputs, given, losses_of(model, outputs))
 
         for layer in leaves:
-            self._tap(layer)
+            self._taps.tap_layer(layer)
         self._tap_entry(entered)
         try:
             compute_output_spec(forward, inputs)
         finally:
-            self._unpatch(before)
+            self._taps.remove(before)
         linear = linear_kernels(model)
         return rehearsal.plan(leaves, model.trainable_variables, linear, tuple(names))
-
-    def _tap(self, layer: Any) -> None:
-        original = layer.call
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            outputs = original(*args, **kwargs)
-            self._tell("saw", layer, (args, kwargs), outputs)
-            return outputs
-
-        self._patch(layer, "call", call)
 
     def _tap_entry(self, entered: list[Any]) -> None:
         """Collect the inputs as a functional model passes them on: converted, perhaps copied."""
@@ -286,85 +279,7 @@ class Probe:
             entered.append(standardized)
             return standardized
 
-        self._patch(graph, "_standardize_inputs", tapped)
-
-    def _tap_loss(self) -> None:
-        model = self._model
-        compute_loss, compute_metrics = model.compute_loss, model.compute_metrics
-
-        def tapped_loss(*args: Any, **kwargs: Any) -> Any:
-            loss = compute_loss(*args, **kwargs)
-            given = {**dict(zip(_LOSS_ARGUMENTS, args, strict=False)), **kwargs}
-            self._tell("saw_loss", *(given.get(name) for name in _LOSS_ARGUMENTS), loss)
-            return loss
-
-        def tapped_metrics(*args: Any, **kwargs: Any) -> Any:
-            self._tell("saw_end")
-            return compute_metrics(*args, **kwargs)
-
-        self._patch(model, "compute_loss", tapped_loss)
-        self._patch(model, "compute_metrics", tapped_metrics)
-
-    def _tap_optimizer(self) -> None:
-        optimizer = self._model.optimizer
-        if optimizer is None:  # the model's `train_step` has its own
-            return
-        stateless_apply, apply = optimizer.stateless_apply, optimizer.apply
-
-        def tapped_stateless_apply(state: Any, grads: Any, weights: Any) -> Any:
-            scale = steps.loss_scale(optimizer, state)
-            self._tell("saw_gradients", self._model.trainable_variables, weights, grads, scale)
-            result = stateless_apply(state, grads, weights)
-            self._tell("saw_weights", result[0])
-            return result
-
-        def tapped_apply(grads: Any, trainable_variables: Any = None) -> Any:
-            if getattr(self._local, "tape", None) is None:
-                return apply(grads, trainable_variables)
-            grads = list(grads)
-            weights = trainable_variables
-            if weights is None:
-                weights = optimizer._trainable_variables
-            weights = list(weights)
-            values = [ops.copy(weight) for weight in weights]
-            self._tell("saw_gradients", weights, values, grads, steps.loss_scale(optimizer, None))
-            result = apply(grads, weights)
-            self._tell("saw_weights", [ops.convert_to_tensor(weight) for weight in weights])
-            return result
-
-        if keras.backend.backend() == "jax":
-            self._patch(optimizer, "stateless_apply", tapped_stateless_apply)
-        else:
-            self._patch(optimizer, "apply", tapped_apply)
-
-    def _tell(self, event: str, *details: Any) -> None:
-        """Report an event to the tape, if one is listening; never fail the step because of it."""
-        tape = getattr(self._local, "tape", None)
-        if tape is None:
-            return
-        try:
-            getattr(tape, event)(*details)
-        except Exception as error:
-            self.unobserved[_EVENTS[event]] = f"{type(error).__name__}: {error}"
-
-    def _patch(self, owner: Any, name: str, function: Callable[..., Any]) -> None:
-        # Into `__dict__`, past Keras' attribute tracking: nothing of it reaches a saved file.
-        owner.__dict__[name] = function
-        self._patched.append((owner, name))
-
-    def _unpatch(self, keep: int = 0) -> None:
-        for owner, name in self._patched[keep:]:
-            owner.__dict__.pop(name, None)
-        del self._patched[keep:]
-
-    @contextmanager
-    def _tape(self, tape: Recording | Rehearsal) -> Iterator[None]:
-        # Thread-local: replicas of a distribution strategy run in threads of their own.
-        self._local.tape = tape
-        try:
-            yield
-        finally:
-            self._local.tape = None
+        self._taps.put(graph, "_standardize_inputs", tapped)
 
     @contextmanager
     def _observed_train_step(self) -> Iterator[None]:
@@ -379,43 +294,6 @@ class Probe:
                 state.pop("train_step", None)
             else:
                 state["train_step"] = before
-
-    def _read(self, step: int, result: Any) -> Observation:
-        assert self._plan is not None
-        assert self._metric is not None
-        forward, backward = (
-            np.asarray(ops.convert_to_numpy(value), dtype=np.float64)
-            for value in steps.metrics_values(self._model, result, self._metric.variables)
-        )
-        scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
-        at_start = self._fresh and step < getattr(self._model, "steps_per_execution", 1)
-        seen = self._plan.read(step, forward, backward, at_start=at_start, loss_scaled=scaled)
-        if not seen.layers and not seen.weights:
-            self.unobserved["train_step"] = "none of its numbers can be carried out of it"
-        elif seen.loss is None:
-            self.unobserved["the loss"] = "train_step does not call compute_loss"
-        elif self._plan.weights and not seen.weights:
-            self.unobserved["the weights"] = "train_step does not update them by model.optimizer"
-        return seen
-
-
-class _Carrier(keras.metrics.Metric):
-    """Variables that a training step may write, in no file and in no log."""
-
-    def __init__(self, plan: Plan):
-        super().__init__(name="kerastricks_probe", dtype="float32")
-        self.forward = self.add_variable((plan.forward_length,), "zeros", name="forward")
-        self.backward = self.add_variable((plan.backward_length,), "zeros", name="backward")
-
-    def update_state(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: the step writes the variables."""
-
-    def reset_state(self) -> None:
-        """Keep the numbers: Keras resets metrics at each epoch and before validation."""
-
-    def result(self) -> dict[str, Any]:
-        """No result, hence no key in the logs."""
-        return {}
 
 
 def _is_gate(operation: Any, depth: int = 3) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from kerastricks.diagnosis.data import Pool
 from kerastricks.diagnosis.finding import Finding, grouped
 from kerastricks.diagnosis.timeline import Timeline
 
@@ -14,11 +15,13 @@ class Record:
         findings: All findings, each root cause followed by what it explains.
         timeline: The course of the run, for the pictures.
         unobserved: What could not be seen or judged, as place and reason.
+        pool: The data and the steps of the run, all observations together.
     """
 
     findings: list[Finding] = field(default_factory=list)
     timeline: Timeline = field(default_factory=Timeline)
     unobserved: dict[str, str] = field(default_factory=dict)
+    pool: Pool = field(default_factory=Pool)
 
     @property
     def healthy(self) -> bool:

@@ -1,4 +1,4 @@
-"""Listens to one observed training step and carries its numbers to the variables."""
+"""Listens to one observed training step and carries its numbers to a variable."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from kerastricks.diagnosis import statistics, steps
-from kerastricks.diagnosis.plan import FORWARD_TAIL, Plan
+from kerastricks.diagnosis.plan import Plan
 from kerastricks.diagnosis.slots import (
     ColumnSlot,
     InputSlot,
@@ -16,28 +16,36 @@ from kerastricks.diagnosis.slots import (
 )
 from kerastricks.diagnosis.statistics import Tensor, first_tensor, is_float
 
+INPUT_LOOKS = 128
+"""Looks in which the inputs are seen: as many as are pooled for a remedy."""
+
 
 class Recording:
-    """Carry the numbers of one observed step from where they arise to the variables.
+    """Carry the numbers of one observed step from where they arise to the variable.
 
     Args:
         plan: What is observed.
-        forward: Variable of length `plan.forward_length`.
-        backward: Variable of length `plan.backward_length`.
+        variable: Where they are written to, of length `plan.length`.
+
+    Attributes:
+        numbers: What has been written last; None before anything was.
     """
 
-    def __init__(self, plan: Plan, forward: Any, backward: Any):
+    def __init__(self, plan: Plan, variable: Any):
+        self.numbers: Tensor = None
         self._plan = plan
-        self._forward = forward
-        self._backward = backward
+        self._variable = variable
         self._slots: dict[int, list[Any]] = {}
         slots: list[Any] = [*plan.layers, *plan.normalizations, *plan.dropouts, *plan.inputs]
         for slot in slots:
             self._slots.setdefault(id(slot.layer), []).append(slot)
         self._blocks: dict[int, Tensor] = {}
+        self._outputs: dict[int, list[Tensor]] = {}
+        self._inputs: dict[int, list[Tensor]] = {}
         self._weights: list[Tensor] = []
         self._before: list[Tensor] = []
         self._positions: list[int | None] = []
+        self._moves: dict[int, list[Tensor]] = {}
         self._vector: Tensor = None
         self._stateless = keras.backend.backend() == "jax"
 
@@ -45,12 +53,12 @@ class Recording:
         """Reduce what went in and came out; a shared layer's calls add up."""
         for slot in self._slots.get(id(layer), []):
             if isinstance(slot, LayerSlot):
-                block = statistics.layer_vector(first_tensor(outputs), slot.axis, slot.activation)
-                self._add(slot, block)
+                output = ops.stop_gradient(first_tensor(outputs))
+                self._outputs.setdefault(id(slot), []).append(output)
+                self._add(slot, statistics.layer_vector(output, slot.axis, slot.activation))
             elif isinstance(slot, InputSlot):
-                self._add(
-                    slot.data, statistics.column_vector(first_tensor(inputs), slot.data.columns)
-                )
+                given = ops.stop_gradient(first_tensor(inputs))
+                self._inputs.setdefault(id(slot.data), []).append(given)
             else:
                 block = statistics.moments_vector(first_tensor(inputs), slot.axis)
                 if isinstance(slot, NormalizationSlot):
@@ -61,10 +69,6 @@ class Recording:
 
     def saw_loss(self, x: Any, y: Any, y_pred: Any, loss: Tensor) -> None:
         """Write the forward vector."""
-        bad = ops.zeros(())
-        for tensor in keras.tree.flatten(x):
-            if is_float(tensor):
-                bad = bad + statistics.nonfinite(tensor)
         predictions = keras.tree.flatten(y_pred)
         targets = steps.in_order(y, y_pred, self._plan.output_names)
         for i, slot in enumerate(self._plan.outputs):
@@ -73,52 +77,109 @@ class Recording:
             if slot.target is not None and len(targets) == len(self._plan.outputs):
                 self._add_columns(slot.target, targets[i])
         loss = ops.cast(ops.stop_gradient(loss), "float32")
-        self._write_forward(ops.stack([ops.ones(()), loss, bad]))
+        given = [ops.stop_gradient(each) for each in keras.tree.flatten(x) if is_float(each)]
+        self._write_forward([ops.ones((), "float32"), loss], given)
 
     def _add_columns(self, slot: ColumnSlot, data: Tensor) -> None:
         self._add(slot, statistics.column_vector(data, slot.columns))
+
+    def _add_inputs(self, looks: Tensor) -> None:
+        """Reduce what the first kernels get, in the first looks only: data are large, and stay."""
+        slots = [slot.data for slot in self._plan.inputs if id(slot.data) in self._inputs]
+        if not slots:
+            return
+
+        def reduced() -> Tensor:
+            columns = [
+                sum(statistics.column_vector(data, slot.columns) for data in self._inputs[id(slot)])
+                for slot in slots
+            ]
+            return ops.concatenate(columns)
+
+        length = sum(slot.length for slot in slots)
+        enough = looks >= INPUT_LOOKS
+        blocks = ops.cond(enough, lambda: ops.zeros((length,), "float32"), reduced)
+        start = 0
+        for slot in slots:
+            self._add(slot, blocks[start : start + slot.length])
+            start += slot.length
+        self._inputs = {}
 
     def _add(self, slot: Any, block: Tensor) -> None:
         before = self._blocks.get(id(slot))
         self._blocks[id(slot)] = block if before is None else before + block
 
-    def _write_forward(self, tail: Tensor) -> None:
+    def _write_forward(self, calls_and_loss: list[Tensor], given: list[Tensor]) -> None:
+        looks = ops.convert_to_tensor(self._variable)[self._plan.calls_at + 2]
+        self._add_inputs(looks)
         blocks = [
             self._blocks[id(slot)] if id(slot) in self._blocks else ops.zeros((slot.length,))
             for slot in self._plan.forward
         ]
-        self._forward.assign(ops.concatenate([*blocks, tail]))
-        self._blocks = {}
+        vector = ops.concatenate([*blocks, ops.stack([*calls_and_loss, looks + 1])])
+        seen = [self._outputs.get(id(slot), []) for slot in self._plan.layers]
+        counts = statistics.counts_where_needed(vector, [*seen, given])
+        rest = ops.zeros((self._plan.backward_length,), "float32")
+        self._write(ops.concatenate([vector, counts, rest]))
+        self._blocks, self._outputs = {}, {}
 
     def saw_gradients(
         self, variables: list[Any], values: list[Tensor], gradients: list[Any], scale: Any
     ) -> None:
         """Reduce gradients and weights before the update."""
+        self._weights = []
         if self._blocks and not self._stateless:
             # A `train_step` of the user's own, without `compute_loss`.
-            self._write_forward(ops.zeros((FORWARD_TAIL,)))
+            self._write_forward([ops.zeros((), "float32")] * 2, [])
         order = {id(variable): i for i, variable in enumerate(variables)}
-        self._positions = [order.get(id(slot.weight)) for slot in self._plan.weights]
-        self._weights, self._before = [], []
-        for slot, position in zip(self._plan.weights, self._positions, strict=True):
-            gradient = None if position is None else gradients[position]
-            if gradient is None or position is None:
-                self._weights.append(statistics.unseen(slot.length))
+        self._positions, self._before = [], []
+        pairs: list[tuple[Tensor, Tensor] | None] = []
+        for slot in self._plan.weights:
+            position = order.get(id(slot.weight))
+            if position is None or gradients[position] is None:
+                self._positions.append(None)
                 self._before.append(None)
+                pairs.append(None)
                 continue
-            self._weights.append(_weight_block(slot, values[position], gradient, scale))
-            self._before.append(values[position])
+            weight = values[position]
+            self._positions.append(position)
+            self._before.append(weight)
+            pairs.append((_dense(gradients[position], weight), weight))
+        seen_of = list(zip(self._plan.weights, pairs, strict=True))
+        blocks = [_weight_block(slot, pair, scale) for slot, pair in seen_of if not slot.small]
+        small = [pair for slot, pair in seen_of if slot.small]
+        vector = ops.concatenate([*blocks, *_small_blocks(self._plan.small_sizes, small, scale)])
+        counts = statistics.counts_where_needed(vector, [list(pair or ()) for pair in pairs])
+        self._weights = [vector, counts]
+
+    def saw_move(self, variable: Any, move: Tensor) -> None:
+        """Remember what is added to a variable, or subtracted from it."""
+        self._moves.setdefault(id(variable), []).append(move)
 
     def saw_weights(self, values: list[Tensor]) -> None:
         """Measure how far each weight moved."""
-        moved = [
-            ops.zeros(())
-            if before is None or position is None
-            else statistics.squared_distance(values[position], before)
-            for before, position in zip(self._before, self._positions, strict=True)
-        ]
-        self._vector = ops.concatenate([*self._weights, ops.stack(moved), ops.ones((1,))])
-        self._weights, self._before = [], []
+        if not self._weights:
+            return  # they could not be reduced
+        moved: list[Tensor] = []
+        small: list[Tensor] = []
+        pairs = zip(self._before, self._positions, strict=True)
+        for slot, (before, position) in zip(self._plan.weights, pairs, strict=True):
+            moves = self._moves.get(id(slot.weight), [])
+            if before is None or position is None:
+                change = ops.zeros((slot.size,))
+            elif len(moves) == 1 and slot.weight.constraint is None:
+                change = moves[0]
+            else:
+                change = ops.cast(values[position], "float32") - ops.cast(before, "float32")
+            if slot.small:
+                small.append(change)
+            else:
+                moved.append(ops.reshape(statistics.squared_norm(change), (1,)))
+        if small:
+            norms = statistics.small_norms(self._plan.small_sizes, small)
+            moved.append(ops.reshape(norms, [-1]))
+        self._vector = ops.concatenate([*self._weights, *moved, ops.ones((1,))])
+        self._weights, self._before, self._moves = [], [], {}
         if not self._stateless:
             self.saw_end()
 
@@ -128,17 +189,45 @@ class Recording:
         On JAX the weights change outside the scope in which variables can be written.
         """
         if self._vector is not None:
-            self._backward.assign(self._vector)
+            forward = ops.convert_to_tensor(self._variable)[: self._plan.forward_length]
+            self._write(ops.concatenate([forward, self._vector]))
             self._vector = None
 
+    def _write(self, numbers: Tensor) -> None:
+        self._variable.assign(numbers)
+        self.numbers = numbers
 
-def _weight_block(slot: WeightSlot, weight: Tensor, gradient: Any, scale: Any) -> Tensor:
-    if type(gradient).__name__ == "IndexedSlices":
-        # TensorFlow gives an embedding's gradient as rows and their places, some places twice.
-        places = ops.expand_dims(gradient.indices, -1)
-        gradient = ops.scatter(places, gradient.values, tuple(weight.shape))
+
+def _dense(gradient: Any, weight: Tensor) -> Tensor:
+    if type(gradient).__name__ != "IndexedSlices":
+        return gradient
+    # TensorFlow gives an embedding's gradient as rows and their places, some places twice.
+    places = ops.expand_dims(gradient.indices, -1)
+    return ops.scatter(places, gradient.values, tuple(weight.shape))
+
+
+def _weight_block(slot: WeightSlot, pair: tuple[Tensor, Tensor] | None, scale: Any) -> Tensor:
+    if pair is None:
+        return statistics.unseen(slot.length)
+    gradient, weight = pair
     block = statistics.weight_vector(weight, gradient, scale)
     if slot.unit_axes is None:
         return block
     rows = statistics.kernel_vector(weight, gradient, scale, slot.unit_axes)
     return ops.concatenate([block, rows])
+
+
+def _small_blocks(
+    sizes: list[int], pairs: list[tuple[Tensor, Tensor] | None], scale: Any
+) -> list[Tensor]:
+    """The blocks of all small weights, in their order."""
+    if not pairs:
+        return []
+    zeros = [(ops.zeros((size,)),) * 2 for size in sizes]
+    seen = [pair or nothing for pair, nothing in zip(pairs, zeros, strict=True)]
+    gradients, weights = ([pair[i] for pair in seen] for i in range(2))
+    norms = statistics.small_norms(sizes, gradients, weights)
+    if scale is not None:
+        norms = norms / ops.stack([ops.square(ops.cast(scale, "float32")), ops.ones(())])
+    unseen = [[-1.0, -1.0] if pair is None else [0.0, 0.0] for pair in pairs]
+    return [ops.reshape(norms + ops.convert_to_tensor(unseen, "float32"), [-1])]

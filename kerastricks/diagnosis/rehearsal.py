@@ -116,7 +116,8 @@ class Rehearsal:
                 unobserved[path_of(layer)] = "is not called in the forward pass"
         return Plan(
             layers=self._layers,
-            weights=tuple(self._weight_slots(leaves, weights)),
+            # Those that are reduced together stand together.
+            weights=tuple(sorted(self._weight_slots(leaves, weights), key=lambda s: s.small)),
             unobserved=unobserved,
             inputs=self._inputs,
             outputs=self._outputs,

@@ -20,6 +20,7 @@ class Report(Record):
         findings: All findings, each root cause followed by what it explains.
         timeline: The course of the run, for the pictures.
         unobserved: What could not be seen or judged, as place and reason.
+        pool: The data and the steps of the run, all observations together.
     """
 
     def summary(self) -> str:

@@ -8,6 +8,8 @@ from kerastricks.theory._checks import checked_number
 
 _RESOLUTION = 32
 _TIMINGS = 9
+_LONGEST_WAIT = 64
+"""Looks of which at least one is judged: rules follow a run of looks back that far."""
 
 
 class Schedule:
@@ -21,7 +23,7 @@ class Schedule:
     Args:
         every: A fixed distance between observed steps, or None for the schedule above.
         budget: Largest share of the training time that looking may cost after the dense start;
-            above 0. Ignored when `every` is given.
+            above 0. When `every` is given, the share that judging may cost.
 
     Raises:
         TypeError: If `every` is no whole number, or `budget` no number.
@@ -47,6 +49,7 @@ class Schedule:
         self._demanded = False
         self._plain: deque[float] = deque(maxlen=_TIMINGS)
         self._looks: deque[float] = deque(maxlen=_TIMINGS)
+        self._judgements: deque[float] = deque(maxlen=_TIMINGS)
 
     def due(self, step: int) -> bool:
         """Tell whether the step of this number is to be observed."""
@@ -57,6 +60,30 @@ class Schedule:
     def demand(self) -> None:
         """Have the next step observed whatever the schedule says."""
         self._demanded = True
+
+    @property
+    def timed(self) -> bool:
+        """True when it goes by what looks cost."""
+        return self._every is None
+
+    def patience(self, looks: int) -> int:
+        """Tell how many looks may gather until the newest is judged, after so many.
+
+        One where looks are made by the schedule above. With a fixed distance between them, the gap
+        between looks that are judged grows as there, up to 64.
+        """
+        if self._every is None:
+            return 1
+        gap = looks // _RESOLUTION
+        if gap > 1 and self._looks and self._judgements:
+            plain = median_low(self._plain) if self._plain else 0.0
+            apart = median_low(self._looks) + (self._every - 1) * plain
+            gap = max(gap, math.ceil(median_low(self._judgements) / (self._budget * apart)))
+        return min(_LONGEST_WAIT, max(1, gap))
+
+    def judged(self, seconds: float) -> None:
+        """Note what it took to judge, and to take in the looks before."""
+        self._judgements.append(seconds)
 
     def observed(self, step: int, seconds: float) -> None:
         """Note that a step was observed, and what it took, judging included."""

@@ -4,6 +4,7 @@ A block holds sums over calls and replicas, its first number how many: reading m
 means of them.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,7 @@ from kerastricks.diagnosis.observation import (
     LayerStatistics,
     Loss,
     NormalizationStatistics,
+    OutputStatistics,
     Vector,
     WeightStatistics,
 )
@@ -39,14 +41,12 @@ class LayerSlot:
         """Numbers that the layer contributes."""
         return statistics.LAYER_SCALARS + statistics.LAYER_ROWS * self.units
 
-    def read(self, block: Vector) -> LayerStatistics | None:
+    def read(self, block: Vector, nonfinite: int) -> LayerStatistics | None:
         """The layer's statistics; None when it was not called."""
-        examples, samples, nonfinite = block[: statistics.LAYER_SCALARS]
+        examples, samples = block[: statistics.LAYER_SCALARS]
         if samples == 0:
             return None
-        total, deviations, events = np.split(
-            block[statistics.LAYER_SCALARS :], statistics.LAYER_ROWS
-        )
+        rows = block[statistics.LAYER_SCALARS :].reshape(-1, self.units) / samples
         return LayerStatistics(
             path=self.path,
             activation=self.activation,
@@ -54,10 +54,10 @@ class LayerSlot:
             source=self.source,
             examples=int(examples),
             samples=int(samples),
-            mean=total / samples,
-            variance=deviations / samples,
-            events=events / samples,
-            nonfinite=int(nonfinite),
+            mean=rows[0],
+            variance=rows[1],
+            events=rows[2],
+            nonfinite=nonfinite,
         )
 
 
@@ -74,25 +74,36 @@ class WeightSlot:
     units: int
 
     @property
+    def size(self) -> int:
+        """Number of its elements."""
+        return math.prod(self.weight.shape)
+
+    @property
+    def small(self) -> bool:
+        """Whether it is reduced together with others."""
+        return self.unit_axes is None and self.size <= statistics.SMALL
+
+    @property
     def length(self) -> int:
         """Numbers that the weight contributes, its update aside."""
         rows = statistics.KERNEL_ROWS * self.units if self.unit_axes else 0
         return statistics.WEIGHT_SCALARS + rows
 
-    def read(self, block: Vector, update: float) -> WeightStatistics | None:
+    def read(self, block: Vector, nonfinite: float, update: float) -> WeightStatistics | None:
         """The weight's statistics; None when it got no gradient.
 
         Args:
             block: The weight's numbers, divided by the number of replicas.
+            nonfinite: How many elements of weight and gradient are not finite.
             update: The squared norm of its change.
         """
         if block[0] < 0:
             return None  # see `statistics.unseen`
-        gradient, norm, nonfinite = block[: statistics.WEIGHT_SCALARS]
+        gradient, norm = block[: statistics.WEIGHT_SCALARS]
         rows: list[Vector | None] = [None, None, None]
         if self.unit_axes:
-            squares, first, second, gradients = np.split(
-                block[statistics.WEIGHT_SCALARS :], statistics.KERNEL_ROWS
+            squares, first, second, gradients = block[statistics.WEIGHT_SCALARS :].reshape(
+                -1, self.units
             )
             rows = [np.sqrt(squares), np.stack([first, second]), gradients]
         return WeightStatistics(
@@ -171,6 +182,14 @@ class OutputSlot:
     prediction: ColumnSlot
     target: ColumnSlot | None
     loss: Loss | None
+
+    def read(
+        self, prediction: ColumnStatistics, target: ColumnStatistics | None
+    ) -> OutputStatistics:
+        """The two beside each other."""
+        return OutputStatistics(
+            self.path, self.activation, self.known, prediction, target, self.loss
+        )
 
 
 @dataclass(frozen=True, slots=True)

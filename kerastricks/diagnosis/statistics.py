@@ -2,6 +2,9 @@
 
 Everything is written in `keras.ops`, so one code serves TensorFlow, JAX and torch, and a tensor
 never outlives the step that made it.
+
+What is large is sampled: the positions of a feature map and the incoming weights of a unit say much
+the same as their neighbours. Norms are of all elements.
 """
 
 import math
@@ -15,9 +18,9 @@ from kerastricks.diagnosis.activations import Activation
 
 Tensor = Any
 
-LAYER_SCALARS = 3
+LAYER_SCALARS = 2
 LAYER_ROWS = 3
-WEIGHT_SCALARS = 3
+WEIGHT_SCALARS = 2
 KERNEL_ROWS = 4
 COLUMN_SCALARS = 6
 COLUMN_ROWS = 4
@@ -25,6 +28,12 @@ MOMENT_SCALARS = 1
 MOMENT_ROWS = 2
 MAXIMUM_COLUMNS = 1024
 """Columns of a tensor of data that are told apart; one with more is seen as a single column."""
+MAXIMUM_POSITIONS = 64
+"""Positions of a feature map that are seen of each example: 2048 samples in a batch of 32."""
+SMALL = 4096
+"""Elements up to which a weight without units of its own is reduced together with others."""
+MAXIMUM_ROWS = 256
+"""Incoming weights that are seen of each unit where units are told apart."""
 
 
 def layer_vector(outputs: Tensor, axis: int, activation: Activation | None) -> Tensor:
@@ -36,27 +45,27 @@ def layer_vector(outputs: Tensor, axis: int, activation: Activation | None) -> T
         activation: The nonlinearity that made the output.
 
     Returns:
-        A vector: examples, samples per unit, number of non-finite elements, then for each unit
-        the sum of its outputs, the sum of their squared deviations from the batch mean, and the
-        number of its events (saturated for a bounded activation, above zero for any other layer).
+        A vector: examples, samples per unit, then for each unit the sum of its outputs, the sum
+        of their squared deviations from the batch mean, and the number of its events (saturated
+        for a bounded activation, above zero for any other layer).
     """
-    outputs = ops.cast(ops.stop_gradient(outputs), "float32")
-    axes = [i for i in range(len(outputs.shape)) if i != axis % len(outputs.shape)]
-    shape = ops.shape(outputs)
-    count = ops.ones(())
-    for i in axes:
-        count = count * ops.cast(shape[i], "float32")
+    outputs = ops.cast(ops.stop_gradient(thinned(outputs, axis)), "float32")
+    axes = _all_but(outputs, axis)
+    sizes = [ops.shape(outputs)[i] for i in axes]
+    known = float(math.prod(size for size in sizes if isinstance(size, int)))
+    unknown = [ops.cast(size, "float32") for size in sizes if not isinstance(size, int)]
+    count = math.prod(unknown, start=known * ops.ones(()))
+    examples = ops.cast(ops.shape(outputs)[0], "float32")
     # Two passes: E[x^2] - E[x]^2 loses a collapsed signal around a mean of 0.5 to rounding.
     mean = ops.mean(outputs, axis=axes, keepdims=True)
     deviations = ops.sum(ops.square(outputs - mean), axis=axes)
     if activation is not None and activation.bounded:
-        low, high = outputs <= activation.low, outputs >= activation.high
-        events = _count(ops.logical_or(low, high), axes)
+        events = ops.logical_or(outputs <= activation.low, outputs >= activation.high)
     else:
-        events = _count(outputs > 0, axes)
+        events = outputs > 0
+    events = ops.sum(ops.cast(events, "float32"), axis=axes)
     total = ops.reshape(mean, [-1]) * count
-    scalars = ops.stack([ops.cast(shape[0], "float32"), count, nonfinite(outputs)])
-    return ops.concatenate([scalars, total, deviations, events])
+    return ops.concatenate([ops.stack([examples, count]), total, deviations, events])
 
 
 def column_vector(data: Tensor, columns: int) -> Tensor:
@@ -84,29 +93,28 @@ def column_vector(data: Tensor, columns: int) -> Tensor:
 
 def moments_vector(inputs: Tensor, axis: int) -> Tensor:
     """Reduce a tensor to one, and for each unit on an axis mean and variance."""
-    inputs = ops.cast(ops.stop_gradient(inputs), "float32")
-    axes = [i for i in range(len(inputs.shape)) if i != axis % len(inputs.shape)]
+    inputs = ops.cast(ops.stop_gradient(thinned(inputs, axis)), "float32")
+    axes = _all_but(inputs, axis)
     mean = ops.mean(inputs, axis=axes, keepdims=True)
     variance = ops.mean(ops.square(inputs - mean), axis=axes)
     return ops.concatenate([ops.ones((1,)), ops.reshape(mean, [-1]), variance])
 
 
 def weight_vector(weight: Tensor, gradient: Tensor, scale: Tensor | None) -> Tensor:
-    """Reduce a weight and its gradient to numbers.
+    """Reduce a weight and its gradient to the squares of their norms.
+
+    Args:
+        weight: The weight.
+        gradient: Its gradient, of the same shape.
+        scale: The loss scale to divide out, or None.
 
     Returns:
-        A vector: squared norm of the gradient, squared norm of the weight, number of non-finite
-        elements of both.
+        A vector: squared norm of the gradient, squared norm of the weight.
     """
-    gradient = unscaled(gradient, scale)
-    weight = ops.cast(weight, "float32")
-    return ops.stack(
-        [
-            ops.sum(ops.square(gradient)),
-            ops.sum(ops.square(weight)),
-            nonfinite(gradient) + nonfinite(weight),
-        ]
-    )
+    norms = [squared_norm(gradient), squared_norm(weight)]
+    if scale is not None:
+        norms[0] = norms[0] / ops.square(ops.cast(scale, "float32"))
+    return ops.stack(norms)
 
 
 def kernel_vector(
@@ -124,17 +132,57 @@ def kernel_vector(
         A vector: for each unit the squared norm of its gradient, then the kernel projected on two
         fixed random vectors, then the gradient projected on the first.
     """
-    kernel = _columns(ops.cast(kernel, "float32"), axes)
-    gradient = _columns(unscaled(gradient, scale), axes)
-    first, second = _directions(kernel.shape[0])
-    return ops.concatenate(
-        [
-            ops.sum(ops.square(gradient), axis=0),
-            ops.matmul(first, kernel),
-            ops.matmul(second, kernel),
-            ops.matmul(first, gradient),
-        ]
-    )
+    units = math.prod(kernel.shape[axis] for axis in axes)
+    rows = math.prod(kernel.shape) // units
+    kernel, gradient = (_incoming(each, axes, rows, units) for each in (kernel, gradient))
+    share = kernel.shape[0] / rows
+    if scale is not None:
+        gradient = gradient / ops.cast(scale, "float32")
+    squares = ops.sum(ops.square(gradient), axis=0) / share
+    seen = ops.matmul(_directions(kernel.shape[0]), ops.concatenate([kernel, gradient], axis=1))
+    signatures = ops.concatenate([seen[:, :units], seen[:1, units:]])
+    return ops.concatenate([squares, ops.reshape(signatures, [-1])])
+
+
+def small_norms(sizes: list[int], *rows: list[Tensor]) -> Tensor:
+    """Squares of the norms of many small tensors, in few operations.
+
+    Args:
+        sizes: Elements of the tensors in each place.
+        rows: Lists of tensors, one for each place.
+
+    Returns:
+        A matrix: a row for each place, a column for each list.
+    """
+    places = np.repeat(np.arange(len(sizes)), sizes).astype("int32")
+    squares = ops.square(ops.stack([_joined(row) for row in rows], axis=1))
+    return ops.segment_sum(squares, places, num_segments=len(sizes))
+
+
+def thinned(tensor: Tensor, axis: int) -> Tensor:
+    """Leave `MAXIMUM_POSITIONS` positions of a feature map that has more, always the same.
+
+    Args:
+        tensor: Examples first.
+        axis: The channel axis; all others but the first are positions.
+
+    Returns:
+        The tensor, or one of rank 3 with its channels on the same axis. A tensor whose channels
+        are on neither its second nor its last axis is left as it is, and so is one whose number of
+        positions is not known.
+    """
+    rank = len(tensor.shape)
+    axis = axis % rank
+    sizes = [size for i, size in enumerate(tensor.shape) if i not in (0, axis)]
+    if axis not in (1, rank - 1) or tensor.shape[axis] is None or None in sizes:
+        return tensor
+    positions = math.prod(sizes)
+    if positions <= MAXIMUM_POSITIONS:
+        return tensor
+    first = axis == 1
+    shape = (tensor.shape[1], positions) if first else (positions, tensor.shape[axis])
+    # Gathered from one axis: slices with strides are slow on some backends.
+    return _some(ops.reshape(tensor, (-1, *shape)), 2 if first else 1, MAXIMUM_POSITIONS)
 
 
 def first_tensor(structure: Any) -> Tensor:
@@ -161,9 +209,11 @@ def unseen(length: int) -> Tensor:
     return -ops.ones((length,))
 
 
-def squared_distance(after: Tensor, before: Tensor) -> Tensor:
-    """Squared Euclidean distance in float32."""
-    return ops.sum(ops.square(ops.cast(after, "float32") - ops.cast(before, "float32")))
+def squared_norm(tensor: Tensor) -> Tensor:
+    """Square of the Euclidean norm in float32."""
+    # A product of row and column, as the squares of a large tensor would have to be stored.
+    row = ops.reshape(ops.cast(tensor, "float32"), (1, -1))
+    return ops.reshape(ops.matmul(row, ops.transpose(row)), ())
 
 
 def nonfinite(tensor: Tensor) -> Tensor:
@@ -171,21 +221,53 @@ def nonfinite(tensor: Tensor) -> Tensor:
     return ops.sum(ops.cast(ops.logical_not(ops.isfinite(tensor)), "float32"))
 
 
-def unscaled(gradient: Tensor, scale: Tensor | None) -> Tensor:
-    """Undo loss scaling, in float32."""
-    gradient = ops.cast(gradient, "float32")
-    return gradient if scale is None else gradient / ops.cast(scale, "float32")
+def counts_where_needed(vector: Tensor, tensors: list[list[Tensor]]) -> Tensor:
+    """Count the NaN and infinite elements of many tensors, unless their reductions are finite.
+
+    Args:
+        vector: Sums over the tensors; it is not finite when they are not.
+        tensors: Groups of tensors; each group gets one number.
+
+    Returns:
+        A vector of counts. All zero, at the cost of a sum over `vector`, in a step without NaN.
+    """
+
+    def counted() -> Tensor:
+        none = ops.zeros((), "float32")
+        return ops.stack([sum(map(nonfinite, group), none) for group in tensors])
+
+    finite = ops.isfinite(ops.sum(vector))
+    return ops.cond(finite, lambda: ops.zeros((len(tensors),), "float32"), counted)
 
 
-def _count(mask: Tensor, axes: list[int]) -> Tensor:
-    return ops.sum(ops.cast(mask, "float32"), axis=axes)
+def _joined(tensors: list[Tensor]) -> Tensor:
+    return ops.concatenate([ops.reshape(ops.cast(each, "float32"), [-1]) for each in tensors])
 
 
-def _columns(tensor: Tensor, axes: tuple[int, ...]) -> Tensor:
-    tensor = ops.moveaxis(tensor, axes, tuple(range(-len(axes), 0)))
-    return ops.reshape(tensor, (-1, math.prod(tensor.shape[-len(axes) :])))
+def _all_but(tensor: Tensor, axis: int) -> list[int]:
+    rank = len(tensor.shape)
+    return [i for i in range(rank) if i != axis % rank]
 
 
-def _directions(size: int) -> list[Tensor]:
+def _incoming(kernel: Tensor, axes: tuple[int, ...], rows: int, units: int) -> Tensor:
+    """The units in columns, some of their incoming weights in rows."""
+    kernel = ops.moveaxis(kernel, axes, tuple(range(-len(axes), 0)))
+    return ops.cast(_some(ops.reshape(kernel, (rows, units)), 0, MAXIMUM_ROWS), "float32")
+
+
+def _some(tensor: Tensor, axis: int, count: int) -> Tensor:
+    """Of the entries of an axis as many at random, always the same.
+
+    Those in even distances may all belong to one colour, one tap of a kernel, or one phase of what
+    a transposed convolution puts out.
+    """
+    size = tensor.shape[axis]
+    if size <= count:
+        return tensor
+    chosen = np.random.default_rng(0).choice(size, count, replace=False)
+    return ops.take(tensor, np.sort(chosen), axis=axis)
+
+
+def _directions(size: int) -> Tensor:
     directions = np.random.default_rng(0).normal(size=(2, size))
-    return [ops.convert_to_tensor(direction, dtype="float32") for direction in directions]
+    return ops.convert_to_tensor(directions, dtype="float32")

@@ -71,6 +71,8 @@ def linear_kernels(model: Any) -> tuple[str, ...]:
 def _is_linear(operation: Any) -> bool:
     if isinstance(operation, keras.layers.Activation):
         return activation_of(operation) is None
+    if isinstance(operation, keras.layers.LeakyReLU):
+        return float(operation.negative_slope) == 1.0
     # A subclass may do more than its base.
     known = type(operation).__module__.startswith(("keras.", "kerastricks."))
     return known and isinstance(operation, _LINEAR) and activation_of(operation) is None

@@ -166,6 +166,33 @@ def test_nan_in_the_data_is_named_at_the_inputs():
     assert root.evidence["place"] == "the inputs"
 
 
+def test_watched_at_every_step_nan_is_named_at_its_step():
+    """Long after the first looks, of which each is judged."""
+    inputs = IMAGES.copy()
+    inputs[4 * 333 + 1, 3] = np.nan
+    model = mlp(1, "relu", kt.initializers.He)
+    model.compile(SGD(), LOSS)
+    doctor = kt.callbacks.TrainingDoctor(verbose=0, every=1)
+    model.fit(inputs, DIGITS, batch_size=4, shuffle=False, verbose=0, callbacks=[doctor])
+    (root,) = doctor.report.root_causes
+    assert root.condition == "non_finite"
+    assert root.onset == 333
+    assert root.evidence["place"] == "the inputs"
+    assert root.evidence["last_finite_step"] == 332
+
+
+def test_watched_at_every_step_a_single_unreachable_target_is_seen():
+    targets = (DIGITS >= 5).astype("float32")
+    targets[4 * 333 + 1] = 2.0
+    model = mlp(1, "relu", kt.initializers.He)
+    model.add(layers.Dense(1, "tanh"))
+    model.compile(SGD(1e-3), "mse")
+    doctor = kt.callbacks.TrainingDoctor(verbose=0, every=1)
+    model.fit(IMAGES, targets, batch_size=4, shuffle=False, verbose=0, callbacks=[doctor])
+    found = {finding.condition: finding for finding in doctor.report.findings}
+    assert found["unreachable_targets"].onset == 333
+
+
 def test_each_finding_is_printed_once_and_its_remedy_too(capsys):
     keras.utils.set_random_seed(0)
     examined(mlp(3, "tanh", zeros), Adam(), monitor=kt.callbacks.TrainingDoctor())

@@ -74,6 +74,24 @@ def test_random_seeds_are_put_back(x, y):
         np.testing.assert_array_equal(was, now)
 
 
+def test_labels_that_are_no_class_are_found_though_the_loss_may_fail_on_them(x, y):
+    model = classifier(x)
+    before = values(model)[: len(model.variables)]
+    report = kt.checkup(model, x, y + 1)  # 1 to 3, of 3 classes
+    assert report.root_causes[0].condition == "unreachable_targets"
+    for was, now in zip(before, values(model), strict=False):
+        np.testing.assert_array_equal(was, now)
+
+
+def test_labels_that_are_no_class_of_one_of_two_outputs(x, y):
+    inputs = keras.Input((8,))
+    outputs = [keras.layers.Dense(3, "softmax", name=name)(inputs) for name in "ab"]
+    model = keras.Model(inputs, outputs)
+    model.compile("adam", "sparse_categorical_crossentropy")
+    report = kt.checkup(model, x, [y, y - 1])
+    assert [f.layer for f in report.findings if f.condition == "unreachable_targets"] == ["b"]
+
+
 class Failing(keras.utils.PyDataset):
     def __len__(self):
         return 2

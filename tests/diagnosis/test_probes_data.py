@@ -259,6 +259,10 @@ class TestLinear:
         )
         assert found == (hidden.path,)
 
+    def test_a_leaky_relu_of_slope_one_is_no_nonlinearity(self, first, x):
+        assert self.paths(first, x, layers.Dense(4), layers.LeakyReLU(1.0), layers.Dense(2))
+        assert not self.paths(first, x, layers.Dense(4), layers.LeakyReLU(0.9), layers.Dense(2))
+
     def test_one_layer_is_no_stack(self, first, x):
         assert self.paths(first, x, layers.Dense(2, "sigmoid")) == ()
 

@@ -72,3 +72,33 @@ def test_a_rule_or_tap_that_fails_does_not_reach_the_training(monkeypatch, train
     _, history = trained(deferred, doctor)
     assert np.isfinite(history["loss"]).all()
     assert "no statistics today" in " ".join(doctor.report.unobserved.values())
+
+
+class Spoilt(layers.Conv2D):
+    """A convolution one of whose positions is NaN."""
+
+    spot = 0
+
+    def call(self, inputs):
+        outputs = super().call(inputs)
+        spots = np.zeros(outputs.shape[1:], "float32")
+        spots.reshape(-1, self.filters)[self.spot, 0] = np.nan
+        return outputs + keras.ops.convert_to_tensor(spots)
+
+
+@pytest.mark.parametrize("spot", [0, 517, 1023])
+def test_a_single_nan_in_a_large_feature_map_is_found_where_it_arises(spot):
+    x = np.random.default_rng(0).normal(size=(32, 32, 32, 1)).astype("float32")
+    convolutions = [
+        layers.Conv2D(2, 3, padding="same", name="before"),
+        Spoilt(2, 3, padding="same", name="spoilt"),
+        layers.Conv2D(2, 3, padding="same", name="behind"),
+    ]
+    convolutions[1].spot = spot
+    head = [layers.GlobalAveragePooling2D(), layers.Dense(1)]
+    model = keras.Sequential([keras.Input((32, 32, 1)), *convolutions, *head])
+    model.compile("sgd", "mse")
+    doctor = TrainingDoctor(verbose=0)
+    model.fit(x, x[:, 0, 0], batch_size=32, verbose=0, callbacks=[doctor])
+    (finding,) = [f for f in doctor.report.findings if f.condition == "non_finite"]
+    assert finding.layer.endswith("spoilt")

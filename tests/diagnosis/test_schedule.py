@@ -55,3 +55,32 @@ def test_bad_distance(every):
 def test_bad_budget(budget):
     with pytest.raises((ValueError, TypeError), match=r"budget.*Received"):
         Schedule(budget=budget)
+
+
+def test_every_look_of_its_own_choice_is_judged_and_of_a_fixed_distance_the_first():
+    assert {Schedule().patience(looks) for looks in range(10_000)} == {1}
+    patience = [Schedule(every=3).patience(looks) for looks in range(10_000)]
+    assert set(patience[:64]) == {1}
+    assert patience == sorted(patience)
+    assert patience[-1] == 64
+
+
+def test_judging_stays_within_the_budget_of_a_fixed_distance():
+    """Looks of 2 ms, judged in 4 ms: at 10 % one in twenty; at 2 % none waits longer than 64."""
+    for budget, expected in ((0.1, 20), (0.02, 64)):
+        schedule = Schedule(every=1, budget=budget)
+        for step in range(9):
+            schedule.observed(step, 0.002)
+            schedule.judged(0.004)
+        assert schedule.patience(10) == 1
+        assert schedule.patience(64) == expected
+        assert schedule.patience(5000) == 64
+
+
+def test_what_lies_between_the_looks_counts_for_the_budget():
+    schedule = Schedule(every=5, budget=0.1)
+    for step in range(0, 45, 5):
+        schedule.passed(0.002)
+        schedule.observed(step, 0.002)
+        schedule.judged(0.004)
+    assert schedule.patience(64) == 4

@@ -14,15 +14,15 @@ def layer_vector(x, axis, activation):
 
 def parts(vector):
     vector = ops.convert_to_numpy(vector)
-    return vector[:3], *np.split(vector[3:], 3)
+    return vector[:2], *np.split(vector[2:], 3)
 
 
 @pytest.mark.parametrize(("shape", "axis"), [((9, 4), -1), ((5, 3, 6, 4), -1), ((5, 4, 3, 6), 1)])
 def test_layer_vector_equals_numpy(shape, axis):
     x = RANDOM.normal(1.0, 2.0, shape).astype("float32")
     rows = np.moveaxis(x, axis, -1).reshape(-1, 4)
-    (examples, count, bad), total, deviations, events = parts(layer_vector(x, axis, None))
-    assert (examples, count, bad) == (len(x), len(rows), 0)
+    (examples, count), total, deviations, events = parts(layer_vector(x, axis, None))
+    assert (examples, count) == (len(x), len(rows))
     np.testing.assert_allclose(total, rows.sum(0), rtol=1e-5)
     np.testing.assert_allclose(deviations / count, rows.var(0), rtol=1e-5)
     np.testing.assert_array_equal(events, (rows > 0).sum(0))
@@ -38,14 +38,72 @@ def test_events_of_a_bounded_activation_are_its_saturated_samples():
 def test_a_collapsed_signal_is_measured_beside_a_large_mean():
     """E[x^2] - E[x]^2 in float32 would give rounding noise of 1e-7 here."""
     x = (0.5 + 1e-5 * RANDOM.normal(size=(1000, 3))).astype("float32")
-    (_, count, _), _, deviations, _ = parts(layer_vector(x, -1, None))
+    (_, count), _, deviations, _ = parts(layer_vector(x, -1, None))
     np.testing.assert_allclose(deviations / count, x.astype("float64").var(0), rtol=0.02)
 
 
-def test_non_finite_elements_are_counted():
-    x = np.array([[1.0, np.nan], [np.inf, 2.0]], "float32")
-    (*_, bad), *_ = parts(layer_vector(x, -1, None))
-    assert bad == 2
+@pytest.mark.parametrize(
+    ("shape", "axis", "kept"),
+    [
+        ((2, 8, 8, 3), -1, (2, 8, 8, 3)),
+        ((2, 3, 8, 9), 1, (2, 3, 64)),
+        ((2, 64, 3), -1, (2, 64, 3)),
+        ((2, 65, 3), -1, (2, 64, 3)),
+        ((2, 32, 32, 3), -1, (2, 64, 3)),
+        ((2, 5, 7, 33, 3), -1, (2, 64, 3)),
+        ((2, 5, 3, 33), 2, (2, 5, 3, 33)),
+        ((5000, 3), -1, (5000, 3)),
+        ((5000, 3), 1, (5000, 3)),
+    ],
+)
+def test_of_large_feature_maps_64_positions_are_seen(shape, axis, kept):
+    assert tuple(statistics.thinned(ops.zeros(shape), axis).shape) == kept
+
+
+@pytest.mark.parametrize(("shape", "axis"), [((2, 12, 20, 3), -1), ((2, 3, 12, 20), 1)])
+def test_all_examples_are_seen_at_the_same_positions_with_all_their_channels(shape, axis):
+    marks = np.arange(np.prod(shape)).reshape(shape)
+    seen = ops.convert_to_numpy(statistics.thinned(ops.convert_to_tensor(marks), axis))
+    example, *position = np.unravel_index(seen, shape)
+    channel = position.pop(axis % 4 - 1)
+    np.testing.assert_array_equal(example[1], 1)
+    np.testing.assert_array_equal(np.moveaxis(channel, axis, -1) - np.arange(3), 0)
+    places = np.moveaxis(position[0] * shape[2 if axis == -1 else 3] + position[1], axis, -1)
+    assert len(np.unique(places)) == 64
+    np.testing.assert_array_equal(places, np.broadcast_to(places[:1, :, :1], places.shape))
+
+
+def test_a_thinned_layer_has_the_mean_and_variance_of_the_whole():
+    """To four standard errors: of a mean s / sqrt(n), of a variance s^2 sqrt(2 / n)."""
+    x = RANDOM.normal(1.0, 2.0, (40, 32, 32, 4)).astype("float32")
+    (examples, count), total, deviations, events = parts(layer_vector(x, -1, None))
+    assert examples == 40
+    assert count == 40 * 64
+    np.testing.assert_allclose(total / count, 1.0, atol=4 * 2 / np.sqrt(count))
+    np.testing.assert_allclose(deviations / count, 4.0, atol=4 * 4 * np.sqrt(2 / count))
+    share = np.mean(x > 0)
+    error = np.sqrt(share * (1 - share) / count)
+    np.testing.assert_allclose(events / count, share, atol=4 * error)
+
+
+def test_non_finite_elements_are_counted_where_they_show():
+    bad = np.array([[1.0, np.nan], [np.inf, 2.0]], "float32")
+    groups = [[ops.convert_to_tensor(bad)] * 2, [ops.ones((3,))], []]
+    for total, counts in ((np.nan, [4, 0, 0]), (np.inf, [4, 0, 0]), (1.0, [0, 0, 0])):
+        vector = ops.convert_to_tensor([1.0, total], "float32")
+        counted = statistics.counts_where_needed(vector, groups)
+        np.testing.assert_array_equal(ops.convert_to_numpy(counted), counts)
+
+
+def test_norms_are_of_all_elements_and_units_are_told_apart_by_some():
+    """5000 rows of which 256 are seen: the squared norm of a unit to four standard errors."""
+    g = RANDOM.normal(size=(5000, 3)).astype("float32")
+    tensor = ops.convert_to_tensor(g)
+    norms = ops.convert_to_numpy(statistics.weight_vector(tensor, tensor, None))
+    np.testing.assert_allclose(norms, (g**2).sum(), rtol=1e-5)
+    vector = ops.convert_to_numpy(statistics.kernel_vector(tensor, tensor, None, (-1,)))
+    squares, *_ = np.split(vector, 4)
+    np.testing.assert_allclose(squares, (g**2).sum(0), rtol=4 * np.sqrt(2 / 256))
 
 
 def test_weight_vector_undoes_the_loss_scale():
@@ -53,7 +111,7 @@ def test_weight_vector_undoes_the_loss_scale():
     vector = ops.convert_to_numpy(
         statistics.weight_vector(*map(ops.convert_to_tensor, (w, 1024 * g)), 1024.0)
     )
-    np.testing.assert_allclose(vector, [(g**2).sum(), (w**2).sum(), 0], rtol=1e-5)
+    np.testing.assert_allclose(vector, [(g**2).sum(), (w**2).sum()], rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +137,12 @@ def test_kernel_vector_tells_equal_units_from_others(shape, axes):
     np.testing.assert_allclose(squares, (twins**2).sum(0), rtol=1e-5)
     assert signature[0] == pytest.approx(signature[1], rel=1e-6)
     assert len(np.unique(signature.round(4))) == units - 1
+
+
+def test_norms_of_small_tensors_are_those_of_each():
+    shapes = [(3,), (2, 5), (1,), (7,)]
+    first, second = ([RANDOM.normal(size=s).astype("float32") for s in shapes] for _ in range(2))
+    rows = (list(map(ops.convert_to_tensor, tensors)) for tensors in (first, second))
+    norms = statistics.small_norms([3, 10, 1, 7], *rows)
+    expected = [[(a**2).sum(), (b**2).sum()] for a, b in zip(first, second, strict=True)]
+    np.testing.assert_allclose(ops.convert_to_numpy(norms), expected, rtol=1e-5)

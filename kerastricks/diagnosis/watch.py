@@ -1,0 +1,127 @@
+"""Who is told what a probe sees, and when."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from kerastricks.diagnosis.alarm import Alarm
+from kerastricks.diagnosis.observation import Observation
+from kerastricks.diagnosis.plan import Numbers, Plan
+from kerastricks.diagnosis.schedule import Schedule
+
+Failed = Callable[[str, str], None]
+
+CLOSELY = 8
+"""Looks that are judged one by one after an alarm: conditions must hold for two to eight."""
+
+
+class Observer(Protocol):
+    """Who is told what a probe sees."""
+
+    schedule: Schedule
+
+    def begin(self, plan: Plan) -> None:
+        """It is known what can be observed."""
+
+    def observe(self, observation: Observation) -> None:
+        """A step was observed."""
+
+
+class Watch:
+    """The observers of one model, and the looks of which they have not been told yet.
+
+    A look is cheap, to judge it is not. So looks wait until one is due to be judged, by the
+    schedule of any observer, or because it is out of the ordinary; then all are told in order.
+    """
+
+    def __init__(self) -> None:
+        self.observers: list[Observer] = []
+        self._alarm: Alarm | None = None
+        self._waiting: deque[Observation] = deque()
+        self._telling = False
+        self._closely = 0
+        self._looks = 0
+        self._plain_steps = 0
+        self._resumed = 0.0
+
+    @property
+    def catching_up(self) -> bool:
+        """True while older looks are told: the newest of them follows at once."""
+        return bool(self._waiting)
+
+    @property
+    def timed(self) -> bool:
+        """True where a schedule goes by what looks cost."""
+        return any(observer.schedule.timed for observer in self.observers)
+
+    def begin(self, plan: Plan) -> None:
+        """Tell what can be observed."""
+        self._alarm = Alarm(plan)
+        for observer in self.observers:
+            observer.begin(plan)
+
+    def due(self, step: int) -> bool:
+        """Tell whether the step of this number is to be observed."""
+        return any(observer.schedule.due(step) for observer in self.observers)
+
+    def passed(self) -> None:
+        """Note that a step was made that was not observed."""
+        self._plain_steps += 1
+
+    @contextmanager
+    def looking(self, step: int) -> Iterator[None]:
+        """Take the time of a look."""
+        schedules = [observer.schedule for observer in self.observers]
+        started = time.perf_counter()
+        if self._plain_steps:
+            for schedule in schedules:
+                schedule.passed((started - self._resumed) / self._plain_steps)
+        yield
+        self._plain_steps, self._resumed = 0, time.perf_counter()
+        for schedule in schedules:
+            schedule.observed(step, self._resumed - started)
+
+    def add(self, observation: Observation, numbers: Numbers, failed: Failed) -> None:
+        """Take in a look, and tell of it when it is to be judged.
+
+        Args:
+            observation: The look.
+            numbers: What it is read from.
+            failed: Called with the name of an observer that fails, and the reason.
+        """
+        assert self._alarm is not None
+        self._closely -= 1
+        self._waiting.append(observation)
+        if self._alarm.rings(numbers):
+            self._closely = CLOSELY
+        patience = min(observer.schedule.patience(self._looks) for observer in self.observers)
+        self._looks += 1
+        if len(self._waiting) >= patience or self._closely > 0:
+            self._alarm.judged(numbers)
+            started = time.perf_counter()
+            self.tell(failed)
+            seconds = time.perf_counter() - started
+            for observer in self.observers:
+                observer.schedule.judged(seconds)
+
+    def tell(self, failed: Failed) -> None:
+        """Tell the observers of all looks that wait, oldest first.
+
+        Args:
+            failed: Called with the name of an observer that fails, and the reason.
+        """
+        if self._telling:
+            return  # an observer that is being told asks for what it knows
+        self._telling = True
+        try:
+            while self._waiting:
+                observation = self._waiting.popleft()
+                for observer in self.observers:
+                    try:
+                        observer.observe(observation)
+                    except Exception as error:
+                        failed(type(observer).__name__, f"{type(error).__name__}: {error}")
+        finally:
+            self._telling = False

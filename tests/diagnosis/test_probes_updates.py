@@ -1,0 +1,57 @@
+"""The update that is reported is how far each weight moved, whatever moved it."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, optimizers
+
+from kerastricks.callbacks import TrainingDoctor
+
+OPTIMIZERS = {
+    "sgd": lambda: optimizers.SGD(0.1),
+    "momentum": lambda: optimizers.SGD(0.1, momentum=0.9, nesterov=True),
+    "adam": lambda: optimizers.Adam(0.01),
+    "weight decay": lambda: optimizers.AdamW(0.01, weight_decay=0.5),
+    "averages": lambda: optimizers.Adam(0.01, use_ema=True, ema_overwrite_frequency=1),
+    "adagrad": lambda: optimizers.Adagrad(0.1),
+    "assigned": lambda: optimizers.Ftrl(0.1),
+    "clipped": lambda: optimizers.RMSprop(0.01, clipnorm=1e-3),
+    "accumulated": lambda: optimizers.SGD(0.1, gradient_accumulation_steps=2),
+}
+
+
+class After(keras.callbacks.Callback):
+    """The weights after the step; `fit` may change them once more when it ends."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.weights = values(self.model)
+
+
+def values(model):
+    weights = model.trainable_weights
+    return {each.path: np.array(keras.ops.convert_to_numpy(each), float) for each in weights}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("constraint", [None, "unit_norm"])
+def test_updates_are_the_distances_that_the_weights_moved(name, constraint, listening):
+    keras.utils.set_random_seed(0)
+    # 5000 elements, the second kernel, stand alone; all others are reduced together.
+    hidden = layers.Dense(500, "tanh", kernel_constraint=constraint)
+    model = keras.Sequential([keras.Input((10,)), layers.LayerNormalization(), hidden])
+    model.add(layers.Dense(10))
+    model.compile(OPTIMIZERS[name](), "mse")
+    doctor = TrainingDoctor(verbose=0, every=1)
+    spy = listening(doctor)
+    x = np.random.default_rng(0).normal(size=(16, 10)).astype("float32")
+    after = After()
+    for _ in range(2):
+        before = values(model)
+        model.fit(x, x, batch_size=16, verbose=0, callbacks=[doctor, after])
+        seen = {weight.path: weight.update for weight in spy.seen[-1].weights}
+        assert seen.keys() == before.keys()
+        for path, weight in after.weights.items():
+            # Each element of a weight near 1 is rounded to 2^-24 when it is stored.
+            rounding = np.sqrt(weight.size) * 2.0**-23
+            moved = np.linalg.norm(weight - before[path])
+            assert seen[path] == pytest.approx(moved, rel=1e-4, abs=rounding)
