@@ -18,7 +18,7 @@ ROOMS = {
     "augment": set(),
     "diagnosis": {"layers", "initializers", "theory"},
     "callbacks": {"diagnosis", "theory"},
-    "surgery": {"layers", "initializers", "theory"},
+    "surgery": {"diagnosis", "layers", "initializers", "theory"},
 }
 """What each room may import from; `__main__` and the demo stand outside and may use all."""
 BACKENDS = {"tensorflow", "jax", "torch"}

@@ -5,6 +5,7 @@ from kerastricks.surgery.lsuv import lsuv
 from kerastricks.surgery.predict_with_uncertainty import predict_with_uncertainty
 from kerastricks.surgery.recalibrate_batch_norm import recalibrate_batch_norm
 from kerastricks.surgery.replace_layers import replace_layers
+from kerastricks.surgery.treat import treat
 
 __all__ = [
     "fold_batch_norm",
@@ -12,4 +13,5 @@ __all__ = [
     "predict_with_uncertainty",
     "recalibrate_batch_norm",
     "replace_layers",
+    "treat",
 ]

@@ -6,19 +6,27 @@ from typing import Any
 import keras
 import numpy as np
 
+from kerastricks.surgery._compile_changes import CompileChanges, OutputsOf, changed_optimizer
 from kerastricks.surgery._copy import copy_from_config
 
 
-def compile_like(new_model: keras.Model, model: keras.Model, same: dict[int, Any]) -> None:
+def compile_like(
+    new_model: keras.Model,
+    model: keras.Model,
+    same: dict[int, Any],
+    changes: CompileChanges | None = None,
+) -> None:
     """Compiles `new_model` as `model` is; leaves it alone when `model` is not compiled.
 
     The optimizer is a new one of the same class and config, with the same step count. What it
-    remembers of a weight comes along if the weight did. Metrics are new, at their start.
+    remembers of a weight comes along if the weight did. Metrics are new, at their start. With
+    `changes` the optimizer starts anew: what it remembers is of another loss.
 
     Args:
         new_model: The model to compile.
         model: The model to read from.
         same: From the `id` of a variable of `new_model` to the one of `model` it was copied from.
+        changes: What shall be different.
 
     Raises:
         ValueError: If Keras cannot make the optimizer or the metrics from their configs.
@@ -29,9 +37,17 @@ def compile_like(new_model: keras.Model, model: keras.Model, same: dict[int, Any
         new_model.compile_from_config(model.get_compile_config())
         return
     optimizer = model.optimizer
-    new_optimizer = None if optimizer is None else copy_from_config(optimizer)
+    new_optimizer = None if optimizer is None else _new_optimizer(optimizer, changes)
     config = model.get_compile_config()
     del config["optimizer"], config["loss"]
+    loss = model.loss  # has no state, and need not be registered
+    if changes is not None:
+        outputs = OutputsOf(model)
+        loss = outputs.with_losses(loss, changes.losses)
+        weights = outputs.with_weights(config.get("loss_weights"), changes.loss_weights, loss)
+        config["loss_weights"] = weights
+        for key in ("metrics", "weighted_metrics"):
+            config[key] = outputs.with_metrics(config.get(key), changes.losses)
     try:
         arguments = keras.saving.deserialize_keras_object(config, _metric_classes(model))
     except Exception as error:
@@ -44,17 +60,23 @@ def compile_like(new_model: keras.Model, model: keras.Model, same: dict[int, Any
         ) from error
     new_model.compile(
         optimizer=new_optimizer,
-        loss=model.loss,  # has no state, and need not be registered
+        loss=loss,
         auto_scale_loss=False,  # `optimizer` already scales the loss if it should
         **arguments,
     )
-    if new_optimizer is not None and optimizer.built and new_model.built:
+    if changes is None and new_optimizer is not None and optimizer.built and new_model.built:
         new_optimizer.build(new_model.trainable_variables)
         _carry_optimizer_state(
             _states_by_weight(optimizer, model.trainable_variables),
             _states_by_weight(new_optimizer, new_model.trainable_variables),
             same,
         )
+
+
+def _new_optimizer(optimizer: Any, changes: CompileChanges | None) -> Any:
+    if changes is None:
+        return copy_from_config(optimizer)
+    return copy_from_config(optimizer, **changed_optimizer(optimizer.get_config(), changes))
 
 
 def _metric_classes(model: keras.Model) -> dict[str, type]:

@@ -3,6 +3,7 @@
 import inspect
 import types
 import warnings
+from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -21,7 +22,8 @@ def copy_from_config(original: Any, **changes: Any) -> Any:
         ValueError: If the config is not enough to make the object.
     """
     try:
-        return _made_from(_config(type(original), original) | changes, type(original), original)
+        config = _config(type(original), original)
+        return _made_from(config | changes, type(original), original, changed=changes)
     except Exception as error:
         raise ValueError(
             f"'{original.name}' of class {type(original).__name__} cannot be copied from its "
@@ -72,11 +74,14 @@ def _config(seen_as: Any, original: Any) -> dict[str, Any]:
     return config
 
 
-def _made_from(config: dict[str, Any], into: Any, original: Any) -> Any:
+def _made_from(
+    config: dict[str, Any], into: Any, original: Any, changed: Collection[str] = ()
+) -> Any:
     """Returns an object of class `into` made from a config of `original`.
 
     Keras reads configs back by names, which only registered objects have. Here the objects
-    themselves are at hand: what `original` holds in its attributes need not be registered.
+    themselves are at hand: what `original` holds in its attributes need not be registered, but for
+    the entries that were changed.
     """
     config = dict(config)
     custom_objects: dict[str, Any] = {into.__name__: into}
@@ -84,7 +89,7 @@ def _made_from(config: dict[str, Any], into: Any, original: Any) -> Any:
         if hasattr(value, "get_config"):
             custom_objects[type(value).__name__] = type(value)
         # Configs name a function, or hold its bytes, which Keras refuses to read back.
-        elif isinstance(value, types.FunctionType) and name in config:
+        elif isinstance(value, types.FunctionType) and name in config and name not in changed:
             key = f"{original.name} {name}"
             custom_objects[key] = value
             config[name] = _serialized("function", key, key)

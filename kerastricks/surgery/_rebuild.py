@@ -1,13 +1,15 @@
 """A model made anew with some layers exchanged: the copy on which surgery works."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
 import numpy as np
 
+from kerastricks.surgery._compile_changes import CompileChanges
 from kerastricks.surgery._compile_state import compile_like
 from kerastricks.surgery._copy import copy_from_config
 from kerastricks.surgery._layers_of import (
@@ -21,9 +23,33 @@ from kerastricks.surgery._layers_of import (
 
 Replacements = Mapping[int, keras.Layer | None]
 """From the `id` of a layer to the layer that takes its place; None removes it."""
+Inserted = Mapping[int, Sequence[keras.Layer]]
+"""From the `id` of a layer to new layers, in the order in which they run."""
 
 
-def rebuild(model: keras.Model, replacements: Replacements, inherit: bool) -> keras.Model:
+@dataclass(frozen=True)
+class Additions:
+    """What a new model has beyond exchanged layers.
+
+    Attributes:
+        before: Layers to run on what a layer of a Sequential or Functional model is called on.
+        after: Layers to run on what it puts out.
+        fresh: Whether a layer's weights are those that its initializers draw.
+        compile_changes: What is compiled in another way; None to take over the optimizer's memory.
+    """
+
+    before: Inserted = field(default_factory=dict)
+    after: Inserted = field(default_factory=dict)
+    fresh: Callable[[keras.Layer], bool] = lambda layer: False
+    compile_changes: CompileChanges | None = None
+
+
+def rebuild(
+    model: keras.Model,
+    replacements: Replacements,
+    inherit: bool,
+    additions: Additions | None = None,
+) -> keras.Model:
     """Returns a new model with some layers exchanged and everything else as in `model`.
 
     Only reads `model`. Copies weights, `trainable` flags, types and the compile state.
@@ -33,6 +59,7 @@ def rebuild(model: keras.Model, replacements: Replacements, inherit: bool) -> ke
         replacements: The new layers. A layer that comes built keeps its weights.
         inherit: Whether a new layer takes over the weights of the old one where their names and
             shapes are equal.
+        additions: What else is different; by default nothing.
 
     Returns:
         A model of the same class.
@@ -40,21 +67,23 @@ def rebuild(model: keras.Model, replacements: Replacements, inherit: bool) -> ke
     Raises:
         ValueError: If the model cannot be copied, or the new layers do not fit into it.
     """
-    surgeon = _Surgeon(replacements, inherit)
+    additions = additions or Additions()
+    surgeon = _Surgeon(replacements, inherit, additions)
     new_model = surgeon.copy(model)
     if model.built and not is_graph(model):
         _build_like(new_model, model)
     same = surgeon.carry_state()
-    compile_like(new_model, model, same)
+    compile_like(new_model, model, same, additions.compile_changes)
     return new_model
 
 
 class _Surgeon:
     """Copies layers, each once, so that what was shared stays shared."""
 
-    def __init__(self, replacements: Replacements, inherit: bool) -> None:
+    def __init__(self, replacements: Replacements, inherit: bool, additions: Additions) -> None:
         self.replacements = replacements
         self.inherit = inherit
+        self.additions = additions
         self.ready = {id(new) for new in replacements.values() if new is not None and new.built}
         self.copies: dict[int, keras.Layer] = {}
         self.exchanged: set[int] = set()  # the layers that took the place of others
@@ -84,12 +113,22 @@ class _Surgeon:
     def _removes(self, layer: Any) -> bool:
         return self.replacements.get(id(layer), layer) is None
 
+    def _before(self, layer: Any) -> Sequence[keras.Layer]:
+        return self.additions.before.get(id(layer), ())
+
+    def _after(self, layer: Any) -> Sequence[keras.Layer]:
+        return self.additions.after.get(id(layer), ())
+
     # --- The three kinds of models ---------------------------------------------------------------
 
     def _sequential(self, model: keras.Sequential) -> keras.Sequential:
         _check_constructor(model, keras.Sequential, "keras.Sequential(model.layers)")
         kept = [layer for layer in model.layers if not self._removes(layer)]
-        layers = [self.copy(layer) for layer in kept or model.layers[-1:]]
+        layers = [
+            each
+            for layer in kept or model.layers[-1:]
+            for each in (*self._before(layer), self.copy(layer), *self._after(layer))
+        ]
         if model.built:
             given = model.inputs[0]
             layers.insert(
@@ -121,8 +160,30 @@ class _Surgeon:
         }
         for layer in model.layers:
             # What the model returns, its losses and metrics go by the names of these layers.
-            if id(layer) in self.replacements and layer.name in model.output_names:
-                self.copy(layer).name = layer.name
+            if layer.name in model.output_names:
+                if self._after(layer):
+                    self._after(layer)[-1].name = layer.name
+                    self.copy(layer).name = _unused(f"{layer.name}_inner", model)
+                elif id(layer) in self.replacements:
+                    self.copy(layer).name = layer.name
+        originals: dict[int, Any] = {}
+
+        def copied(operation: Any) -> Any:
+            copy = self.copy(operation)
+            originals[id(copy)] = operation
+            return copy
+
+        def run(layer: Any, *args: Any, **kwargs: Any) -> Any:
+            original = originals[id(layer)]
+            if self._before(original):
+                first, *rest = args
+                for each in self._before(original):
+                    first = each(first)
+                args = (first, *rest)
+            outputs = call(layer, *args, **kwargs)
+            for each in self._after(original):
+                outputs = each(outputs)
+            return outputs
 
         def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
             if id(layer) not in removed:
@@ -139,8 +200,8 @@ class _Surgeon:
         clone = keras.models.clone_model(
             plain,
             input_tensors=keras.tree.map_structure(lambda tensor: inputs[id(tensor)], model.input),
-            clone_function=self.copy,
-            call_function=call,
+            clone_function=copied,
+            call_function=run,
         )
         if type(model) is type(plain):
             return clone
@@ -184,6 +245,8 @@ class _Surgeon:
             ):
                 new.trainable = old.trainable
         for old, new in pairs:
+            if self.additions.fresh(old):
+                continue
             if id(old) not in self.replacements:
                 same |= _carry(old, new)
             elif self.inherit and id(new) not in self.ready and _described(old) == _described(new):
@@ -216,6 +279,14 @@ class _Surgeon:
                     "that both hold (the cell of an `RNN`), and in the new model they would not. "
                     "Give each its own, or replace both. The model is left as it was."
                 )
+
+
+def _unused(name: str, model: keras.Model) -> str:
+    """The name, with underscores behind it while the model has a layer of that name."""
+    names = {layer.name for layer in model.layers}
+    while name in names:
+        name += "_"
+    return name
 
 
 def _check_constructor(model: keras.Model, base: Any, plain: str) -> None:
@@ -289,7 +360,8 @@ def _symbolic(shape: Any) -> Any:
     return keras.tree.map_shape_structure(lambda sizes: keras.Input(batch_shape=sizes), shape)
 
 
-def _own_variables(layer: keras.Layer) -> list[Any]:
+def own_variables(layer: keras.Layer) -> list[Any]:
+    """Returns the variables of a layer that are not those of its parts."""
     if not parts_of(layer) and not isinstance(layer, keras.Model):
         return list(layer.variables)  # with the states of random numbers
     return _own_weights(layer)
@@ -308,7 +380,7 @@ def _carry(old: keras.Layer, new: keras.Layer) -> dict[int, Any]:
     _carry_assets(old, new)
     if not old.built:
         return {}
-    theirs, ours = _own_variables(old), _own_variables(new)
+    theirs, ours = own_variables(old), own_variables(new)
     shapes, needed = ([tuple(variable.shape) for variable in some] for some in (theirs, ours))
     if shapes != needed:
         raise ValueError(

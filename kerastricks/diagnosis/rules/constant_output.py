@@ -17,6 +17,7 @@ import numpy as np
 from kerastricks.diagnosis.finding import Finding
 from kerastricks.diagnosis.observation import Observation, OutputStatistics
 from kerastricks.diagnosis.rules._window import LOOK_BACK, Window, unbroken_run
+from kerastricks.diagnosis.rules.loss_mismatch import one_unit_ending
 
 MINIMUM_LOOKS = 3
 """Observations with varying targets, over which the output must have been constant throughout."""
@@ -74,8 +75,10 @@ def _certain(window: Window, output: OutputStatistics) -> Finding:
             'activation="softmax").'
         ),
         evidence={
+            "loss": None if output.loss is None else output.loss.name,
             "units": 1,
             "healthy_units_from": 2,
+            **one_unit_ending(output),
             "minimum": float(np.min(output.prediction.minimum)),
             "maximum": float(np.max(output.prediction.maximum)),
             "samples": output.prediction.samples,

@@ -18,22 +18,16 @@ from kerastricks.diagnosis.finding import Finding
 from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.rules._learning import (
     HEALTHY_UPDATE,
+    STRETCH,
+    UPDATE,
     constant_cost,
     losses_of,
+    median_update,
     sensitivity_of,
-    updates_of,
+    too_large_by,
 )
 from kerastricks.diagnosis.rules._window import Window
 
-UPDATE = 0.05
-"""Steps are large when the median kernel's update reaches this share of it, on average over:"""
-STRETCH = 8
-"""Observations in a row. A single step of 0.4, which may kill a network, is enough.
-
-On digits and tumours, networks of all kinds show 0.002 to 0.06 here at usual learning rates (Adam
-1e-3, SGD 0.1; 0.14 from kernels of zeros), 0.03 to 0.6 at ten times those, 0.08 and more at a
-hundred times.
-"""
 RUNAWAY = 30.0
 """The loss runs away when two observations in a row show this many times its reference.
 
@@ -56,8 +50,6 @@ RECENT = 8
 """Newest observations over which the median is taken."""
 MINIMUM_EXAMPLES = 8
 """Batches smaller than this have too noisy a loss to be judged by."""
-LARGEST_FACTOR = 1000
-"""What has run away says no more of how far the learning rate is off."""
 
 
 def learning_rate_too_high(window: Window) -> Iterator[Finding]:
@@ -70,7 +62,7 @@ def learning_rate_too_high(window: Window) -> Iterator[Finding]:
     # The losses first: those of a network that learns acquit it.
     if not (reference > 0 and (runaway or median(losses[-RECENT:]) >= LEVEL * reference)):
         return
-    updates = [_median_update(observation) for observation in window]
+    updates = [median_update(observation) for observation in window]
     start = _first_stretch(updates)
     if start is None:
         return
@@ -88,7 +80,7 @@ def learning_rate_too_high(window: Window) -> Iterator[Finding]:
         return
     onset = window[start].step
     update = float(np.mean(updates[start : start + STRETCH]))
-    factor = min(LARGEST_FACTOR, 10 ** math.floor(math.log10(update / HEALTHY_UPDATE)))
+    factor = too_large_by(update)
     yield Finding(
         condition="learning_rate_too_high",
         layer=None,
@@ -112,6 +104,7 @@ def learning_rate_too_high(window: Window) -> Iterator[Finding]:
             "reference_loss": reference,
             "observations": len(since),
             "healthy_update_ratio_below": UPDATE,
+            "healthy_learning_rate_times": 1 / factor,
         },
     )
 
@@ -129,11 +122,6 @@ def _chance(window: Window, reference: float) -> float:
     """What a constant answer costs now; the reference where that is not known."""
     cost = constant_cost(window[-1])
     return min(reference, cost) if math.isfinite(cost) else reference
-
-
-def _median_update(observation: Observation) -> float:
-    """The median kernel's update relative to the kernel; 0 where none is known."""
-    return median([u for u in updates_of(observation) if math.isfinite(u)] or [0.0])
 
 
 def _first_stretch(updates: Sequence[float]) -> int | None:

@@ -65,7 +65,7 @@ def learning_rate_too_low(window: Window) -> Iterator[Finding]:
     possible = SENSITIVITY * late_loss <= sensitivity < math.inf
     if not (stands and possible and late_update <= GROWTH * update):
         return
-    factor = f"{float(f'{HEALTHY_UPDATE / max(late_update, SMALLEST):.1g}'):g}"
+    factor = float(f"{HEALTHY_UPDATE / max(late_update, SMALLEST):.1g}")
     yield Finding(
         condition="learning_rate_too_low",
         layer=None,
@@ -77,7 +77,7 @@ def learning_rate_too_low(window: Window) -> Iterator[Finding]:
             f"{HEALTHY_UPDATE:.0e} is usual."
         ),
         remedy=(
-            f"Compile anew with a learning rate, or a schedule of it, about {factor} times as "
+            f"Compile anew with a learning rate, or a schedule of it, about {factor:g} times as "
             "large; at present it is float(model.optimizer.learning_rate)."
         ),
         evidence={
@@ -89,6 +89,7 @@ def learning_rate_too_low(window: Window) -> Iterator[Finding]:
             "observations": len(window),
             "steps": last.step - first.step,
             "healthy_update_ratio_above": UPDATE,
+            "healthy_learning_rate_times": factor,
         },
     )
 

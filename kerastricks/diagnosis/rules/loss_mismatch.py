@@ -8,6 +8,9 @@ is why sigmoid outputs train under them and negative ones do not.
 
 Labels beyond what the output can give are `unreachable_targets`, also under `from_logits=True`;
 softmax over one unit is `constant_output`. A loss that Keras does not have is not judged.
+
+Where an output and a loss that go together follow from what is seen, the evidence names them, as
+`healthy_loss`, `healthy_from_logits`, `healthy_activation` and `healthy_units`.
 """
 
 import math
@@ -66,7 +69,7 @@ def loss_mismatch(window: Window) -> Iterator[Finding]:
 def _categorical(output: OutputStatistics, loss: Loss) -> _Mismatch | None:
     softmax, units = _name(output) == "softmax", output.units
     if units == 1:
-        return None if softmax else _one_class(loss)
+        return None if softmax else _one_class(output, loss)
     if not loss.name.startswith("sparse") and _label_a_sample(output):
         return _Mismatch(
             "critical",
@@ -74,7 +77,12 @@ def _categorical(output: OutputStatistics, loss: Loss) -> _Mismatch | None:
             "a class, as the output has.",
             'Use loss="sparse_categorical_crossentropy", or keras.utils.to_categorical(y, '
             f"{units}).",
-            {"target_shape": _shape(output.target), "healthy_target_columns": units},
+            {
+                "target_shape": _shape(output.target),
+                "healthy_target_columns": units,
+                "healthy_loss": "sparse_categorical_crossentropy",
+                **_ending(output, loss, "softmax"),
+            },
         )
     if loss.from_logits:
         return _squashed_twice(output, loss, math.log1p(((units or 2) - 1) / math.e))
@@ -90,7 +98,11 @@ def _categorical(output: OutputStatistics, loss: Loss) -> _Mismatch | None:
         f"{loss.name} is meant for probabilities that sum to 1, but {_described(output)}: it "
         "trains, but the predictions are no probabilities of one class among several.",
         f'End with activation="softmax"{several if _name(output) == "sigmoid" else ""}.',
-        {"row_sums": list(output.prediction.sums), "healthy_row_sum": 1.0},
+        {
+            "row_sums": list(output.prediction.sums),
+            "healthy_row_sum": 1.0,
+            "healthy_activation": "softmax",
+        },
     )
 
 
@@ -114,7 +126,9 @@ def _binary(output: OutputStatistics, loss: Loss) -> _Mismatch | None:
         'Use loss="categorical_crossentropy".'
         if one_hot
         else 'For several labels a sample, use activation="sigmoid".',
-        {"healthy_activation": "sigmoid"},
+        {"healthy_loss": "categorical_crossentropy"}
+        if one_hot
+        else {"healthy_activation": "sigmoid"},
     )
 
 
@@ -145,7 +159,7 @@ def _regression(output: OutputStatistics, loss: Loss) -> _Mismatch | None:
             "itself.",
             'For class labels, use activation="softmax" with '
             'loss="sparse_categorical_crossentropy"; for a number, keras.layers.Dense(1).',
-            evidence,
+            {**evidence, **_classes_or_number(output, target)},
         )
     wanted = target.shape
     if len(wanted) == rank + 1 and wanted[-1] == 1:
@@ -157,7 +171,7 @@ def _regression(output: OutputStatistics, loss: Loss) -> _Mismatch | None:
             "targets at once, and learns their mean at best.",
             'For one-hot labels, use keras.layers.Dense(classes, activation="softmax") with '
             f'loss="categorical_crossentropy"; else keras.layers.Dense({wanted[-1]}).',
-            evidence,
+            {**evidence, "healthy_units": wanted[-1], **_one_hot_ending(target)},
         )
     if _name(output) == "softmax" and _one_hot(output):
         return _Mismatch(
@@ -179,7 +193,7 @@ def _poisson(output: OutputStatistics, loss: Loss) -> _Mismatch | None:
         f"{loss.name} takes the logarithm of the outputs, but they go down to {low:.3g}: the loss "
         "is NaN.",
         'End with activation="softplus" or activation="exponential".',
-        {"minimum": low, "healthy_minimum": 0.0},
+        {"minimum": low, "healthy_minimum": 0.0, "healthy_activation": "softplus"},
     )
 
 
@@ -197,6 +211,7 @@ def _divergence(output: OutputStatistics, loss: Loss) -> _Mismatch | None:
                 "range": [low, high],
                 "row_sums": list(output.prediction.sums),
                 "healthy_row_sum": 1.0,
+                "healthy_activation": "softmax",
             },
         )
     target = output.target
@@ -230,7 +245,7 @@ _JUDGES: dict[str, _Judge] = {
 }
 
 
-def _one_class(loss: Loss) -> _Mismatch:
+def _one_class(output: OutputStatistics, loss: Loss) -> _Mismatch:
     return _Mismatch(
         "critical",
         f"{loss.name} over a single unit is a choice among one class: its loss is the same "
@@ -238,7 +253,7 @@ def _one_class(loss: Loss) -> _Mismatch:
         'For two classes, use keras.layers.Dense(1, activation="sigmoid") with '
         'loss="binary_crossentropy"; for more, one unit a class: keras.layers.Dense(classes, '
         'activation="softmax").',
-        {"healthy_units_from": 2},
+        {"healthy_units_from": 2, **one_unit_ending(output)},
     )
 
 
@@ -250,7 +265,7 @@ def _no_probabilities(output: OutputStatistics, loss: Loss, wanted: str) -> _Mis
         "clipped to 0 or 1 gets no gradient.",
         f'End with activation="{wanted}"; or with no activation and '
         f"loss={_class(loss)}(from_logits=True).",
-        {"range": [low, high], "healthy_range": [0.0, 1.0]},
+        {"range": [low, high], "healthy_range": [0.0, 1.0], "healthy_activation": wanted},
     )
 
 
@@ -272,6 +287,60 @@ def _squashed_twice(output: OutputStatistics, loss: Loss, floor: float) -> _Mism
         f"Use loss={_class(loss)}(from_logits=False), or take the {name} off the last layer.",
         {"smallest_loss": floor, "healthy_from_logits": False},
     )
+
+
+def _ending(output: OutputStatistics, loss: Loss, wanted: str) -> dict[str, Any]:
+    """The activation that goes with a cross entropy, which may take logits where it gets some."""
+    logits = loss.from_logits and _name(output) not in ("softmax", "sigmoid")
+    return {"healthy_activation": "linear" if logits else wanted, "healthy_from_logits": logits}
+
+
+def _classes_or_number(output: OutputStatistics, target: ColumnStatistics) -> dict[str, Any]:
+    """What an output of several units is for, given whole targets of one number a sample."""
+    low, high = _ends(target)
+    if low < 0 or not (_name(output) == "softmax" or high < (output.units or 0)):
+        return {"healthy_units": 1, "healthy_activation": "linear"}
+    return {
+        "healthy_loss": "sparse_categorical_crossentropy",
+        "healthy_activation": "softmax",
+        "healthy_from_logits": False,
+        "healthy_units": max(output.units or 0, int(high) + 1),
+    }
+
+
+def _one_hot_ending(target: ColumnStatistics) -> dict[str, Any]:
+    if not _finite(target) or target.whole < 1 or target.sums != (1.0, 1.0):
+        return {}
+    return {
+        "healthy_loss": "categorical_crossentropy",
+        "healthy_activation": "softmax",
+        "healthy_from_logits": False,
+    }
+
+
+def one_unit_ending(output: OutputStatistics) -> dict[str, Any]:
+    """What a single unit, from which a loss or a softmax wants a choice, should be instead."""
+    target, name = output.target, output.loss.name if output.loss else ""
+    if target is None or not _finite(target) or target.columns != 1:
+        return {}
+    low, high = _ends(target)
+    if target.whole == 1 and low >= 0 and (high > 1 or name == "sparse_categorical_crossentropy"):
+        if name not in _JUDGES or _JUDGES[name] is _regression:
+            return {"healthy_activation": "linear"}
+        return {
+            "healthy_loss": "sparse_categorical_crossentropy",
+            "healthy_activation": "softmax",
+            "healthy_from_logits": False,
+            "healthy_units": max(2, int(high) + 1),
+        }
+    if low >= 0 and high <= 1:
+        keeps = name == "binary_crossentropy" or _JUDGES.get(name) is _regression
+        return {
+            "healthy_loss": name if keeps else "binary_crossentropy",
+            "healthy_activation": "sigmoid",
+            "healthy_from_logits": False,
+        }
+    return {"healthy_activation": "linear"} if _JUDGES.get(name) is _regression else {}
 
 
 def _name(output: OutputStatistics) -> str:

@@ -119,6 +119,7 @@ def _evidence(inputs: InputStatistics) -> dict[str, object]:
     columns, uneven = finite_columns(inputs.data), unevenness(inputs.data)
     worst = np.argsort(-columns.size)[:5]
     return {
+        "pixels": _pixels(inputs.data),
         "size": columns.overall_size,
         "healthy_size": [SMALL, LARGE],
         "largest_columns": columns.index[worst].tolist(),
@@ -132,11 +133,16 @@ def _evidence(inputs: InputStatistics) -> dict[str, object]:
     }
 
 
-def _remedy(data: ColumnStatistics) -> str:
+def _pixels(data: ColumnStatistics) -> bool:
+    """Whether the entries are whole numbers of 0..255, in columns of one scale."""
     columns = finite_columns(data)
     within = float(np.min(columns.minimum)) >= 0 and BRIGHT < float(np.max(columns.maximum)) <= 255
     uneven = unevenness(data)
-    if data.whole > 0.999 and within and (uneven is None or uneven.ratio <= UNEVEN):
+    return data.whole > 0.999 and within and (uneven is None or uneven.ratio <= UNEVEN)
+
+
+def _remedy(data: ColumnStatistics) -> str:
+    if _pixels(data):
         return "Put keras.layers.Rescaling(1 / 255) first in the model, or divide x by 255."
     return (
         "Put normalize = keras.layers.Normalization() first in the model, after "

@@ -83,6 +83,7 @@ def unnormalized_targets(window: Window) -> Iterator[Finding]:
                 "y_train.mean(axis=0)."
             ),
             evidence={
+                "loss": None if output.loss is None else output.loss.name,
                 "size": columns.overall_size,
                 "healthy_size": [SMALL, LARGE],
                 "largest_columns": columns.index[worst].tolist(),

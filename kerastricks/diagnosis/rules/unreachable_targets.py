@@ -8,6 +8,9 @@ that Keras does not have.
 A sparse loss takes the targets as numbers of classes, 0 to units - 1, and its `ignore_class`. As a
 string or a function it has none, and then every label has to be a class: what one outside does
 depends on the backend: an error, or a sample whose loss is zero.
+
+Where an output and a loss for these targets follow from what is seen, the evidence names them, as
+`healthy_loss`, `healthy_from_logits`, `healthy_activation` and `healthy_units`.
 """
 
 import math
@@ -47,6 +50,13 @@ LOSSES = (
 )
 """Losses whose targets are what each entry of the prediction should be."""
 SPARSE_LOSSES = ("sparse_categorical_crossentropy",)
+REGRESSION_LOSSES = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh")
+"""Losses that take any targets from a linear output."""
+_REGRESSION = {
+    "healthy_loss": "mean_squared_error",
+    "healthy_activation": "linear",
+    "healthy_from_logits": False,
+}
 COUNTING = 1e-4
 """Share of fractional targets that the rounding of float32 counts may explain."""
 _SELU_FLOOR = -1.0507009873554805 * 1.6732632423543772
@@ -84,6 +94,11 @@ Resampled images and data scaled by the ends of another part of the data oversho
 """
 SUM_TOLERANCE = 0.01
 """A row's sum may be off 1 by this much: bfloat16 rounds by up to 0.4 %."""
+_SEVERAL_LABELS = {
+    "healthy_loss": "binary_crossentropy",
+    "healthy_activation": "sigmoid",
+    "healthy_from_logits": False,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +149,8 @@ def _no_class(target: ColumnStatistics, units: int | None, loss: Loss) -> _Misfi
     """Labels of a sparse loss that name no unit of the output."""
     low, high = _ends(target)
     evidence = {
+        "loss": loss.name,
+        "from_logits": loss.from_logits,
         "minimum": low,
         "maximum": high,
         "units": units,
@@ -148,7 +165,7 @@ def _no_class(target: ColumnStatistics, units: int | None, loss: Loss) -> _Misfi
             "them as numbers of classes.",
             "Give whole class numbers; or, for a regression, use keras.layers.Dense(1) with "
             'loss="mean_squared_error".',
-            evidence,
+            {**evidence, **_REGRESSION, "healthy_units": 1},
         )
     columns = finite_columns(target)
     ends = np.concatenate([columns.minimum, columns.maximum])
@@ -163,7 +180,7 @@ def _no_class(target: ColumnStatistics, units: int | None, loss: Loss) -> _Misfi
         f"The labels run from {low:.6g} to {high:.6g}{aside}, but the output has {units} units, "
         f"for the classes 0 to {'?' if units is None else units - 1}.",
         _within_classes(set(outside.tolist()), units, loss),
-        evidence,
+        evidence if min(outside) < 0 else {**evidence, "healthy_units": int(max(outside)) + 1},
     )
 
 
@@ -205,6 +222,10 @@ def _out_of_range(target: ColumnStatistics, squashed: str, loss: Loss) -> _Misfi
         f"{low:.4g} to {high:.4g} only.",
         _within_range(target, (low, high), loss),
         {
+            "loss": loss.name,
+            "from_logits": loss.from_logits,
+            "activation": squashed,
+            **_reaching(target, loss),
             "minimum": smallest,
             "maximum": largest,
             "healthy_range": [low, high],
@@ -235,6 +256,7 @@ def _no_distribution(
         'For several labels a sample, use activation="sigmoid" with loss="binary_crossentropy"; '
         "for shares, divide each row by its sum.",
         {
+            **(_SEVERAL_LABELS if target.whole == 1 else {}),
             "smallest_sum": smallest,
             "largest_sum": largest,
             "healthy_sum": 1,
@@ -272,6 +294,25 @@ def _within_range(target: ColumnStatistics, ends: tuple[float, float], loss: Los
         "Leave the output linear, activation=None, and standardize the targets: "
         "(y - y_train.mean(axis=0)) / y_train.std(axis=0)."
     )
+
+
+def _reaching(target: ColumnStatistics, loss: Loss) -> dict[str, Any]:
+    """An output that reaches the targets as they are; nothing where they have to change."""
+    smallest, largest = _ends(target)
+    if loss.name in REGRESSION_LOSSES:
+        return {"healthy_activation": "linear"}
+    if loss.name not in _PROBABILITIES:
+        return {}
+    if target.whole < 1:
+        return _REGRESSION
+    if smallest < 0 or target.columns > 1:
+        return {}
+    return {
+        "healthy_loss": "sparse_categorical_crossentropy",
+        "healthy_activation": "softmax",
+        "healthy_from_logits": False,
+        "healthy_units": int(largest) + 1,
+    }
 
 
 def _logits(loss: Loss) -> str:

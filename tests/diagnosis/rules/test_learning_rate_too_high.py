@@ -53,6 +53,7 @@ def test_a_loss_that_rose_and_did_not_come_down(run):
     assert finding.evidence["recent_loss"] == pytest.approx(0.7 * START)
     # 0.2 is 200 times the usual 1e-3.
     assert "100 times smaller" in finding.remedy
+    assert finding.evidence["healthy_learning_rate_times"] == pytest.approx(1 / 100)
     assert run(rising(FLAT + 0.01))[0].severity == "critical"
     assert run(rising(FLAT - 0.01))[0].severity == "warning"
 

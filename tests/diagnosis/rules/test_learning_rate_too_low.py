@@ -83,6 +83,7 @@ def test_a_fresh_model_that_stays_where_it_began(window):
     assert finding.evidence["loss_of_a_constant_answer"] == pytest.approx(TEN)
     # From 1e-6 to the usual 1e-3.
     assert "about 1000 times" in finding.remedy
+    assert finding.evidence["healthy_learning_rate_times"] == pytest.approx(1000)
 
 
 def test_the_remedy_holds_with_a_schedule_too(window):

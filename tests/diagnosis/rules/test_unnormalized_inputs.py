@@ -47,6 +47,7 @@ def test_measurements_in_their_own_units_are_sick_and_healthy_once_standardized(
         (finding,) = judged(batch)
         assert finding.severity == "critical"
         assert "Normalization()" in finding.remedy
+        assert not finding.evidence["pixels"]
         assert not judged((batch - data.mean(axis=0)) / data.std(axis=0))
 
 
@@ -66,6 +67,7 @@ def test_pixels(top, judged):
     for finding in found:
         assert (finding.layer, finding.severity, finding.onset) == ("hidden", "critical", 0)
         assert "Rescaling(1 / 255)" in finding.remedy
+        assert finding.evidence["pixels"]
         assert finding.evidence["size"] == pytest.approx(255 / np.sqrt(3), rel=0.05)
 
 

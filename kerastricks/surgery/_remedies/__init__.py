@@ -1,0 +1,100 @@
+"""Remedies: from findings of one condition to edits of the model, one remedy a file."""
+
+from collections.abc import Iterator
+
+from kerastricks.diagnosis.finding import Finding
+from kerastricks.surgery._edits import Edits
+from kerastricks.surgery._remedies._case import Case, Remedy, Treatment, omitted
+from kerastricks.surgery._remedies.activations import (
+    leaky_network,
+    leaky_units,
+    leaky_where_the_start_is_sound,
+    rectified_layers,
+)
+from kerastricks.surgery._remedies.dropout import dropout_moved
+from kerastricks.surgery._remedies.initializers import initializers_mended, suited_initializers
+from kerastricks.surgery._remedies.inputs import scaled_inputs
+from kerastricks.surgery._remedies.learning_rate import (
+    clipped_where_deep,
+    faster,
+    slower,
+    slower_where_steps_were_large,
+)
+from kerastricks.surgery._remedies.moving_averages import following_averages
+from kerastricks.surgery._remedies.normalization import normalized_layers
+from kerastricks.surgery._remedies.output import fitting_output, linear_output
+from kerastricks.surgery._remedies.targets import scaled_targets
+
+REMEDIES: dict[str, tuple[Remedy, ...]] = {
+    "loss_mismatch": (fitting_output,),
+    "unreachable_targets": (fitting_output,),
+    "unnormalized_inputs": (scaled_inputs,),
+    "unnormalized_targets": (scaled_targets,),
+    "symmetric_units": (suited_initializers,),
+    "poor_initialization": (
+        leaky_where_the_start_is_sound,
+        suited_initializers,
+        normalized_layers,
+        clipped_where_deep,
+    ),
+    "learning_rate_too_high": (slower, initializers_mended),
+    "learning_rate_too_low": (faster,),
+    "saturated_units": (
+        leaky_where_the_start_is_sound,
+        initializers_mended,
+        slower_where_steps_were_large,
+    ),
+    "dying_units": (
+        linear_output,
+        leaky_units,
+        initializers_mended,
+        slower_where_steps_were_large,
+    ),
+    "vanishing_gradients": (
+        leaky_where_the_start_is_sound,
+        suited_initializers,
+        normalized_layers,
+        clipped_where_deep,
+    ),
+    "exploding_gradients": (initializers_mended, normalized_layers, slower),
+    "constant_output": (fitting_output,),
+    "non_finite": (initializers_mended, slower),
+    "no_nonlinearity": (rectified_layers,),
+    "stale_batch_statistics": (following_averages, slower_where_steps_were_large),
+    "dropout_variance_shift": (dropout_moved,),
+    "overfitting": (),
+    "not_zero_centered": (),
+}
+"""What helps against each condition, in order; without any, somebody has to help."""
+BUILT_IN = ("symmetric_units", "poor_initialization")
+"""Conditions that lie in how the model is built, and outlast what explains them."""
+
+
+def prescribed(case: Case) -> list[Treatment]:
+    """What to do about a report's root causes, and what cannot be done, root causes first."""
+    treatments: list[Treatment] = []
+    known = Edits()
+    for group in _groups(case):
+        found = [t for remedy in _remedies(group[0]) for t in remedy(case, group)]
+        new = [t for t in found if t.edits is None or t.edits.adds_to(known)]
+        if not found:
+            new = [omitted(group[0], "Nothing in the model's build to change.")]
+        for treatment in new:
+            known |= treatment.edits or Edits()
+        treatments += new
+    return treatments
+
+
+def _groups(case: Case) -> Iterator[list[Finding]]:
+    """The grave findings of each condition that is a root cause, or is built in."""
+    grave = [finding for finding in case.report.findings if finding.severity != "note"]
+    chosen = [f.condition for f in grave if f.caused_by is None or f.condition in BUILT_IN]
+    for condition in dict.fromkeys(chosen):
+        yield [finding for finding in grave if finding.condition == condition]
+
+
+def _remedies(finding: Finding) -> tuple[Remedy, ...]:
+    if finding.condition == "constant_output" and "healthy_units_from" not in finding.evidence:
+        # Measured, not built in: something before the output cuts the inputs off.
+        return linear_output, leaky_network, suited_initializers, slower_where_steps_were_large
+    return REMEDIES[finding.condition]

@@ -1,0 +1,119 @@
+"""Leaky rectifiers in the place of activations that block the gradient."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from kerastricks.diagnosis.activations import activation_of
+from kerastricks.diagnosis.finding import Finding
+from kerastricks.surgery._anatomy import is_activation, name_of_activation
+from kerastricks.surgery._edits import Edits
+from kerastricks.surgery._remedies._case import Case, Treatment, omitted, told, treated
+from kerastricks.surgery._remedies.initializers import badly_started
+
+_ONE_SIDED = ("sigmoid", "hard_sigmoid")
+"""Bounded activations that lose the signal with depth from any start."""
+
+
+def leaky_units(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
+    """Give the sick layers, and those with the same activation, leaky rectifiers.
+
+    What blocks one layer's gradient blocks that of its like. Left alone are outputs, gates, and the
+    insides of recurrent layers.
+    """
+    named = [_activation_at(case, layer) for layer in case.owners(findings)]
+    yield from _leaky(case, findings, [layer for layer in named if layer is not None])
+
+
+def leaky_network(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
+    """Give leaky rectifiers to all layers that can block the gradient."""
+    known = [(layer, activation_of(layer)) for layer in case.anatomy.layers]
+    named = [layer for layer, a in known if a is not None and (a.rectifier or a.bounded)]
+    named = [layer for layer in named if not case.anatomy.combines(layer)]
+    yield from _leaky(case, findings, named)
+
+
+def _leaky(case: Case, findings: list[Finding], named: list[Any]) -> Iterator[Treatment]:
+    anatomy = case.anatomy
+    named = [layer for layer in named if not _at_an_output(case, layer)]
+    names = {name_of_activation(layer) for layer in named} - {"linear", "softmax", "leaky_relu"}
+    ours = {id(layer) for layer in named}
+    layers = [
+        layer
+        for layer in anatomy.layers
+        if name_of_activation(layer) in names
+        and _is_changeable(layer)
+        and not _at_an_output(case, layer)
+        and (id(layer) in ours or not anatomy.combines(layer))
+    ]
+    if layers:
+        old = " and ".join(sorted(names))
+        edits = Edits(
+            activations={id(layer): "leaky_relu" for layer in layers},
+            starts=frozenset(
+                id(kernel)
+                for kernel in anatomy.kernels
+                if id(anatomy.activation_layer(kernel)) in {id(layer) for layer in layers}
+            ),
+        )
+        remedy = f"leaky_relu, and weights to suit it, in the place of {old} in {told(layers)}"
+        yield treated(findings, remedy, edits)
+
+
+def leaky_where_the_start_is_sound(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
+    """The same, unless the start is to blame: tanh from Xavier's weights trains.
+
+    A sigmoid, whose outputs are all positive, is exchanged in any case; and all of a deep network.
+    """
+    if case.anatomy.deep:
+        yield from leaky_network(case, findings)
+        return
+    layers = [_activation_at(case, layer) for layer in case.owners(findings)]
+    one_sided = any(name_of_activation(layer) in _ONE_SIDED for layer in layers)
+    if one_sided or not badly_started(case):
+        yield from leaky_units(case, findings)
+
+
+def rectified_layers(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
+    """Put a rectifier behind each hidden layer of a linear model."""
+    for finding in findings:
+        paths = finding.evidence.get("linear_hidden_layers", [])
+        layers = [layer for path in paths if (layer := case.anatomy.layer(path)) is not None]
+        inside = {id(layer) for layer in layers if _is_changeable(layer)}
+        after: dict[int, Any] = {}
+        for layer in layers:
+            behind = case.anatomy.normalization_behind(layer)
+            place = layer if behind is None else behind
+            if case.anatomy.can_insert_at(place) and (behind or id(layer) not in inside):
+                inside.discard(id(layer))
+                after[id(place)] = (_rectifier(case, layer),)
+        if not inside and not after:
+            yield omitted(finding, "No layer in it can be exchanged.")
+            continue
+        edits = Edits(
+            activations=dict.fromkeys(inside, "relu"), starts=frozenset(inside), after=after
+        )
+        yield treated(findings, f"relu in {told(layers)}", edits)
+
+
+def _rectifier(case: Case, layer: keras.Layer) -> Any:
+    name = case.anatomy.unused(f"{layer.name}_activation")
+    return lambda: keras.layers.Activation("relu", name=name, dtype=layer.dtype_policy)
+
+
+def _activation_at(case: Case, layer: keras.Layer) -> keras.Layer | None:
+    """The layer with the activation that a finding is about, which may name the kernel."""
+    return layer if is_activation(layer) else case.anatomy.activation_layer(layer)
+
+
+def _is_changeable(layer: Any) -> bool:
+    if isinstance(layer, keras.layers.RNN):
+        return False
+    return is_activation(layer) or (hasattr(layer, "activation") and hasattr(layer, "kernel"))
+
+
+def _at_an_output(case: Case, layer: Any) -> bool:
+    heads = case.anatomy.heads
+    behind = [case.anatomy.activation_layer(head) for head in heads]
+    return activation_of(layer) is None or any(layer is each for each in [*heads, *behind])

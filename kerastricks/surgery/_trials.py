@@ -1,0 +1,136 @@
+"""Remedies tried for some steps, one after the other, on copies of a model."""
+
+import math
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from kerastricks.surgery._edits import Edits
+from kerastricks.surgery._remedies._case import Treatment
+
+BATCH_SIZE = 32
+HELD_OUT = 0.2
+"""Share of the samples that are not trained on; the loss on them decides."""
+LARGEST_HELD_OUT = 1024
+GAIN = 0.01
+"""A remedy helps when it lowers that loss by more than this share of it."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One remedy and what became of it.
+
+    Attributes:
+        condition: The condition that it is meant to heal.
+        layer: Path of the first layer with that condition; None for the whole model.
+        remedy: What was changed; for what cannot be changed here, what somebody has to do.
+        before: Loss on held-out data after training without it; None where it was not tried.
+        after: The same with it.
+        kept: Whether the treated model has it.
+        reason: Why, or why not.
+    """
+
+    condition: str
+    layer: str | None
+    remedy: str
+    before: float | None
+    after: float | None
+    kept: bool
+    reason: str
+
+
+def untried(treatment: Treatment) -> Trial:
+    """What becomes of a remedy without data to try it on."""
+    kept = treatment.edits is not None
+    reason = "applied" if kept else "cannot be applied here"
+    return _told(treatment, None, None, kept, reason)
+
+
+def _told(
+    treatment: Treatment, before: float | None, after: float | None, kept: bool, reason: str
+) -> Trial:
+    condition, layer, remedy = treatment.condition, treatment.layer, treatment.remedy
+    return Trial(condition, layer, remedy, before, after, kept, reason)
+
+
+class Bench:
+    """The same batches, and the same seeds, for every copy.
+
+    Args:
+        data: Inputs and targets.
+        steps: How many batches a copy is trained on.
+        make: From edits to a new model.
+    """
+
+    def __init__(self, data: tuple[Any, Any], steps: int, make: Callable[[Edits], Any]) -> None:
+        self._make = make
+        self._seed = random.randrange(2**31)
+        order = np.random.default_rng(self._seed)
+        count = len(keras.tree.flatten(data)[0])
+        held_out = min(max(1, int(HELD_OUT * count)), LARGEST_HELD_OUT)
+        shuffled = order.permutation(count)
+        self._held_out = _rows(data, shuffled[:held_out])
+        seen = shuffled[held_out:]
+        self._batch_size = min(BATCH_SIZE, len(seen))
+        needed = steps * self._batch_size
+        passes = [order.permutation(seen) for _ in range(math.ceil(needed / len(seen)))]
+        self._seen = _rows(data, np.concatenate(passes)[:needed])
+
+    def try_out(self, treatments: list[Treatment]) -> tuple[Edits, list[Trial]]:
+        """Add one treatment after the other, and keep those that lower the loss.
+
+        Those without which the task is not posed are added first: losses before and after them are
+        not of the same kind.
+        """
+        edits = Edits()
+        for treatment in treatments:
+            if treatment.necessary and treatment.edits is not None:
+                edits |= treatment.edits
+        trials: list[Trial] = []
+        before: float | None = None
+        for treatment in treatments:
+            if treatment.edits is None:
+                trials.append(untried(treatment))
+            elif treatment.necessary:
+                reason = "necessary: the losses with and without it cannot be compared"
+                trials.append(_told(treatment, None, None, True, reason))
+            else:
+                before = self._loss(edits) if before is None else before
+                after = self._loss(edits | treatment.edits)
+                kept = after < before - GAIN * abs(before) or math.inf == before > after
+                reason = "the loss fell" if kept else "the loss did not fall"
+                trials.append(_told(treatment, before, after, kept, reason))
+                if kept:
+                    edits, before = edits | treatment.edits, after
+        return edits, trials
+
+    def _loss(self, edits: Edits) -> float:
+        """The loss on held-out samples after training; infinite where it is not finite."""
+        with seeded(self._seed):
+            model = self._make(edits)
+        x, y = self._seen
+        model.fit(x, y, batch_size=self._batch_size, shuffle=False, verbose=0)
+        x, y = self._held_out
+        result = model.evaluate(x, y, batch_size=self._batch_size, verbose=0, return_dict=True)
+        loss = float(result["loss"])
+        return loss if math.isfinite(loss) else math.inf
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Let new layers draw the seeds of one series, and take up the old series afterwards."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def _rows(data: Any, index: Any) -> Any:
+    return keras.tree.map_structure(lambda array: np.asarray(array)[index], data)
