@@ -4,6 +4,7 @@ import doctest
 import importlib
 import pkgutil
 import re
+from dataclasses import is_dataclass
 
 import pytest
 
@@ -28,7 +29,7 @@ TRICKS = [
     getattr(room, name)
     for room in (kt.initializers, kt.layers, kt.surgery, kt.theory)
     for name in room.__all__
-    if callable(getattr(room, name))
+    if callable(getattr(room, name)) and not is_dataclass(getattr(room, name))
 ]
 
 

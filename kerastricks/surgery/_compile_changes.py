@@ -103,6 +103,10 @@ class OutputsOf:
 
     def __init__(self, model: keras.Model) -> None:
         self.names = [str(name) for name in getattr(model, "output_names", None) or ["output"]]
+        # Outputs in a dictionary go by its keys, in the order to which Keras flattens it.
+        returned: Any = getattr(model, "output", None) if model.built else None
+        by_keys = isinstance(returned, dict) and len(returned) == len(self.names)
+        self._keys = sorted(returned) if by_keys else self.names
 
     def number(self, name: str) -> int | None:
         """The number of the output that a layer of this name puts out; None if it is none."""
@@ -113,7 +117,7 @@ class OutputsOf:
     def losses(self, given: Any) -> list[Any]:
         """The loss, or the weight, of each output."""
         if isinstance(given, dict):
-            return [given.get(name) for name in self.names]
+            return [given.get(name) for name in self._keys]
         each: list[Any] = list(given) if isinstance(given, list | tuple) else [given]
         return each * len(self.names) if len(each) == 1 else each
 
@@ -123,7 +127,7 @@ class OutputsOf:
             return given
         values = [new.get(number, loss) for number, loss in enumerate(self.losses(given))]
         if isinstance(given, dict):
-            pairs = zip(self.names, values, strict=True)
+            pairs = zip(self._keys, values, strict=True)
             return given | {name: loss for name, loss in pairs if loss is not None}
         return values if isinstance(given, list | tuple) or len(values) > 1 else values[0]
 
@@ -131,8 +135,9 @@ class OutputsOf:
         """The argument `loss_weights`, in the form of `losses`, with some weights multiplied."""
         if not factors:
             return given
+        given = keras.saving.deserialize_keras_object(given)  # of a tuple there is a dictionary
         if isinstance(given, dict):
-            weights = [given.get(name) for name in self.names]
+            weights = [given.get(name) for name in self._keys]
         else:
             weights = self.losses(given)
         scaled = [
@@ -140,8 +145,9 @@ class OutputsOf:
             for number, weight in enumerate(weights)
         ]
         if isinstance(losses, dict):
-            pairs = zip(self.names, scaled, strict=True)
-            return {name: weight for name, weight in pairs if name in losses}
+            pairs = zip(self._keys, scaled, strict=True)
+            named = {name: weight for name, weight in pairs if name in losses}
+            return {**given, **named} if isinstance(given, dict) else named
         return scaled
 
     def with_metrics(self, given: Any, losses: Mapping[int, Any]) -> Any:
@@ -154,8 +160,8 @@ class OutputsOf:
             kind = None if known is None else _ACCURACIES.get(known.name)
             if kind is None or given is None:
                 continue
-            if isinstance(given, dict) and self.names[number] in given:
-                name = self.names[number]
+            if isinstance(given, dict) and self._keys[number] in given:
+                name = self._keys[number]
                 given = {**given, name: _with_accuracy(given[name], kind)}
             elif len(self.names) == 1:
                 given = _with_accuracy(given, kind)

@@ -1,16 +1,20 @@
 """What is to be changed about a model, collected first, and then done in one go."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import keras
 
 from kerastricks.layers.batch_normalization import BatchNormalization
 from kerastricks.surgery._anatomy import Anatomy, is_activation, name_of_activation
+from kerastricks.surgery._batch_statistics import batch_normalizations
 from kerastricks.surgery._compile_changes import CompileChanges
 from kerastricks.surgery._copy import copy_from_config
 from kerastricks.surgery._initializers import suited_start
+from kerastricks.surgery._layers_of import parts_of
 from kerastricks.surgery._rebuild import Additions, own_variables, rebuild
 
 Make = Callable[[], keras.Layer]
@@ -70,6 +74,23 @@ class Edits:
         """Whether there is anything in it that other edits leave open."""
         return bool(_keys(known | self) != _keys(known))
 
+    def at(self, places: Mapping[int, keras.Layer]) -> "Edits":
+        """These edits for a copy, by the copies of the layers that they are for."""
+
+        def moved(mapping: Mapping[int, Any]) -> dict[int, Any]:
+            return {id(places[key]): value for key, value in mapping.items()}
+
+        return replace(
+            self,
+            starts=frozenset(id(places[key]) for key in self.starts),
+            activations=moved(self.activations),
+            normalized=frozenset(id(places[key]) for key in self.normalized),
+            configs=moved(self.configs),
+            exchanged=moved(self.exchanged),
+            before=moved(self.before),
+            after=moved(self.after),
+        )
+
 
 def _keys(edits: Edits) -> Any:
     """Which places edits change, and to what where that can be compared."""
@@ -88,6 +109,10 @@ def _keys(edits: Edits) -> Any:
 def operate(anatomy: Anatomy, edits: Edits, *, reinitialize: bool) -> keras.Model:
     """Returns a new model with the edits done; the original is only read.
 
+    With the same state of `random`, a layer's weights are the same whatever is done to others: all
+    weights are drawn in a copy without edits first, and a layer that is made anew draws by its
+    place in the model.
+
     Args:
         anatomy: The model.
         edits: What to change.
@@ -96,31 +121,76 @@ def operate(anatomy: Anatomy, edits: Edits, *, reinitialize: bool) -> keras.Mode
     Raises:
         ValueError: If the model cannot be copied, or does not fit together any more.
     """
+    seed = str(random.randrange(2**31))
+    with seeded(seed):
+        if not reinitialize:
+            return _operated(anatomy, edits, seed)
+        nothing = CompileChanges()
+        additions = Additions(fresh=_in_training, compile_changes=nothing)
+        started = rebuild(anatomy.model, {}, inherit=True, additions=additions)
+        # A metric that has not seen data yet cannot be asked for its class.
+        with keras.saving.custom_object_scope(_metric_classes(anatomy.model)):
+            places = _counterparts(anatomy.model, started)
+            return _operated(Anatomy(started), edits.at(places), seed)
+
+
+@contextmanager
+def seeded(seed: int | str) -> Iterator[None]:
+    """Let new layers draw the seeds of one series, and take up the old series afterwards."""
+    state = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(state)
+
+
+def _operated(anatomy: Anatomy, edits: Edits, seed: str) -> keras.Model:
     replacements: dict[int, keras.Layer | None] = {}
-    after = {key: [make() for make in makes] for key, makes in edits.after.items()}
-    for layer in anatomy.layers:
+    before: dict[int, list[keras.Layer]] = {}
+    after: dict[int, list[keras.Layer]] = {}
+    for number, layer in enumerate(anatomy.layers):
         key = id(layer)
-        if key in edits.exchanged:
-            replacements[key] = edits.exchanged[key](layer)
-        elif is_activation(layer) and key in edits.activations:
-            replacements[key] = _activation(layer, edits.activations[key])
-        elif key in edits.normalized:
-            replacements[key], added = _normalized(anatomy, layer, edits)
-            after[key] = [*added, *after.get(key, [])]
-        elif key in edits.starts or key in edits.activations or key in edits.configs:
-            replacements[key] = copy_from_config(layer, **_changes(anatomy, layer, edits))
-
-    def fresh(layer: keras.Layer) -> bool:
-        trained = any(variable.trainable for variable in own_variables(layer))
-        return id(layer) in edits.starts or (reinitialize and trained)
-
+        with seeded(f"{seed} {number}"):
+            added: list[keras.Layer] = []
+            if key in edits.exchanged:
+                replacements[key] = edits.exchanged[key](layer)
+            elif is_activation(layer) and key in edits.activations:
+                replacements[key] = _activation(layer, edits.activations[key])
+            elif key in edits.normalized:
+                replacements[key], added = _normalized(anatomy, layer, edits)
+            elif key in edits.starts or key in edits.activations or key in edits.configs:
+                replacements[key] = copy_from_config(layer, **_changes(anatomy, layer, edits))
+            before[key] = [make() for make in edits.before.get(key, ())]
+            after[key] = [*added, *(make() for make in edits.after.get(key, ()))]
     additions = Additions(
-        before={key: [make() for make in makes] for key, makes in edits.before.items()},
+        before=before,
         after=after,
-        fresh=fresh,
+        fresh=lambda layer: id(layer) in edits.starts,
         compile_changes=edits.compile,
     )
     return rebuild(anatomy.model, replacements, inherit=True, additions=additions)
+
+
+def _in_training(layer: keras.Layer) -> bool:
+    """Whether training changes a layer: its weights, or the averages that it keeps of batches."""
+    trained = any(variable.trainable for variable in own_variables(layer))
+    return trained or bool(batch_normalizations([layer]))
+
+
+def _counterparts(model: keras.Layer, copy: keras.Layer) -> dict[int, keras.Layer]:
+    """From the `id` of each layer within a model to the layer in that place of a copy."""
+    found: dict[int, keras.Layer] = {}
+    copies = parts_of(copy)
+    for path, part in parts_of(model).items():
+        if path in copies:
+            found |= {id(part): copies[path], **_counterparts(part, copies[path])}
+    return found
+
+
+def _metric_classes(model: keras.Model) -> dict[str, Any]:
+    parts = [part for metric in model.metrics for part in getattr(metric, "metrics", [])]
+    return {type(part).__name__: type(part) for part in parts}
 
 
 def _activation(layer: Any, name: str) -> keras.Layer | None:

@@ -57,6 +57,14 @@ def suited_start(layer: Any, activation: str, *, deep: bool) -> dict[str, Any]:
     }
 
 
+def can_start_anew(layer: Any) -> bool:
+    """Whether a layer's own config names the initializers of its weights.
+
+    An `RNN` around a cell, and a layer that somebody wrote, may leave them to others.
+    """
+    return bool(suited_start(layer, "linear", deep=False))
+
+
 def is_off(layer: Any, activation: str, *, head: bool) -> bool:
     """Whether what a layer's own initializers draw is far from what suits the activation.
 
@@ -83,9 +91,10 @@ def _drawn(layer: Any, name: str) -> Any:
     initializer = getattr(layer, f"{name}_initializer", None)
     if weight is None or initializer is None or not math.prod(weight.shape):
         return None
-    # A copy: our initializers count their draws.
-    again = type(initializer).from_config(initializer.get_config())
-    return np.asarray(keras.ops.convert_to_numpy(again(tuple(weight.shape))))
+    if hasattr(initializer, "get_config"):
+        # A copy: our initializers count their draws.
+        initializer = type(initializer).from_config(initializer.get_config())
+    return np.asarray(keras.ops.convert_to_numpy(initializer(tuple(weight.shape))))
 
 
 def _suited(layer: Any, activation: str, deep: bool) -> Any:

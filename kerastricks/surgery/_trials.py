@@ -2,15 +2,14 @@
 
 import math
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
-from kerastricks.surgery._edits import Edits
+from kerastricks.surgery._edits import Edits, seeded
 from kerastricks.surgery._remedies._case import Treatment
 
 BATCH_SIZE = 32
@@ -69,6 +68,7 @@ class Bench:
 
     def __init__(self, data: tuple[Any, Any], steps: int, make: Callable[[Edits], Any]) -> None:
         self._make = make
+        data = keras.tree.map_structure(np.asarray, data)
         self._seed = random.randrange(2**31)
         order = np.random.default_rng(self._seed)
         count = len(keras.tree.flatten(data)[0])
@@ -79,7 +79,8 @@ class Bench:
         self._batch_size = min(BATCH_SIZE, len(seen))
         needed = steps * self._batch_size
         passes = [order.permutation(seen) for _ in range(math.ceil(needed / len(seen)))]
-        self._seen = _rows(data, np.concatenate(passes)[:needed])
+        order_of_rows = np.concatenate(passes)[:needed]
+        self._seen = _Batches(data, order_of_rows.reshape(steps, self._batch_size))
 
     def try_out(self, treatments: list[Treatment]) -> tuple[Edits, list[Trial]]:
         """Add one treatment after the other, and keep those that lower the loss.
@@ -100,8 +101,14 @@ class Bench:
                 reason = "necessary: the losses with and without it cannot be compared"
                 trials.append(_told(treatment, None, None, True, reason))
             else:
-                before = self._loss(edits) if before is None else before
-                after = self._loss(edits | treatment.edits)
+                try:
+                    before = self._loss(edits) if before is None else before
+                    after = self._loss(edits | treatment.edits)
+                except Exception as error:
+                    message = " ".join(str(error).split())
+                    reason = f"could not be tried: {type(error).__name__}: {message:.200}"
+                    trials.append(_told(treatment, before, None, False, reason))
+                    continue
                 kept = after < before - GAIN * abs(before) or math.inf == before > after
                 reason = "the loss fell" if kept else "the loss did not fall"
                 trials.append(_told(treatment, before, after, kept, reason))
@@ -113,24 +120,64 @@ class Bench:
         """The loss on held-out samples after training; infinite where it is not finite."""
         with seeded(self._seed):
             model = self._make(edits)
-        x, y = self._seen
-        model.fit(x, y, batch_size=self._batch_size, shuffle=False, verbose=0)
+            _without_metrics(model)
+            _seed_torch(self._seed)
+            model.fit(self._seen, shuffle=False, verbose=0)
         x, y = self._held_out
         result = model.evaluate(x, y, batch_size=self._batch_size, verbose=0, return_dict=True)
         loss = float(result["loss"])
         return loss if math.isfinite(loss) else math.inf
 
 
-@contextmanager
-def seeded(seed: int) -> Iterator[None]:
-    """Let new layers draw the seeds of one series, and take up the old series afterwards."""
-    state = random.getstate()
-    random.seed(seed)
-    try:
-        yield
-    finally:
-        random.setstate(state)
+class _Batches(keras.utils.PyDataset):
+    """Batches of rows, made when they are asked for.
+
+    Args:
+        data: Inputs and targets.
+        rows: The numbers of the rows of each batch, of shape `(batches, batch_size)`.
+    """
+
+    def __init__(self, data: tuple[Any, Any], rows: Any) -> None:
+        super().__init__()
+        self._data = data
+        self._row_numbers = rows
+
+    def __len__(self) -> int:
+        return len(self._row_numbers)
+
+    def __getitem__(self, number: int) -> Any:
+        # TensorFlow takes lists for tensors.
+        return keras.tree.lists_to_tuples(_rows(self._data, self._row_numbers[number]))
+
+
+def _without_metrics(model: Any) -> None:
+    """Leaves out what a trial does not look at, and what may fail on the data."""
+    if type(model).compile is not keras.Model.compile:
+        return
+    config = model.get_compile_config()
+    names = ("loss_weights", "run_eagerly", "steps_per_execution", "jit_compile")
+    kept = {name: config[name] for name in names if name in config}
+    model.compile(
+        optimizer=model.optimizer,
+        loss=model.loss,
+        metrics=[],  # without it, Keras keeps those that there are
+        auto_scale_loss=False,  # the optimizer already scales the loss if it should
+        **keras.saving.deserialize_keras_object(kept),
+    )
+
+
+def _seed_torch(seed: int) -> None:
+    """Lets dropout draw the same, which on torch does not heed the seeds that layers keep."""
+    if keras.backend.backend() != "torch":
+        return
+    state = np.random.get_state()
+    keras.utils.set_random_seed(seed)
+    np.random.set_state(state)
 
 
 def _rows(data: Any, index: Any) -> Any:
-    return keras.tree.map_structure(lambda array: np.asarray(array)[index], data)
+    def taken(array: Any) -> Any:
+        rows = array[index]
+        return rows.astype(keras.config.floatx()) if rows.dtype.kind == "f" else rows
+
+    return keras.tree.map_structure(taken, data)

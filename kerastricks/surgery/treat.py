@@ -1,7 +1,7 @@
 """A sick model, made anew with the remedies that its report asks for."""
 
 from functools import partial
-from typing import Any
+from typing import Any, Literal, overload
 
 import keras
 from rich.console import Console
@@ -17,6 +17,39 @@ from kerastricks.surgery._trials import Bench, Trial, untried
 from kerastricks.theory._checks import checked_integer
 
 
+@overload
+def treat(
+    model: keras.Model,
+    report: Report,
+    *,
+    reinitialize: bool = ...,
+    data: tuple[Any, Any] | None = ...,
+    steps: int = ...,
+    return_trials: Literal[False] = ...,
+    verbose: int = ...,
+) -> keras.Model: ...
+@overload
+def treat(
+    model: keras.Model,
+    report: Report,
+    *,
+    reinitialize: bool = ...,
+    data: tuple[Any, Any] | None = ...,
+    steps: int = ...,
+    return_trials: Literal[True],
+    verbose: int = ...,
+) -> tuple[keras.Model, list[Trial]]: ...
+@overload
+def treat(
+    model: keras.Model,
+    report: Report,
+    *,
+    reinitialize: bool = ...,
+    data: tuple[Any, Any] | None = ...,
+    steps: int = ...,
+    return_trials: bool,
+    verbose: int = ...,
+) -> keras.Model | tuple[keras.Model, list[Trial]]: ...
 def treat(
     model: keras.Model,
     report: Report,
@@ -26,14 +59,14 @@ def treat(
     steps: int = 100,
     return_trials: bool = False,
     verbose: int = 1,
-) -> Any:
+) -> keras.Model | tuple[keras.Model, list[Trial]]:
     """Returns a new compiled model in which what a report found is remedied.
 
     Use it after a `fit` under `kt.callbacks.TrainingDoctor`, or a `kt.checkup`, that found
     something, to go on with the same data at once: the new model takes the same `x` and `y`. Then
     put into your own code what it says that it has changed. Do not use it to tune a model that is
-    healthy, of which it returns a copy, nor where the data are at fault (NaN, labels -1 and 1 under
-    a cross entropy): it says so, and leaves them to you.
+    healthy, of which it returns a copy with the same weights, nor where the data are at fault (NaN,
+    labels -1 and 1 under a cross entropy): it says so, and leaves them to you.
 
     Each root cause in the report has its remedies. What a root cause explains heals with it; notes
     are left alone.
@@ -71,13 +104,15 @@ def treat(
         model: The compiled model that the report is about.
         report: What `doctor.report` or `kt.checkup` returned.
         reinitialize: Whether weights start anew from the layers' initializers, because training
-            has spoilt them. Layers with `trainable=False`, and what is not trained, such as the
-            statistics of a `Normalization`, keep theirs in any case. False keeps the weights of
-            all layers that are not changed. Defaults to True.
+            has spoilt them, and the averages of batch normalizations in training with them. Layers
+            with `trainable=False`, and what is not trained, such as the statistics of a
+            `Normalization`, keep theirs in any case, and so does a model without anything to
+            remedy. False keeps the weights of all layers that are not changed. Defaults to True.
         data: Inputs and targets, `(x, y)`, as arrays or structures of arrays. When given, each
             remedy is tried: copies with and without it are trained on the same batches of 32, and
             it is kept if it lowers the loss on a fifth of the samples that were not trained on, by
-            more than 1 %. Root causes come first, and what was kept stays in for the next.
+            more than 1 %. Root causes come first, and what was kept stays in for the next. What
+            fails in its trial is not kept.
             Remedies without which losses cannot be compared (output, loss, scale of the targets)
             are kept untried. By default (None) all remedies are applied.
         steps: Batches that each copy is trained on, at least 1. Defaults to 100.
@@ -86,9 +121,8 @@ def treat(
             silent. Defaults to 1.
 
     Returns:
-        A new model, compiled and not trained. With `return_trials`, a pair of it and a list with an
-        entry for each remedy, which has `condition`, `layer`, `remedy`, `before` and `after` (the
-        losses measured, None if untried), `kept` and `reason`.
+        A new model, compiled and not trained. With `return_trials`, a pair of it and a list with a
+        `kt.surgery.Trial` for each remedy.
 
     Raises:
         TypeError: If `model` is no `keras.Model`, `report` no report, `data` no pair of arrays, or
@@ -124,9 +158,10 @@ def treat(
     """
     anatomy = _checked(checked_model(model), report)
     steps = checked_integer(steps, "steps", "an integer of at least 1", 1)
-    make = partial(operate, anatomy, reinitialize=bool(reinitialize))
-    bench = None if data is None else Bench(_checked_data(data), steps, make)
     treatments = prescribed(Case(anatomy, report))
+    starts_anew = bool(reinitialize and treatments)
+    make = partial(operate, anatomy, reinitialize=starts_anew)
+    bench = None if data is None else Bench(_checked_data(data), steps, make)
     if bench is None:
         trials = [untried(treatment) for treatment in treatments]
         edits = Edits()
@@ -136,7 +171,7 @@ def treat(
         edits, trials = bench.try_out(treatments)
     treated = make(edits)
     if verbose:
-        _show(trials)
+        _show(trials, starts_anew)
     return (treated, trials) if return_trials else treated
 
 
@@ -189,10 +224,10 @@ def _checked_data(data: object) -> tuple[Any, Any]:
     return x, y
 
 
-def _show(trials: list[Trial]) -> None:
+def _show(trials: list[Trial], starts_anew: bool) -> None:
     console = Console(highlight=False)
     if not trials:
-        console.print("treat: nothing to remedy, the model is a copy.")
+        console.print("treat: nothing to remedy, the model is a copy with the same weights.")
         return
     measured = any(trial.after is not None for trial in trials)
     table = Table(title="treat", title_justify="left")
@@ -204,6 +239,11 @@ def _show(trials: list[Trial]) -> None:
         kept = "yes" if trial.kept else "no"
         table.add_row(trial.condition, trial.remedy, *losses, f"{kept}, {trial.reason}")
     console.print(table)
+    if starts_anew:
+        console.print(
+            "All weights in training start anew; reinitialize=False keeps those of layers that "
+            "are not changed."
+        )
 
 
 def _number(loss: float | None) -> str:

@@ -78,8 +78,9 @@ def test_the_original_is_only_read_when_it_cannot_be_copied(data, untouched):
         healed(model, sick("dying_units"))
 
 
-def test_a_healthy_model_is_copied(fitted, data):
-    same = healed(fitted, Report(), reinitialize=False)
+@pytest.mark.parametrize("reinitialize", [True, False])
+def test_a_healthy_model_is_copied(fitted, data, reinitialize):
+    same = healed(fitted, Report(), reinitialize=reinitialize)
     for new, old in zip(weights(same), weights(fitted), strict=True):
         np.testing.assert_array_equal(new, old)
     assert same.optimizer.get_config() == fitted.optimizer.get_config()
@@ -89,13 +90,42 @@ def test_a_healthy_model_is_copied(fitted, data):
 
 
 def test_what_was_trained_starts_anew(fitted):
-    treated = healed(fitted, Report())
+    treated = healed(fitted, sick("overfitting", layer=None))
     kernel = treated.get_layer("hidden").kernel
     assert not np.isclose(array(kernel), array(fitted.get_layer("hidden").kernel)).any()
     averages = treated.get_layer("normalization").non_trainable_variables
     assert [array(average).tolist() for average in averages] == [[0.0] * 8, [1.0] * 8]
     assert array(fitted.get_layer("normalization").moving_mean).any()
     assert int(treated.optimizer.iterations) == 0
+
+
+def test_averages_of_batches_start_anew_without_weights_to_train(data):
+    def model(trainable):
+        batches = L.BatchNormalization(center=False, scale=False, trainable=trainable)
+        made = keras.Sequential([keras.Input((4,)), batches, L.Dense(1, name="head")])
+        made.compile("sgd", "mse")
+        batches.moving_mean.assign([np.nan] * 4)
+        batches.moving_variance.assign([np.nan] * 4)
+        return made
+
+    report = sick("overfitting", layer=None)
+    mean, variance = weights(healed(model(True), report).layers[0])
+    assert (mean.tolist(), variance.tolist()) == ([0.0] * 4, [1.0] * 4)
+    assert all(np.isnan(each).all() for each in weights(healed(model(False), report).layers[0]))
+    kept = healed(model(True), report, reinitialize=False)
+    assert all(np.isnan(each).all() for each in weights(kept.layers[0]))
+
+
+def test_own_metrics_need_not_be_registered(data):
+    class Own(keras.metrics.Mean):
+        """Known to the model only."""
+
+        def update_state(self, y, p, sample_weight=None):
+            super().update_state(keras.ops.abs(y - p))
+
+    model = net(metrics=[Own(name="own")])
+    model.fit(*data, verbose=0)
+    assert "own" in healed(model, sick("dying_units")).fit(*data, verbose=0).history
 
 
 def test_what_is_not_trained_stays(data):
@@ -105,7 +135,7 @@ def test_what_is_not_trained_stays(data):
     frozen = L.Dense(8, "relu", name="frozen", trainable=False)
     model = keras.Sequential([keras.Input((4,)), scaling, frozen, L.Dense(1, name="head")])
     model.compile("sgd", "mse")
-    treated = healed(model, Report())
+    treated = healed(model, sick("overfitting", layer=None))
     for name, same in (("frozen", True), ("scaling", True), ("head", False)):
         pairs = zip(weights(treated.get_layer(name)), weights(model.get_layer(name)), strict=True)
         assert all(np.array_equal(*pair) for pair in pairs) == same
@@ -156,6 +186,34 @@ def test_the_rest_of_the_compile_state_stays(data):
     assert optimizer == expected | {"clipnorm": 1.0}
     history = treated.fit(*data, verbose=0).history
     assert history.keys() == model.history.history.keys()
+
+
+def test_weights_of_losses_in_a_tuple_stay():
+    i = keras.Input((4,))
+    model = keras.Model(i, [L.Dense(1, name="a")(i), L.Dense(1, name="b")(i)])
+    model.compile("sgd", loss=["mse", "mse"], loss_weights=(0.5, 2.0))
+    x = np.random.default_rng(0).normal(size=(64, 4))
+    treated = healed(model, kt.checkup(model, x, [1e3 + 300 * x[:, :1], x[:, :1]]))
+    first, second = treated.get_compile_config()["loss_weights"]
+    assert first < 0.5e-3
+    assert second == 2.0
+
+
+@pytest.mark.parametrize("given", [{"p": 0.5, "q": 2.0}, None])
+def test_weights_of_losses_in_a_dictionary_stay(given):
+    i = keras.Input((4,))
+    # The order of the keys is not that of the layers.
+    outputs = {"q": L.Dense(1, name="a")(i), "p": L.Dense(1, name="b")(i)}
+    model = keras.Model(i, outputs)
+    model.compile("sgd", loss={"p": "mse", "q": "mse"}, loss_weights=given)
+    x = np.random.default_rng(0).normal(size=(64, 4))
+    y = {"p": 1e3 + 300 * x[:, :1], "q": x[:, :1]}
+    treated = healed(model, kt.checkup(model, x, y))
+    new = treated.get_compile_config()["loss_weights"]
+    before = {"p": 1.0, "q": 1.0} | (given or {})
+    assert new["q"] == before["q"]
+    assert new["p"] < 1e-3 * before["p"]
+    treated.fit(x, y, verbose=0)
 
 
 def test_a_loss_scaling_optimizer_is_slowed_inside(data):

@@ -101,6 +101,19 @@ def test_images_are_normalized_by_their_channels_and_where_those_are_first_as_a_
     np.testing.assert_allclose(seen.mean(axis=(0, 1, 2)), 0, atol=1e-4)
 
 
+def test_what_attends_to_itself_is_not_scaled_in_one_place_only():
+    x = keras.Input((5, 6))
+    attention = L.MultiHeadAttention(2, 3, name="attention")
+    model = keras.Model(x, L.Dense(1)(L.Flatten()(attention(x, x))))
+    model.compile("sgd", "mse")
+    inputs = 1e3 + 1e3 * RANDOM.normal(size=(64, 5, 6)).astype("float32")
+    _, treated, trials = healed(model, inputs, np.ones((64, 1)))
+    (trial,) = (trial for trial in trials if trial.condition == "unnormalized_inputs")
+    assert not trial.kept
+    assert "several tensors" in trial.remedy
+    assert not any(isinstance(layer, L.Normalization) for layer in treated.layers)
+
+
 # --- Targets -------------------------------------------------------------------------------------
 
 
@@ -161,6 +174,20 @@ def test_outputs_keep_their_names_where_losses_go_by_them():
     assert weights["a"] == pytest.approx(0.5 / np.var(y["a"]), rel=1e-3)
     assert "a_mae" in treated.fit(X, y, verbose=0).history
     assert kt.checkup(treated, X, y).healthy
+
+
+def test_an_output_that_feeds_another_layer_keeps_its_scale():
+    x = keras.Input((6,))
+    h = L.Dense(16, "relu")(x)
+    first = L.Dense(1, name="first")(h)
+    second = L.Dense(1, name="second")(L.Concatenate()([h, first]))
+    model = keras.Model(x, [first, second])
+    model.compile("sgd", ["mse", "mse"])
+    _, treated, trials = healed(model, X, [1e3 + 300 * X[:, :1], X[:, :1]])
+    (trial,) = (trial for trial in trials if trial.condition == "unnormalized_targets")
+    assert not trial.kept
+    assert "What first puts out is used elsewhere" in trial.remedy
+    assert not any(isinstance(layer, L.Rescaling) for layer in treated.layers)
 
 
 # --- Outputs and losses --------------------------------------------------------------------------
@@ -281,6 +308,29 @@ def test_an_activation_that_is_a_layer_of_the_output_is_exchanged():
     assert np.abs(treated.predict(100 * X, verbose=0)).max() > 1
 
 
+def test_an_output_within_a_wrapper_is_exchanged():
+    model = keras.Sequential(
+        [keras.Input((5, 6)), L.TimeDistributed(L.Dense(1, "sigmoid"), name="head")], name="net"
+    )
+    model.compile("sgd", "mse")
+    found = _unreachable(model, healthy_activation="linear")
+    treated, (trial,) = treat(model, Report([found]), return_trials=True, verbose=0)
+    assert trial.kept
+    assert treated.get_layer("head").layer.activation is keras.activations.linear
+
+
+def test_an_output_that_somebody_wrote_is_not_told_to_have_changed():
+    model = net(L.Lambda(keras.ops.tanh, output_shape=(16,), name="head"))
+    found = _unreachable(model, healthy_activation="linear")
+    _, (trial,) = treat(model, Report([found]), return_trials=True, verbose=0)
+    assert not trial.kept
+
+
+def _unreachable(model, **evidence):
+    path = model.layers[-1].path or model.layers[-1].name
+    return Finding("unreachable_targets", path, "critical", 0, "message", "remedy", evidence)
+
+
 def test_labels_that_have_to_change_are_told():
     model = net(L.Dense(1, "sigmoid"), loss="binary_crossentropy")
     _, treated, trials = healed(model, X, np.sign(X[:, 0]))
@@ -288,3 +338,33 @@ def test_labels_that_have_to_change_are_told():
     assert not trial.kept
     assert "(y + 1) / 2" in trial.remedy
     assert treated.output_shape == (None, 1)
+
+
+def test_the_class_that_a_loss_ignores_gets_no_unit():
+    loss = keras.losses.SparseCategoricalCrossentropy(ignore_class=255)
+    labels = np.where(np.arange(256) % 7, LABELS, 255)
+    _, treated, trials = healed(net(L.Dense(3), loss=loss), X, labels)
+    assert [trial.kept for trial in trials] == [True]
+    assert treated.output_shape == (None, 3)
+
+
+@pytest.mark.parametrize(
+    ("mark", "reason"),
+    [
+        (99999, "100000 classes, of 256 samples"),
+        (200, "201 classes, not 3"),
+        (np.nan, "no finite numbers"),
+    ],
+)
+def test_labels_that_name_no_class_are_told(mark, reason):
+    labels = np.where(np.arange(256) % 7, LABELS, mark).astype("float32")
+    model = net(L.Dense(3), loss=SPARSE)
+    path = model.layers[-1].path
+    pool = kt.checkup(net(L.Dense(1)), X, labels).pool
+    pool.targets[path] = pool.targets.popitem()[1]
+    evidence = {"healthy_activation": "softmax"}
+    found = Finding("loss_mismatch", path, "critical", 0, "message", "remedy", evidence)
+    treated, (trial,) = treat(model, Report([found], pool=pool), return_trials=True, verbose=0)
+    assert not trial.kept
+    assert reason in trial.remedy
+    assert treated.output_shape == (None, 3)

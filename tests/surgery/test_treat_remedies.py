@@ -90,6 +90,75 @@ def test_equal_units_outlast_what_explains_them():
         assert len(np.unique(array(treated.get_layer(name).kernel)[0])) == 16
 
 
+def ones(shape, dtype=None):
+    return keras.ops.ones(shape, dtype)
+
+
+def test_an_initializer_that_is_a_plain_function_is_called_as_it_is():
+    """The ones of a 4 x 16 kernel have no deviation: they are off."""
+    model = plain(1, "relu", kernel_initializer=ones)
+    treated, _ = healed(model, finding("dying_units", "net/hidden_0"))
+    assert array(treated.get_layer("hidden_0").kernel).std() > 0
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        L.Bidirectional(L.LSTM(4, kernel_initializer="zeros"), name="recurrent"),
+        L.RNN(L.LSTMCell(4, kernel_initializer="zeros"), name="recurrent"),
+    ],
+    ids=["wrapper", "cell"],
+)
+def test_initializers_that_stay_are_told(layer):
+    model = keras.Sequential([keras.Input((5, 4)), layer, L.Dense(1, name="head")], name="net")
+    model.compile("sgd", "mse")
+    _, trials = healed(model, finding("symmetric_units", path(model, "recurrent")))
+    assert [trial.kept for trial in trials] == [True, False]
+    assert "recurrent" not in trials[0].remedy
+    assert "initializers of recurrent" in trials[1].remedy
+
+
+# --- Layers that are not trained -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("activation_as_layer", [False, True])
+def test_frozen_layers_stay_as_they_are(activation_as_layer):
+    if activation_as_layer:
+        frozen = [L.Dense(8, name="pre", trainable=False), L.ReLU(name="relu")]
+    else:
+        body = [keras.Input((4,)), L.Dense(8, "relu"), L.Dense(8, "relu")]
+        frozen = [keras.Sequential(body, name="body")]
+        frozen[0].trainable = False
+    model = stack(*frozen, L.Dense(8, "relu", name="mine"), L.Dense(1, name="head"))
+    treated, _ = healed(model, finding("dying_units", "net/mine"))
+    assert treated.get_layer("mine").activation is keras.activations.leaky_relu
+    x = RANDOM.normal(size=(16, 4))
+    for old, new in zip(model.layers[: len(frozen)], treated.layers, strict=False):
+        x, expected = new(x), old(x)
+        np.testing.assert_array_equal(array(x), array(expected))
+
+
+@pytest.mark.parametrize(
+    ("condition", "evidence"),
+    [
+        ("dying_units", {}),
+        ("stale_batch_statistics", {}),
+        ("unreachable_targets", {"healthy_activation": "linear"}),
+    ],
+)
+def test_what_is_found_in_a_frozen_layer_is_told(condition, evidence):
+    model = stack(
+        L.Dense(8, "relu", name="dying_units", trainable=False),
+        L.BatchNormalization(name="stale_batch_statistics", trainable=False),
+        L.Dense(1, "tanh", name="unreachable_targets", trainable=False),
+    )
+    treated, (trial,) = healed(model, finding(condition, f"net/{condition}", **evidence))
+    assert not trial.kept
+    assert f"trainable=False stay as they are: {condition}" in trial.remedy
+    assert [type(layer) for layer in treated.layers] == [type(layer) for layer in model.layers]
+    assert treated.layers[-1].activation is keras.activations.tanh
+
+
 # --- Activations and normalization ---------------------------------------------------------------
 
 
@@ -105,6 +174,112 @@ def test_the_like_of_a_sick_layer_are_exchanged_and_outputs_and_gates_are_not():
     names = {n: treated.get_layer(n).activation.__name__ for n in ("sick", "like", "gate", "other")}
     assert names == {"sick": "leaky_relu", "like": "leaky_relu", "gate": "sigmoid", "other": "tanh"}
     assert treated.get_layer("head").activation is keras.activations.sigmoid
+
+
+def two_heads_in_one():
+    x = keras.Input((4,))
+    h = L.Dense(8, "sigmoid", name="sick")(x)
+    return x, L.Concatenate()([L.Dense(1, "sigmoid", name=name)(h) for name in ("a", "b")])
+
+
+def upsampled_head():
+    x = keras.Input((8, 8, 3))
+    h = L.Conv2D(4, 3, strides=2, activation="sigmoid", name="sick")(x)
+    return x, L.UpSampling2D()(L.Conv2D(1, 1, activation="sigmoid", name="a")(h))
+
+
+def head_of_each_step():
+    x = keras.Input((5, 4))
+    h = L.Dense(4, "sigmoid", name="sick")(x)
+    return x, L.TimeDistributed(L.Dense(1, "sigmoid"), name="a")(h)
+
+
+def reshaped_gate():
+    x = keras.Input((8, 8, 3))
+    h = L.Dense(2, "sigmoid", name="sick")(L.GlobalAveragePooling2D()(x))
+    gate = L.Reshape((1, 1, 3))(L.Dense(3, "sigmoid", name="a")(h))
+    return x, L.Dense(1)(L.GlobalAveragePooling2D()(L.Multiply()([x, gate])))
+
+
+def gate_of_an_operation():
+    x = keras.Input((4,))
+    h = L.Dense(4, "sigmoid", name="sick")(x)
+    return x, L.Dense(1)(x * L.Dense(4, "sigmoid", name="a")(h))
+
+
+def nested_heads():
+    x, y = keras.Input((4,)), keras.Input((4,))
+    h = L.Dense(8, "sigmoid", name="sick")(x)
+    heads = [L.Dense(1, "sigmoid", name=name)(h) for name in ("a", "b")]
+    return y, keras.Model(x, heads, name="inner")(y)
+
+
+def gate_in_a_nested_model():
+    x, y = keras.Input((4,)), keras.Input((4,))
+    h = L.Dense(8, "sigmoid", name="sick")(x)
+    gate = keras.Model(x, L.Dense(4, "sigmoid", name="a")(h), name="inner")(y)
+    return y, L.Dense(1)(L.Multiply()([y, L.Dropout(0.1)(gate)]))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        two_heads_in_one,
+        upsampled_head,
+        head_of_each_step,
+        reshaped_gate,
+        gate_of_an_operation,
+        nested_heads,
+        gate_in_a_nested_model,
+    ],
+)
+def test_what_reaches_an_output_or_a_product_without_a_kernel_keeps_its_activation(build):
+    model = keras.Model(*build())
+    model.compile("sgd", "mse")
+    treated, _ = healed(model, finding("saturated_units", "sick"))
+    layers = {layer.name: layer for layer in treated.layers}
+    if "inner" in layers:
+        layers |= {layer.name: layer for layer in layers["inner"].layers}
+    assert layers["sick"].activation is keras.activations.leaky_relu
+    for name in {"a", "b"} & layers.keys():
+        kept = getattr(layers[name], "layer", layers[name])
+        assert kept.activation is keras.activations.sigmoid
+
+
+def test_a_gate_that_is_saturated_itself_stays_one():
+    x = keras.Input((4,))
+    gate = L.Dense(4, "sigmoid", name="gate")(x)
+    model = keras.Model(x, L.Dense(1)(L.Multiply()([x, gate])))
+    model.compile("sgd", "mse")
+    treated, _ = healed(model, finding("saturated_units", "gate"))
+    assert treated.get_layer("gate").activation is keras.activations.sigmoid
+
+
+class WithoutConfig(L.Layer):
+    """Its activation is not in its config."""
+
+    def __init__(self, units, **arguments):
+        super().__init__(**arguments)
+        self.units = units
+        self.activation = keras.activations.relu
+
+    def build(self, shape):
+        self.kernel = self.add_weight(
+            shape=(shape[-1], self.units), name="kernel", initializer="glorot_uniform"
+        )
+
+    def call(self, inputs):
+        return self.activation(keras.ops.matmul(inputs, self.kernel))
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+def test_a_layer_that_cannot_be_changed_leaves_the_others_to_be():
+    model = stack(WithoutConfig(8, name="own"), L.Dense(8, "relu", name="other"), L.Dense(1))
+    treated, _ = healed(model, finding("dying_units", "net/other"))
+    assert treated.get_layer("other").activation is keras.activations.leaky_relu
+    assert treated.get_layer("own").activation is keras.activations.relu
 
 
 def test_an_activation_that_is_a_layer_is_exchanged_too():
@@ -206,7 +381,9 @@ def test_averages_are_those_of_the_batch_after_one_step(layer):
         (keras.optimizers.Adam(0.5), "learning_rate_too_high", 1e-1, 3e-3),
         (keras.optimizers.Adam(1e-7), "learning_rate_too_low", 1e3, 1e-3),
         (keras.optimizers.SGD(1e-3), "learning_rate_too_low", 1e2, 0.1),
-        (keras.optimizers.SGD(1e-3), "learning_rate_too_high", 1e-2, 1e-3),
+        # Below what is usual already, and measured to be too high.
+        (keras.optimizers.SGD(1e-3), "learning_rate_too_high", 1e-2, 1e-4),
+        (keras.optimizers.Adam(1e-4), "learning_rate_too_high", 0.5, 5e-5),
         (keras.optimizers.Adafactor(1e-7), "learning_rate_too_low", 1e3, 1e-4),
     ],
 )
@@ -214,6 +391,14 @@ def test_the_learning_rate_is_divided_and_held_to_what_is_usual(optimizer, condi
     model = stack(L.Dense(1), optimizer=optimizer)
     treated, _ = healed(model, finding(condition, healthy_learning_rate_times=factor))
     assert float(treated.optimizer.learning_rate) == pytest.approx(rate, rel=1e-3)
+
+
+def test_there_is_no_multiple_of_a_learning_rate_of_zero():
+    model = stack(L.Dense(1), optimizer=keras.optimizers.SGD(0.0))
+    found = finding("learning_rate_too_low", healthy_learning_rate_times=1e3)
+    _, (trial,) = healed(model, found)
+    assert not trial.kept
+    assert "learning rate is 0" in trial.remedy
 
 
 def test_gradients_that_are_clipped_are_not_clipped_twice():
@@ -269,20 +454,22 @@ def test_layers_within_nested_models_are_found_and_changed():
 
 
 class Subclassed(keras.Model):
-    def __init__(self):
+    def __init__(self, activations=("relu", None)):
         super().__init__(name="own")
-        self.hidden = L.Dense(8, "relu", name="hidden", kernel_initializer="zeros")
-        self.head = L.Dense(1, name="head")
+        self.activations = activations
+        hidden, head = activations
+        self.hidden = L.Dense(8, hidden, name="hidden", kernel_initializer="zeros")
+        self.head = L.Dense(1, head, name="head")
 
     def call(self, inputs):
         return self.head(self.hidden(inputs))
 
     def get_config(self):
-        return {}
+        return {"activations": self.activations}
 
     @classmethod
     def from_config(cls, config):
-        return cls()
+        return cls(**config)
 
 
 def test_a_subclassed_model_gets_what_needs_no_new_layers_and_the_rest_is_told():
@@ -306,6 +493,28 @@ def test_a_subclassed_model_gets_what_needs_no_new_layers_and_the_rest_is_told()
     assert not left.kept
     assert "Only the code" in left.remedy
     treated.fit(x, np.ones((64, 1)), verbose=0)
+
+
+@pytest.mark.parametrize("sick", ["hidden", "head"])
+def test_the_last_layer_of_a_subclassed_model_keeps_its_activation(sick):
+    model = Subclassed(("sigmoid", "sigmoid"))
+    model.compile("sgd", "mse")
+    model(np.ones((2, 4)))
+    treated, _ = healed(model, finding("saturated_units", getattr(model, sick).path))
+    assert treated.head.activation is keras.activations.sigmoid
+    exchanged = treated.hidden.activation is keras.activations.leaky_relu
+    assert exchanged == (sick == "hidden")
+
+
+def test_a_condition_whose_remedies_are_done_for_another_is_told():
+    _, trials = healed(
+        plain(2, "tanh"),
+        finding("vanishing_gradients", "net/hidden_0"),
+        finding("poor_initialization", "net/hidden_0"),
+    )
+    (trial,) = (trial for trial in trials if trial.condition == "poor_initialization")
+    assert not trial.kept
+    assert trial.remedy == "What helps is part of the remedies for vanishing_gradients."
 
 
 def test_a_finding_without_a_remedy_is_told():

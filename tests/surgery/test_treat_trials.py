@@ -1,13 +1,14 @@
 """Remedies tried on copies: those that help stay, and what was measured is told."""
 
 import random
+import tracemalloc
 
 import keras
 import numpy as np
 import pytest
 
 from kerastricks.diagnosis import Finding, Report
-from kerastricks.surgery import treat
+from kerastricks.surgery import Trial, treat
 from kerastricks.surgery._anatomy import Anatomy
 from kerastricks.surgery._compile_changes import CompileChanges
 from kerastricks.surgery._edits import Edits, operate
@@ -46,6 +47,7 @@ def fast(factor=1e5):
 
 def test_what_helps_is_kept_with_what_was_measured():
     model, (trial,) = tried(net(1e-6), fast())
+    assert isinstance(trial, Trial)
     assert trial.kept
     assert trial.after < 0.5 * trial.before
     assert trial.before == pytest.approx(np.var(Y), rel=1.0)
@@ -111,7 +113,15 @@ def test_silence(capsys):
 
 def test_nothing_to_remedy_is_said(capsys):
     treat(net(0.1), Report())
-    assert "nothing to remedy" in capsys.readouterr().out
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "nothing to remedy, the model is a copy with the same weights" in printed
+    assert "anew" not in printed
+
+
+@pytest.mark.parametrize("reinitialize", [True, False])
+def test_that_weights_start_anew_is_said(capsys, reinitialize):
+    treat(net(1e-6), Report([fast()]), reinitialize=reinitialize)
+    assert ("start anew" in capsys.readouterr().out) == reinitialize
 
 
 def test_the_treated_model_is_not_trained():
@@ -138,26 +148,133 @@ def test_trials_leave_the_series_of_random_numbers_as_one_draw_does():
 def test_copies_see_the_same_batches_and_others_are_held_out():
     seen, held_out = [], []
 
-    class Copy:
-        def fit(self, x, y, **arguments):
+    class Copy(keras.Model):
+        def fit(self, batches, **arguments):
             assert not arguments["shuffle"]
-            seen.append((x, y))
+            seen.append([batches[number] for number in range(len(batches))])
 
         def evaluate(self, x, y, **_):
             held_out.append((x, y))
             return {"loss": 1.0}
 
+    def copy(edits):
+        model = Copy()
+        model.compile()
+        return model
+
     numbers = np.arange(100)
-    bench = Bench((numbers, {"a": numbers, "b": 2 * numbers}), 7, lambda edits: Copy())
+    bench = Bench((numbers, {"a": numbers, "b": 2 * numbers}), 7, copy)
     bench.try_out([Treatment("dying_units", None, "remedy", Edits())])
     (first, other), (looks, again) = seen, held_out
-    np.testing.assert_array_equal(first[0], other[0])
+    assert [len(x) for x, _ in first] == [32] * 7
+    rows, same = (np.concatenate([x for x, _ in batches]) for batches in (first, other))
+    np.testing.assert_array_equal(rows, same)
     np.testing.assert_array_equal(looks[0], again[0])
-    assert len(first[0]) == 7 * 32
     assert len(looks[0]) == 20
-    assert not set(first[0]) & set(looks[0])
-    assert set(first[0]) | set(looks[0]) == set(numbers)
-    np.testing.assert_array_equal(first[1]["b"], 2 * first[0])
+    assert not set(rows) & set(looks[0])
+    assert set(rows) | set(looks[0]) == set(numbers)
+    np.testing.assert_array_equal(first[0][1]["b"], 2 * first[0][0])
+
+
+def test_rows_are_not_gathered_before_they_are_needed():
+    """Ten thousand batches of three rows are 120 MB."""
+    data = (np.zeros((4, 1024), "float32"), np.zeros((4, 1), "float32"))
+    tracemalloc.start()
+    try:
+        Bench(data, 10_000, lambda edits: None)
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_edit_that_changes_nothing_changes_no_loss():
+    keras.utils.set_random_seed(0)
+    i = keras.Input((4,))
+    lagging = L.BatchNormalization(center=False, scale=False)
+    hidden = L.Dropout(0.1)(lagging(L.Dense(8, "tanh", name="hidden")(i)))
+    model = keras.Model(i, L.Dense(1, name="head")(L.Dense(8, "relu")(hidden)))
+    model.compile("adam", "mse")
+    anatomy = Anatomy(model)
+    head = model.get_layer("head")
+    nothing = Edits(configs={id(head): {"activation": "linear"}})
+    bench = Bench((X, Y), 20, lambda edits: operate(anatomy, edits, reinitialize=True))
+    _, (trial,) = bench.try_out([Treatment("dying_units", None, "remedy", nothing)])
+    assert trial.before == trial.after
+    assert not trial.kept
+
+
+def test_a_layer_draws_the_same_whatever_is_done_to_others():
+    model = keras.Sequential(
+        [keras.Input((4,)), *(L.Dense(4, "tanh", name=name) for name in "abc")]
+    )
+    model.compile("sgd", "mse")
+    anatomy = Anatomy(model)
+    a, b, c = (id(layer) for layer in model.layers)
+
+    def kernel(name, edits, reinitialize=True):
+        keras.utils.set_random_seed(5)
+        made = operate(anatomy, edits, reinitialize=reinitialize)
+        return np.array(keras.ops.convert_to_numpy(made.get_layer(name).kernel))
+
+    others = Edits(
+        starts=frozenset([a]), normalized=frozenset([a]), before={b: (lambda: L.Dense(4),)}
+    )
+    np.testing.assert_array_equal(kernel("c", Edits()), kernel("c", others))
+    anew = Edits(starts=frozenset([c]))
+    np.testing.assert_array_equal(kernel("c", anew), kernel("c", others | anew))
+    assert not np.array_equal(kernel("b", Edits()), kernel("c", Edits()))
+
+
+@keras.saving.register_keras_serializable("test_treat_trials")
+class Refusing(keras.metrics.Mean):
+    """Made for other data."""
+
+    def update_state(self, y, p, sample_weight=None):
+        raise ValueError("Not these.")
+
+
+def test_metrics_are_no_part_of_a_trial():
+    model = net(1e-6)
+    model.compile(keras.optimizers.SGD(1e-6), "mse", metrics=[Refusing(name="refusing")])
+    treated, (trial,) = tried(model, fast())
+    assert trial.kept
+    assert "refusing" in str(treated.get_compile_config()["metrics"])
+
+
+def test_weights_of_losses_count_in_a_trial():
+    i = keras.Input((4,))
+    model = keras.Model(i, [L.Dense(1, name="a")(i), L.Dense(1, name="b")(i)])
+    model.compile(keras.optimizers.SGD(1e-6), ["mse", "mse"], loss_weights=(1.0, 100.0))
+    _, (trial,) = tried(model, fast(10), data=(X, [Y, 10 * Y]))
+    assert trial.before > 100 * 50 * np.var(Y)
+
+
+def test_what_raises_in_a_trial_is_told():
+    def make(edits):
+        raise ValueError("No place for it.")
+
+    bench = Bench((X, Y), 1, make)
+    edits, (trial,) = bench.try_out([Treatment("dying_units", None, "remedy", Edits())])
+    assert not trial.kept
+    assert trial.after is None
+    assert trial.reason == "could not be tried: ValueError: No place for it."
+    assert edits == Edits()
+
+
+def test_after_one_that_raises_the_next_is_tried():
+    anatomy = Anatomy(net(1e-6))
+
+    def make(edits):
+        if edits.compile.clipnorm:
+            raise ValueError("No place for it.")
+        return operate(anatomy, edits, reinitialize=True)
+
+    raising = Edits(compile=CompileChanges(clipnorm=1.0))
+    helping = Edits(compile=CompileChanges(learning_rate=1e5))
+    treatments = [Treatment("dying_units", None, "remedy", edits) for edits in (raising, helping)]
+    edits, (first, second) = Bench((X, Y), 100, make).try_out(treatments)
+    assert (first.kept, second.kept) == (False, True)
+    assert edits == helping
 
 
 def test_copies_start_alike():

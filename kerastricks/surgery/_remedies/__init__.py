@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from kerastricks.diagnosis.finding import Finding
 from kerastricks.surgery._edits import Edits
-from kerastricks.surgery._remedies._case import Case, Remedy, Treatment, omitted
+from kerastricks.surgery._remedies._case import Case, Remedy, Treatment, omitted, told
 from kerastricks.surgery._remedies.activations import (
     leaky_network,
     leaky_units,
@@ -66,6 +66,8 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
     "not_zero_centered": (),
 }
 """What helps against each condition, in order; without any, somebody has to help."""
+_NOTHING = "Nothing in the model's build to change."
+_FROZEN = "Layers with trainable=False stay as they are"
 BUILT_IN = ("symmetric_units", "poor_initialization")
 """Conditions that lie in how the model is built, and outlast what explains them."""
 
@@ -75,10 +77,20 @@ def prescribed(case: Case) -> list[Treatment]:
     treatments: list[Treatment] = []
     known = Edits()
     for group in _groups(case):
+        frozen = [layer for layer in case.owners(group) if case.anatomy.is_frozen(layer)]
+        if frozen:
+            at = {id(layer) for layer in frozen}
+            theirs = [f for f in group if id(case.anatomy.layer(f.layer)) in at]
+            treatments.append(omitted(theirs[0], f"{_FROZEN}: {told(frozen)}."))
+            group = [f for f in group if id(case.anatomy.layer(f.layer)) not in at]
+        if not group:
+            continue
         found = [t for remedy in _remedies(group[0]) for t in remedy(case, group)]
         new = [t for t in found if t.edits is None or t.edits.adds_to(known)]
         if not found:
-            new = [omitted(group[0], "Nothing in the model's build to change.")]
+            new = [omitted(group[0], _NOTHING)]
+        elif not new:
+            new = [_told_elsewhere(group[0], found, treatments)]
         for treatment in new:
             known |= treatment.edits or Edits()
         treatments += new
@@ -91,6 +103,30 @@ def _groups(case: Case) -> Iterator[list[Finding]]:
     chosen = [f.condition for f in grave if f.caused_by is None or f.condition in BUILT_IN]
     for condition in dict.fromkeys(chosen):
         yield [finding for finding in grave if finding.condition == condition]
+
+
+def _told_elsewhere(
+    finding: Finding, found: list[Treatment], earlier: list[Treatment]
+) -> Treatment:
+    """Tells under which conditions all that helps against a finding is done already."""
+    places = {place for each in found for place in _places(each.edits)}
+    names = [each.condition for each in earlier if places & _places(each.edits)]
+    if not names:
+        return omitted(finding, _NOTHING)
+    remedy = f"What helps is part of the remedies for {' and '.join(dict.fromkeys(names))}."
+    return Treatment(finding.condition, finding.layer, remedy)
+
+
+def _places(edits: Edits | None) -> set[tuple[str, int]]:
+    """What edits change."""
+    if edits is None:
+        return set()
+    layers = ("starts", "activations", "normalized", "configs", "exchanged", "before", "after")
+    places = {(name, key) for name in layers for key in getattr(edits, name)}
+    changes = edits.compile
+    places |= {("loss", number) for number in {*changes.losses, *changes.loss_weights}}
+    places |= {("learning rate", 0)} if changes.learning_rate != 1 else set()
+    return places | ({("clipnorm", 0)} if changes.clipnorm is not None else set())
 
 
 def _remedies(finding: Finding) -> tuple[Remedy, ...]:

@@ -7,7 +7,12 @@ import keras
 
 from kerastricks.diagnosis.activations import activation_of
 from kerastricks.diagnosis.finding import Finding
-from kerastricks.surgery._anatomy import is_activation, name_of_activation
+from kerastricks.surgery._anatomy import (
+    has_kernel,
+    has_settable_activation,
+    is_activation,
+    name_of_activation,
+)
 from kerastricks.surgery._edits import Edits
 from kerastricks.surgery._remedies._case import Case, Treatment, omitted, told, treated
 from kerastricks.surgery._remedies.initializers import badly_started
@@ -30,13 +35,13 @@ def leaky_network(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
     """Give leaky rectifiers to all layers that can block the gradient."""
     known = [(layer, activation_of(layer)) for layer in case.anatomy.layers]
     named = [layer for layer, a in known if a is not None and (a.rectifier or a.bounded)]
-    named = [layer for layer in named if not case.anatomy.combines(layer)]
+    named = [layer for layer in named if _is_known_to_be_no_gate(case, layer)]
     yield from _leaky(case, findings, named)
 
 
 def _leaky(case: Case, findings: list[Finding], named: list[Any]) -> Iterator[Treatment]:
     anatomy = case.anatomy
-    named = [layer for layer in named if not _at_an_output(case, layer)]
+    named = [layer for layer in named if not _has_to_stay(case, layer)]
     names = {name_of_activation(layer) for layer in named} - {"linear", "softmax", "leaky_relu"}
     ours = {id(layer) for layer in named}
     layers = [
@@ -44,8 +49,8 @@ def _leaky(case: Case, findings: list[Finding], named: list[Any]) -> Iterator[Tr
         for layer in anatomy.layers
         if name_of_activation(layer) in names
         and _is_changeable(layer)
-        and not _at_an_output(case, layer)
-        and (id(layer) in ours or not anatomy.combines(layer))
+        and not _has_to_stay(case, layer)
+        and (id(layer) in ours or _is_known_to_be_no_gate(case, layer))
     ]
     if layers:
         old = " and ".join(sorted(names))
@@ -79,7 +84,8 @@ def rectified_layers(case: Case, findings: list[Finding]) -> Iterator[Treatment]
     """Put a rectifier behind each hidden layer of a linear model."""
     for finding in findings:
         paths = finding.evidence.get("linear_hidden_layers", [])
-        layers = [layer for path in paths if (layer := case.anatomy.layer(path)) is not None]
+        found = [layer for path in paths if (layer := case.anatomy.layer(path)) is not None]
+        layers = [layer for layer in found if not case.anatomy.is_frozen(layer)]
         inside = {id(layer) for layer in layers if _is_changeable(layer)}
         after: dict[int, Any] = {}
         for layer in layers:
@@ -108,12 +114,16 @@ def _activation_at(case: Case, layer: keras.Layer) -> keras.Layer | None:
 
 
 def _is_changeable(layer: Any) -> bool:
-    if isinstance(layer, keras.layers.RNN):
-        return False
-    return is_activation(layer) or (hasattr(layer, "activation") and hasattr(layer, "kernel"))
+    return is_activation(layer) or (has_settable_activation(layer) and has_kernel(layer))
 
 
-def _at_an_output(case: Case, layer: Any) -> bool:
-    heads = case.anatomy.heads
-    behind = [case.anatomy.activation_layer(head) for head in heads]
-    return activation_of(layer) is None or any(layer is each for each in [*heads, *behind])
+def _has_to_stay(case: Case, layer: Any) -> bool:
+    """Whether an activation is that of an output, of a gate, or of a layer not in training."""
+    anatomy, activation = case.anatomy, activation_of(layer)
+    if activation is None or anatomy.is_frozen(layer) or anatomy.ends_the_model(layer):
+        return True
+    return activation.bounded and anatomy.combines(layer)
+
+
+def _is_known_to_be_no_gate(case: Case, layer: Any) -> bool:
+    return case.anatomy.order_known(layer) and not case.anatomy.combines(layer)

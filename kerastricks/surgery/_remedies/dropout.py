@@ -15,6 +15,7 @@ def dropout_moved(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
     anatomy = case.anatomy
     found = [anatomy.layer(finding.evidence["dropout"]) for finding in findings]
     layers: list[Any] = list({id(layer): layer for layer in found if layer is not None}.values())
+    layers = [layer for layer in layers if not anatomy.is_frozen(layer)]
     if not layers:
         yield omitted(findings[0], "Its dropout cannot be exchanged.")
         return

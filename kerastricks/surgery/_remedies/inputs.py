@@ -22,6 +22,7 @@ SMALLEST = 1e-6
 
 def scaled_inputs(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
     """Put a layer with the data's own statistics in front of the first kernels."""
+    seen: set[int] = set()
     for finding in findings:
         layer, data = (
             case.anatomy.layer(finding.layer),
@@ -29,6 +30,15 @@ def scaled_inputs(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
         )
         if layer is None or not case.anatomy.can_insert_at(layer):
             yield omitted(finding, "Only the code of this model can put a layer in.")
+            continue
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        if case.anatomy.called_on_several(layer) and not isinstance(layer, keras.layers.RNN):
+            yield omitted(
+                finding,
+                f"{layer.name} is called on several tensors, each with a scale of its own.",
+            )
             continue
         if data is None:
             yield omitted(finding, "The report does not hold the statistics of its inputs.")

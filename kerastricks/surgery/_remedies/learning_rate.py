@@ -29,6 +29,8 @@ The size of one update tells how far a learning rate is off, but only to a power
 weights and gradients change with it; so what it says is held to this range. For SGD the rate is
 what momentum makes of it, divided by 1 - momentum.
 """
+LEAST_DIVISOR = 10.0
+"""A rate whose measured steps were too large is divided by this, though it is below the usual."""
 CLIPNORM = 1.0
 
 
@@ -41,7 +43,10 @@ def slower(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
     update = case.report.pool.update_ratio
     factor = stated[0] if stated else 1 / too_large_by(update) if update >= UPDATE else 1.0
     clipnorm = None if clips(case.optimizer) else CLIPNORM
-    yield from _changed(case, findings, min(1.0, _held(case, factor)), clipnorm)
+    held = min(1.0, _held(case, factor))
+    if stated:
+        held = min(held, max(factor, 1 / LEAST_DIVISOR))
+    yield from _changed(case, findings, held, clipnorm)
 
 
 def slower_where_steps_were_large(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
@@ -76,6 +81,9 @@ def _changed(
     rate = learning_rate_of(case.optimizer)
     if not case.compiles or rate is None:
         yield omitted(findings[0], "The model's learning rate cannot be read and set.")
+        return
+    if rate == 0 and factor != 1:
+        yield omitted(findings[0], "The learning rate is 0, of which there is no multiple.")
         return
     told = []
     if factor != 1:

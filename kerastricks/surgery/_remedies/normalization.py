@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import keras
 
 from kerastricks.diagnosis.finding import Finding
-from kerastricks.surgery._anatomy import name_of_activation
+from kerastricks.surgery._anatomy import has_settable_activation, name_of_activation
 from kerastricks.surgery._edits import Edits
 from kerastricks.surgery._remedies._case import Case, Treatment, omitted, told, treated
 
@@ -27,7 +27,12 @@ def normalized_layers(case: Case, findings: list[Finding]) -> Iterator[Treatment
     bare = [kernel for kernel in hidden if anatomy.normalization_behind(kernel) is None]
     if not anatomy.deep or not bare:
         return
-    placed = [kernel for kernel in bare if anatomy.can_insert_at(kernel)]
+    placed = [
+        kernel
+        for kernel in bare
+        if anatomy.can_insert_at(kernel)
+        and (anatomy.activation_layer(kernel) is not kernel or has_settable_activation(kernel))
+    ]
     if not placed:
         yield omitted(findings[0], "Only the code of this model can put layers in.")
         return

@@ -1,5 +1,6 @@
 """Another output or loss, where the two do not fit each other or the targets."""
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -8,7 +9,7 @@ import keras
 from kerastricks.diagnosis.activations import activation_of
 from kerastricks.diagnosis.finding import Finding
 from kerastricks.diagnosis.losses import loss_of
-from kerastricks.surgery._anatomy import is_activation
+from kerastricks.surgery._anatomy import has_settable_activation, is_activation
 from kerastricks.surgery._compile_changes import CompileChanges
 from kerastricks.surgery._edits import Edits
 from kerastricks.surgery._remedies._case import Case, Treatment, omitted, treated
@@ -17,6 +18,8 @@ from kerastricks.surgery._remedies.targets import is_off_scale, rescaled_output
 _SIZES = ("units", "filters")
 _WANTED = ("healthy_loss", "healthy_from_logits", "healthy_activation", "healthy_units")
 _SPARSE = "sparse_categorical_crossentropy"
+_TOO_MANY = 10
+"""More classes than the present units times this are rather a mark among the labels."""
 _WITH_A_UNIT = ("mean_squared_error", "mean_absolute_error", "huber", "log_cosh")
 
 
@@ -116,7 +119,19 @@ class _Output:
         data = self.case.report.pool.targets.get(str(self.finding.layer))
         units = self._size()[1]
         if loss == _SPARSE and data is not None and data.columns == 1:
-            wanted = max(wanted or units or 0, int(data.maximum[0]) + 1)
+            largest, known = float(data.maximum[0]), loss_of(self.given)
+            if data.nonfinite or not math.isfinite(largest):
+                raise _RefusedError("Some labels are no finite numbers, and name no class.")
+            if known is None or largest != known.ignore_class:
+                wanted = max(wanted or units or 0, int(largest) + 1)
+            classes = wanted or 0
+            if classes > max(units or 0, data.samples):
+                raise _RefusedError(
+                    f"The largest label asks for {classes} classes, of {data.samples} samples."
+                )
+            # A single unit is that of two classes, or of a number: it says nothing of how many.
+            if units is not None and 1 < units < classes / _TOO_MANY:
+                raise _RefusedError(f"The largest label asks for {classes} classes, not {units}.")
         return None if wanted == units else wanted
 
     def _size(self) -> tuple[str | None, int | None]:
@@ -127,20 +142,24 @@ class _Output:
 
     def _with_units(self, units: int) -> Edits:
         name, _ = self._size()
-        if name is None:
-            raise _RefusedError("Its last kernel has no number of units that could be set.")
+        if name is None or self.case.anatomy.is_frozen(self.chain[0]):
+            raise _RefusedError("Its last kernel has no number of units that may be set.")
         kernel = id(self.chain[0])
         return Edits(configs={kernel: {name: units}}, starts=frozenset([kernel]))
 
     def _with_activation(self, wanted: str) -> Edits:
         """The outermost activation becomes the one that is wanted; there are none before it."""
         carriers = [layer for layer in self.chain if activation_of(layer) is not None]
+        if not all(is_activation(layer) or has_settable_activation(layer) for layer in carriers):
+            raise _RefusedError("The config of its last layer names no activation.")
         if carriers:
             names = ["linear"] * (len(carriers) - 1) + [wanted]
             pairs = zip(carriers, names, strict=True)
             return Edits(activations={id(layer): name for layer, name in pairs})
-        if self.chain and not is_activation(self.chain[0]) and hasattr(self.chain[0], "activation"):
+        if self.chain and has_settable_activation(self.chain[0]):
             return Edits(activations={id(self.chain[0]): wanted})
+        if wanted == "linear" and not self.chain:
+            raise _RefusedError("It is not known what its output ends with.")
         if wanted == "linear":
             return Edits()
         if not self.case.anatomy.can_insert_at(self.layer):

@@ -46,6 +46,8 @@ def rescaled_output(case: Case, finding: Finding, loss: str) -> tuple[Edits | No
     number = None if layer is None else case.outputs.number(layer.name)
     if layer is None or number is None or not case.anatomy.can_insert_at(layer):
         return None, "Only the code of this model can put a layer behind its output."
+    if not case.anatomy.is_only_an_output(layer):
+        return None, f"What {layer.name} puts out is used elsewhere, too, in the scale that it has."
     if data is None:
         return None, "The report does not hold the statistics of its targets."
     if not case.compiles:
