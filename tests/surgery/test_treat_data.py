@@ -8,6 +8,8 @@ import kerastricks as kt
 from kerastricks.diagnosis import Finding, Report
 from kerastricks.surgery import treat
 
+pytestmark = pytest.mark.slow  # each test compiles and fits several models
+
 L = keras.layers
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(256, 6)).astype("float32")
@@ -220,17 +222,11 @@ MISMATCHES = {
 }
 
 
-QUICK = ("logits forgotten", "sigmoid for any number", "one sigmoid for three")
-
-
 # What Keras says of it is what the doctor says.
 @pytest.mark.filterwarnings("ignore:.*softmax over axis -1:UserWarning")
 @pytest.mark.parametrize(
     ("head", "loss", "y"),
-    [
-        pytest.param(*case, id=name, marks=() if name in QUICK else pytest.mark.slow)
-        for name, case in MISMATCHES.items()
-    ],
+    [pytest.param(*case, id=name) for name, case in MISMATCHES.items()],
 )
 def test_output_and_loss_fit_each_other_and_the_targets(head, loss, y):
     keras.utils.set_random_seed(0)
@@ -275,8 +271,8 @@ def test_labels_that_were_taken_for_columns_become_classes_of_their_own(loss):
 @pytest.mark.parametrize(
     "metric",
     [
-        pytest.param("accuracy", marks=pytest.mark.slow),
-        pytest.param("binary_accuracy", marks=pytest.mark.slow),
+        "accuracy",
+        "binary_accuracy",
         keras.metrics.BinaryAccuracy(name="right"),
     ],
 )

@@ -15,6 +15,8 @@ from kerastricks.surgery._edits import Edits, operate
 from kerastricks.surgery._remedies._case import Treatment
 from kerastricks.surgery._trials import Bench
 
+pytestmark = pytest.mark.slow  # each test compiles and fits several models
+
 L = keras.layers
 X = np.random.default_rng(0).normal(size=(400, 4)).astype("float32")
 Y = X @ np.array([[1.0], [-2.0], [0.5], [0.0]], "float32")
