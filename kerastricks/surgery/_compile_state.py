@@ -49,7 +49,7 @@ def compile_like(
         for key in ("metrics", "weighted_metrics"):
             config[key] = outputs.with_metrics(config.get(key), changes.losses)
     try:
-        arguments = keras.saving.deserialize_keras_object(config, _metric_classes(model))
+        arguments = keras.saving.deserialize_keras_object(config, metric_classes(model))
     except Exception as error:
         raise ValueError(
             "The metrics of the model cannot be made anew from their configs. Decorate custom "
@@ -73,16 +73,17 @@ def compile_like(
         )
 
 
+def metric_classes(model: keras.Model) -> dict[str, type]:
+    """Returns the classes of the metrics passed to `compile`, by name, registered or not."""
+    # Among the model's metrics is one that holds those passed to `compile`, once it has seen data.
+    metrics = [part for metric in model.metrics for part in getattr(metric, "metrics", [])]
+    return {type(metric).__name__: type(metric) for metric in metrics}
+
+
 def _new_optimizer(optimizer: Any, changes: CompileChanges | None) -> Any:
     if changes is None:
         return copy_from_config(optimizer)
     return copy_from_config(optimizer, **changed_optimizer(optimizer.get_config(), changes))
-
-
-def _metric_classes(model: keras.Model) -> dict[str, type]:
-    # Among the model's metrics is one that holds those passed to `compile`, once it has seen data.
-    metrics = [part for metric in model.metrics for part in getattr(metric, "metrics", [])]
-    return {type(metric).__name__: type(metric) for metric in metrics}
 
 
 def _states_by_weight(optimizer: Any, weights: list[Any]) -> dict[tuple[int, str], Any]:

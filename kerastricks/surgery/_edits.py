@@ -12,6 +12,7 @@ from kerastricks.layers.batch_normalization import BatchNormalization
 from kerastricks.surgery._anatomy import Anatomy, is_activation, name_of_activation
 from kerastricks.surgery._batch_statistics import batch_normalizations
 from kerastricks.surgery._compile_changes import CompileChanges
+from kerastricks.surgery._compile_state import metric_classes
 from kerastricks.surgery._copy import copy_from_config
 from kerastricks.surgery._initializers import suited_start
 from kerastricks.surgery._layers_of import parts_of
@@ -129,7 +130,7 @@ def operate(anatomy: Anatomy, edits: Edits, *, reinitialize: bool) -> keras.Mode
         additions = Additions(fresh=_in_training, compile_changes=nothing)
         started = rebuild(anatomy.model, {}, inherit=True, additions=additions)
         # A metric that has not seen data yet cannot be asked for its class.
-        with keras.saving.custom_object_scope(_metric_classes(anatomy.model)):
+        with keras.saving.custom_object_scope(metric_classes(anatomy.model)):
             places = _counterparts(anatomy.model, started)
             return _operated(Anatomy(started), edits.at(places), seed)
 
@@ -186,11 +187,6 @@ def _counterparts(model: keras.Layer, copy: keras.Layer) -> dict[int, keras.Laye
         if path in copies:
             found |= {id(part): copies[path], **_counterparts(part, copies[path])}
     return found
-
-
-def _metric_classes(model: keras.Model) -> dict[str, Any]:
-    parts = [part for metric in model.metrics for part in getattr(metric, "metrics", [])]
-    return {type(part).__name__: type(part) for part in parts}
 
 
 def _activation(layer: Any, name: str) -> keras.Layer | None:
