@@ -18,6 +18,7 @@ from _accuracy.cases import Case
 from _accuracy.measures import Measured, after_training, before_training, of_history
 from _accuracy.recipe import Recipe
 from _accuracy.tasks import Task, task_of
+from kerastricks.diagnosis.errors import in_short
 from kerastricks.diagnosis.examination import Examination
 
 Event = tuple[str, tuple[Any, ...], dict[str, Any]]
@@ -78,13 +79,11 @@ class KeepingDoctor(kt.callbacks.TrainingDoctor):
     """The doctor at its defaults, and what its examination was given."""
 
     def __init__(self):
-        super().__init__(verbose=0)
         self.events: list[Event] = []
+        super().__init__(verbose=0)
 
-    def on_train_begin(self, logs=None):
-        """Begin with an examination that is kept."""
-        super().on_train_begin(logs)
-        self._examination = Keeper(self.events)
+    def _new_examination(self):
+        return Keeper(self.events)
 
 
 def record(case: Case) -> Recorded:
@@ -101,8 +100,7 @@ def record(case: Case) -> Recorded:
             history = fitted(model, case.recipe, task, [doctor])
             recorded.measured.update(of_history(history))
         except Exception as error:
-            recorded.error = f"{type(error).__name__}: {str(error).splitlines()[0][:300]}"
-            doctor.on_train_end()
+            recorded.error = in_short(error)
         report = doctor.report
         recorded.measured.update(after_training(model, case.recipe, task, start))
         recorded.weights = model.get_weights()

@@ -9,7 +9,9 @@ import keras
 from rich.console import Console
 from rich.text import Text
 
-from kerastricks.diagnosis.examination import Examination
+from kerastricks.diagnosis.errors import in_short
+from kerastricks.diagnosis.examination import JUDGED_AFTER_FAILURE, Examination
+from kerastricks.diagnosis.failure import Failure
 from kerastricks.diagnosis.finding import Finding, grouped, headline, worst
 from kerastricks.diagnosis.observation import Epoch, Observation
 from kerastricks.diagnosis.plan import Plan
@@ -63,14 +65,16 @@ class Monitor(keras.callbacks.Callback):
         self._log_dir = log_dir
         self._scalars: ScalarWriter | None = None
         self._earlier_updates = 0
-        self._examination = Examination(rules)
+        self._examination = self._new_examination()
         self._advised: set[str] = set()
         self._last: Observation | None = None
         self._probe: Probe | None = None
 
     @property
     def report(self) -> Report:
-        """What was found so far in this `fit`, or in the last one."""
+        """What was found so far in this `fit`, or in the last one, also when it was broken off."""
+        if self._probe is not None:
+            self._probe.leave_if_over()
         self._catch_up()
         return self._examination.report(self._probe.unobserved if self._probe else {})
 
@@ -91,20 +95,21 @@ class Monitor(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Install the probe, or share the one that another callback installed."""
         del logs
-        self._examination = Examination(self._rules)
+        self._examination = self._new_examination()
         self._advised = set()
         self._last = None
         self.schedule = Schedule(self._every, self._budget)
         if self._log_dir is not None:
             self._earlier_updates = updates_made(self.model.optimizer)
             self._scalars = ScalarWriter(self._log_dir)
-        self._probe = Probe.attach(self.model, self)
+        self._probe = Probe.attach(self.model, self, self._break_off)
 
     def begin(self, plan: Plan) -> None:
         """Say so when nothing can be observed (called by the probe)."""
         if not plan.layers:
             reasons = "; ".join(f"{path}: {reason}" for path, reason in plan.unobserved.items())
-            self._say(f"nothing of this model can be observed: {reasons}. Training goes on.")
+            told = f"nothing of this model can be observed: {reasons}. Training goes on."
+            self._attempt(lambda: self._say(told))
 
     def observe(self, observation: Observation) -> None:
         """Judge an observed step (called by the probe, in the midst of the training)."""
@@ -131,24 +136,46 @@ class Monitor(keras.callbacks.Callback):
             logs.update(self._vitals())
         if self._scalars is not None:
             self._attempt(self._scalars.flush)
-        logs = logs or {}
-        if not math.isfinite(logs.get("loss", 0.0)):
-            self.schedule.demand()
-        elif "loss" in logs and self._probe is not None:
-            validation = logs.get("val_loss")
-            ended = Epoch(self._probe.step, float(logs["loss"]), validation)
-            self._tell(lambda: self._examination.end_epoch(ended))
+        self._attempt(lambda: self._end_epoch(logs or {}))
 
     def on_train_end(self, logs: Any = None) -> None:
         """Judge the end, and leave the model as it was."""
         del logs
         self._catch_up()
+        self._close()
+        if self._probe is not None:
+            self._probe.detach(self)
+
+    def _new_examination(self) -> Examination:
+        """What observations are held against, in one `fit`."""
+        return Examination(self._rules)
+
+    def _break_off(self, failure: Failure) -> None:
+        """Say why the training ends, and judge what is known (called by the probe)."""
+        self._attempt(lambda: self._say(f"{failure.place}: {failure.reason}. See `report`."))
+        if not self._rules.keys().isdisjoint(JUDGED_AFTER_FAILURE):
+            seen = failure.look()
+            if seen is not None:
+                self._tell(lambda: self._examination.add_failed(seen), over=True)
+        self._close()
+
+    def _end_epoch(self, logs: Mapping[str, Any]) -> None:
+        """Judge an epoch by its logs, which a `train_step` of the user's own may have filled."""
+        loss, validation = logs.get("loss"), logs.get("val_loss")
+        if loss is None or self._probe is None:
+            return
+        if not math.isfinite(loss):
+            self.schedule.demand()
+        else:
+            ended = Epoch(self._probe.step, float(loss), validation)
+            self._tell(lambda: self._examination.end_epoch(ended))
+
+    def _close(self) -> None:
+        """Judge what was learned, and end the files."""
         self._tell(self._examination.close, over=True)
         if self._scalars is not None:
             self._attempt(self._scalars.close)
             self._scalars = None
-        if self._probe is not None:
-            self._probe.detach(self)
 
     def _catch_up(self) -> None:
         """Have the probe tell what was observed and not told yet."""
@@ -173,15 +200,17 @@ class Monitor(keras.callbacks.Callback):
             action()
         except Exception as error:
             if self._probe is not None:
-                self._probe.unobserved[type(self).__name__] = f"{type(error).__name__}: {error}"
+                self._probe.unobserved[type(self).__name__] = in_short(error)
 
     def _speak_of(self, findings: list[Finding], *, over: bool) -> None:
         known = {finding.key: finding for finding in self.report.findings} if findings else {}
+        stops = [f for f in findings if f.condition in self._stop_on and f.severity != "note"]
+        stops = [] if over or self._probe is None else stops
+        if stops and self._probe is not None:
+            self._probe.stop_training()  # before anything is printed, which may fail
         for group in grouped(f for f in findings if f.severity != "note"):
             self._speak(group, known)
-        stops = [f for f in findings if f.condition in self._stop_on and f.severity != "note"]
-        if stops and not over and self._probe is not None:
-            self._probe.stop_training()
+        if stops:
             self._say(f"training stops because of {stops[0].condition}.")
 
     def _speak(self, group: list[Finding], known: Mapping[Any, Finding]) -> None:

@@ -48,7 +48,8 @@ class Alarm:
 
     def judged(self, numbers: Numbers) -> None:
         """Take a look that is being judged for ordinary from now on."""
-        self._limits = np.fmax(self._limits, self._factors * numbers[self._places])
+        with np.errstate(over="ignore"):  # infinite limits let no more than infinity through
+            self._limits = np.fmax(self._limits, self._factors * numbers[self._places])
         self._range = np.fmax(self._range, self._reach(numbers))
 
     def _breaks(self, numbers: Numbers) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from kerastricks.diagnosis.causes import explain
 from kerastricks.diagnosis.data import Pool
+from kerastricks.diagnosis.errors import in_short
 from kerastricks.diagnosis.finding import SEVERITIES, Finding
 from kerastricks.diagnosis.observation import Epoch, Observation
 from kerastricks.diagnosis.report import Report
@@ -21,6 +22,8 @@ RECOVERED_LOOKS = 4
 """Observations in a row without the condition after which it has passed."""
 JUDGED_WHEN_CLOSING = ("stale_batch_statistics",)
 """Conditions that are judged, and may pass, only when what was learned is about to be used."""
+JUDGED_AFTER_FAILURE = ("unreachable_targets", "loss_mismatch")
+"""Conditions that make a training step fail, and that outputs and targets alone tell."""
 
 
 class Examination:
@@ -65,7 +68,7 @@ class Examination:
             self._depth.setdefault(weight.layer, len(self._depth))
         for layer in observation.layers:
             self._depth.setdefault(layer.path, len(self._depth))
-        new, present = self._remember(self._judge(list(self._window)))
+        new, present = self._remember(self._judge(list(self._window), self._rules))
         self._present = present
         for key in self._findings:
             # What cannot be judged any more has not recovered.
@@ -98,11 +101,25 @@ class Examination:
                 self._healed[key] = self._window[-1].step if gone else None
         return new
 
+    def add_failed(self, observation: Observation) -> list[Finding]:
+        """Judge by outputs and targets why a step failed.
+
+        Args:
+            observation: Of the step that failed; nothing but outputs and targets is known of it.
+
+        Returns:
+            The findings that were not known before.
+        """
+        rules = {name: rule for name, rule in self._rules.items() if name in JUDGED_AFTER_FAILURE}
+        new, _ = self._remember(self._judge([*self._window, observation], rules))
+        return new
+
     def _judge_again(self, *, closing: bool = False) -> list[Finding]:
         if not self._window:
             return []
         last = replace(self._window[-1], epochs=tuple(self._epochs), closing=closing)
-        new, present = self._remember(self._judge([*list(self._window)[:-1], last]))
+        window = [*list(self._window)[:-1], last]
+        new, present = self._remember(self._judge(window, self._rules))
         if closing:
             kept = {key for key in self._present if key[0] not in JUDGED_WHEN_CLOSING}
             self._present = kept | present
@@ -154,17 +171,17 @@ class Examination:
             evidence={**finding.evidence, "recovered_at_step": since},
         )
 
-    def _judge(self, window: list[Observation]) -> list[Finding]:
+    def _judge(self, window: list[Observation], rules: Mapping[str, Rule]) -> list[Finding]:
         # The first observation stays in sight: rules compare with the start.
         if self._first is not None and window[0].step != self._first.step:
             window.insert(0, self._first)
         found: list[Finding] = []
-        for name, rule in self._rules.items():
+        for name, rule in rules.items():
             try:
                 found.extend(rule(window))
             except Exception as error:
                 # A faulty rule must not end a training run, nor keep the others from judging.
-                self._failures[f"rule {name}"] = f"{type(error).__name__}: {error}"
+                self._failures[f"rule {name}"] = in_short(error)
         return found
 
 

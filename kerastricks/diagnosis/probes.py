@@ -12,9 +12,13 @@ saved files, and this one returns no result, so that no log key appears.
 Written for Keras 3.10 to 3.15.
 """
 
+import sys
+import threading
+import types
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import keras
@@ -22,7 +26,10 @@ from keras.src.backend import compute_output_spec
 
 from kerastricks.diagnosis import steps
 from kerastricks.diagnosis.carrier import Carrier
+from kerastricks.diagnosis.errors import in_short, without_own_frames
+from kerastricks.diagnosis.failure import Failure, seen_after_failure
 from kerastricks.diagnosis.losses import losses_of
+from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.plan import Plan, path_of
 from kerastricks.diagnosis.recording import Recording
 from kerastricks.diagnosis.rehearsal import Rehearsal
@@ -32,6 +39,8 @@ from kerastricks.diagnosis.watch import Observer, Watch
 
 # Their inner layers run in a loop that no tensor may leave.
 _OPAQUE = (keras.layers.RNN, keras.layers.Wrapper)
+# Names under which `fit`, and the methods of the list itself, know the list of callbacks.
+_OF_FIT = ("callbacks", "self")
 
 
 class Probe:
@@ -47,20 +56,34 @@ class Probe:
     _installed: ClassVar["weakref.WeakKeyDictionary[Any, Probe]"] = weakref.WeakKeyDictionary()
 
     @classmethod
-    def attach(cls, model: Any, observer: Observer) -> "Probe":
+    def attach(
+        cls,
+        model: Any,
+        observer: Observer,
+        on_failure: Callable[[Failure], None] | None = None,
+    ) -> "Probe":
         """Share the probe that a model in `fit` carries, or install one.
 
         Args:
             model: A compiled Keras model whose `fit` is about to start.
             observer: Who is told. With a shared probe a step is observed when the schedule of any
                 observer asks for it, and all are told.
+            on_failure: Told when `fit` does not come to its end; nothing of the probe is left on
+                the model by then. Keras calls no callback after an exception.
         """
         probe = cls._installed.get(model)
         if probe is None:
             probe = cls(model)
-            probe._install()
-            cls._installed[model] = probe
-        probe._watch.observers.append(observer)
+            try:
+                probe._install()
+            except Exception as error:
+                # Of a `make_train_function` of the user's own. Diagnosis gives way to training.
+                probe._uninstall()
+                probe._fails(path_of(model), in_short(error))
+            else:
+                cls._installed[model] = probe
+                probe._end_with(_callback_list())
+        probe._watch.join(observer, on_failure)
         return probe
 
     def __init__(self, model: Any):
@@ -72,6 +95,8 @@ class Probe:
         self._carrier: Carrier | None = None
         self._step = 0
         self._looked = False
+        self._thread = threading.get_ident()
+        self._end: Any = None
 
     @property
     def step(self) -> int:
@@ -82,6 +107,15 @@ class Probe:
     def catching_up(self) -> bool:
         """True while observers are told of steps that lie behind: a newer one follows at once."""
         return self._watch.catching_up
+
+    def leave_if_over(self) -> None:
+        """Leave the model when `fit` was left without `on_train_end`, as after Ctrl-C."""
+        watched = None if self._end is None else self._end.peek()
+        if watched is None or threading.get_ident() != self._thread:
+            return
+        # Whoever asks from below `fit` asks in its midst.
+        if not any(watched[0] is each for x in _variables() for each in map(x.get, _OF_FIT)):
+            self._abandoned()
 
     def tell(self) -> None:
         """Tell the observers of all steps observed so far."""
@@ -96,8 +130,7 @@ class Probe:
 
     def detach(self, observer: Observer) -> None:
         """Stop telling one observer; the last one removes the probe."""
-        if observer in self._watch.observers:
-            self._watch.observers.remove(observer)
+        self._watch.leave(observer)
         if not self._watch.observers:
             self._uninstall()
 
@@ -126,14 +159,39 @@ class Probe:
         model.train_function = self._dispatch
         self._taps.put(model, "make_train_function", self._renew)
 
+    def _end_with(self, callbacks: Any) -> None:
+        """Leave when `fit` lets go of its callbacks.
+
+        An exception in another callback, or in the data, passes no function of the probe.
+        """
+        if callbacks is not None:
+            self._end = weakref.finalize(callbacks, self._abandoned)
+            self._end.atexit = False
+
     def _renew(self, *args: Any, **kwargs: Any) -> Any:
         """A new `fit` begins, and the last one did not come to its end: leave first."""
-        self._uninstall()
+        self._abandoned()
         return self._model.make_train_function(*args, **kwargs)
+
+    def _abandoned(self) -> None:
+        """`fit` is over, and `on_train_end` was not called."""
+        if self._installed.get(self._model) is not self:
+            return
+        reason = f"`fit` was left after {self._step} steps, by what a callback or the data raised"
+        self._break_off("the rest of the training", reason, lambda: None)
+
+    def _break_off(self, place: str, reason: str, look: Callable[[], Observation | None]) -> None:
+        """Tell what was seen, leave the model, and tell what is known of the failure."""
+        self.tell()
+        self._uninstall()
+        self._fails(place, reason)
+        self._watch.break_off(Failure(place, reason, cache(look)), self._fails)
 
     def _uninstall(self) -> None:
         model = self._model
         self._installed.pop(model, None)
+        if self._end is not None:
+            self._end.detach()
         self._taps.remove()
         if self._carrier is not None:
             if self._carrier in model._metrics:
@@ -144,14 +202,27 @@ class Probe:
 
     def _dispatch(self, *args: Any) -> Any:
         """Stand in for the model's train function: run one step, observed or plain."""
+        args = steps.remembering(args)
         try:
             return self._run(args)
         except BaseException as error:
-            # `fit` does not call `on_train_end` after an exception.
             if not steps.is_end_of_data(error):
-                self.tell()
-                self._uninstall()
+                self._fail(args, error)
+            error.__traceback__ = without_own_frames(error.__traceback__)
             raise
+
+    def _fail(self, args: tuple[Any, ...], error: BaseException) -> None:
+        """A step has raised: `fit` ends without `on_train_end`."""
+        first, length = self._step, getattr(self._model, "steps_per_execution", 1)
+        where = f" {first}" if length == 1 else f"s {first} to {first + length - 1}"
+        look: Callable[[], Observation | None] = lambda: None  # noqa: E731
+        if not isinstance(error, Exception):
+            reason = f"was interrupted by {in_short(error)}"
+        else:
+            reason = f"raised {in_short(error)}"
+            if self._plan is not None and self._plan.outputs:
+                look = partial(seen_after_failure, self._model, self._plan, args, first)
+        self._break_off(f"training step{where}", reason, look)
 
     def _run(self, args: tuple[Any, ...]) -> Any:
         if self._plan is None:
@@ -169,7 +240,10 @@ class Probe:
             with self._observed_train_step():
                 result = self._observed(*args)
             self._step += length
-            self._look(last, result)
+            try:
+                self._look(last, result)
+            except Exception as error:  # a fault of the diagnosis is none of the training
+                self._fails(f"training step {last}", f"cannot be read: {in_short(error)}")
         return result
 
     def _look(self, step: int, result: Any) -> None:
@@ -188,7 +262,22 @@ class Probe:
                 self._fails("the loss", "train_step does not call compute_loss")
             elif self._plan.weights and not seen.weights:
                 self._fails("the weights", "train_step does not update them by model.optimizer")
+            else:
+                self._name_weights_without_gradient(seen)
         self._watch.add(seen, numbers, self._fails)
+
+    def _name_weights_without_gradient(self, seen: Observation) -> None:
+        """Say which weights cannot learn: no rule sees them."""
+        assert self._plan is not None
+        given = {weight.path for weight in seen.weights}
+        for slot in self._plan.weights:
+            if slot.path not in given:
+                self._fails(slot.path, "gets no gradient: nothing of the loss leads back to it")
+        if not self._plan.weights:
+            self._fails("the gradients", "the model has no trainable weights")
+        elif not any(weight.gradient for weight in seen.weights):
+            reason = "all are exactly zero in the first step: see losses, sample weights, and "
+            self._fails("the gradients", reason + "operations that have no gradient")
 
     def _begin(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """See the first batch's shapes, plan, and add the variable that carries the numbers."""
@@ -198,7 +287,7 @@ class Probe:
             self._plan = self._rehearse(inputs, targets, steps.forward_pass(model, args))
         except Exception as error:
             # A model may do what no rehearsal foresees. Diagnosis gives way to training.
-            reason = f"{type(error).__name__}: {error}"
+            reason = in_short(error)
             self._plan = Plan(unobserved={path_of(model): reason})
         if not self._plan.layers and not self._plan.unobserved:
             reason = "no layer has weights or an activation and puts out floats"
@@ -294,6 +383,21 @@ class Probe:
                 state.pop("train_step", None)
             else:
                 state["train_step"] = before
+
+
+def _variables() -> Iterator[dict[str, Any]]:
+    """The variables of the functions that are being run, those that were called last first."""
+    # Not of this one: they would hold their own frame in a circle, and all frames behind it.
+    frame: types.FrameType | None = sys._getframe(1)
+    while frame is not None:
+        yield frame.f_locals
+        frame = frame.f_back
+
+
+def _callback_list() -> Any:
+    """The list of callbacks that `fit` is calling, and lets go of when it is left."""
+    owners = (variables.get("self") for variables in _variables())
+    return next((x for x in owners if isinstance(x, keras.callbacks.CallbackList)), None)
 
 
 def _is_gate(operation: Any, depth: int = 3) -> bool:

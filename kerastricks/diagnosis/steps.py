@@ -7,11 +7,12 @@ batch.
 
 import inspect
 import itertools
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from kerastricks.diagnosis.statistics import is_dense
@@ -60,16 +61,68 @@ def in_order(targets: Any, outputs: Any, names: Sequence[str]) -> list[Any]:
     return given if len(given) == len(flat) else []
 
 
-def forward_pass(model: Any, args: Arguments) -> Callable[[Any], Any]:
-    """The model in training mode, as a function of its inputs."""
+class Remembering(Iterator[Any]):
+    """Batches, of which the last is kept.
+
+    Args:
+        batches: What a step takes its batches from.
+    """
+
+    def __init__(self, batches: Iterable[Any]):
+        self.last: Any = None
+        self._batches = iter(batches)
+
+    def __next__(self) -> Any:
+        """The next batch."""
+        self.last = next(self._batches)
+        return self.last
+
+
+def remembering(args: Arguments) -> Arguments:
+    """Arguments from which the batch can be had after the step, where a step takes it away."""
     if keras.backend.backend() != "jax":
-        return lambda x: model(x, training=True)
+        return args
+    return args[0], Remembering(args[1])
+
+
+def batch_after_failure(args: Arguments) -> Any:
+    """The batch of a step that failed.
+
+    On TensorFlow, once the step has taken its own: the next; after the last, the first.
+    """
+    backend = keras.backend.backend()
+    if backend == "jax":
+        return args[1].last
+    if backend == "torch":
+        return args[0][0]
+    try:
+        return next(args[0])
+    except StopIteration:
+        return next(iter(args[0]._dataset))
+
+
+def forward_pass(model: Any, args: Arguments, *, training: bool = True) -> Callable[[Any], Any]:
+    """The model in training or inference mode, as a function of its inputs."""
+    if keras.backend.backend() != "jax":
+        return lambda x: model(x, training=training)
     # In `fit` the values are in the step's state, and the variables hold none.
     trainable, non_trainable = args[0][:2]
     # Unlike `model(x)`, `stateless_call` hands `training` to a `call` that does not take it.
     takes_training = "training" in inspect.signature(model.call).parameters
-    training = {"training": True} if takes_training else {}
-    return lambda x: model.stateless_call(trainable, non_trainable, x, **training)[0]
+    mode = {"training": training} if takes_training else {}
+    return lambda x: model.stateless_call(trainable, non_trainable, x, **mode)[0]
+
+
+@contextmanager
+def unchanged_state(model: Any) -> Iterator[None]:
+    """Put back what a forward pass may change: averages, random seeds."""
+    variables = [] if keras.backend.backend() == "jax" else model.non_trainable_variables
+    before = [np.array(ops.convert_to_numpy(variable)) for variable in variables]
+    try:
+        yield
+    finally:
+        for variable, value in zip(variables, before, strict=True):
+            variable.assign(value)
 
 
 def wait_for_earlier_steps(args: Arguments) -> None:

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from kerastricks.diagnosis import steps
+from kerastricks.diagnosis.errors import in_short
 
 _LOSS_ARGUMENTS = ("x", "y", "y_pred")
 
@@ -74,7 +75,7 @@ class Taps:
         try:
             getattr(self._local.tape, event)(*details)
         except Exception as error:
-            self._failed(_EVENTS[event], f"{type(error).__name__}: {error}")
+            self._failed(_EVENTS[event], in_short(error))
 
     def tap_layer(self, layer: Any) -> None:
         """Tell what goes into a layer and what comes out."""

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from kerastricks.diagnosis.alarm import Alarm
+from kerastricks.diagnosis.errors import in_short
+from kerastricks.diagnosis.failure import Failure
 from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.plan import Numbers, Plan
 from kerastricks.diagnosis.schedule import Schedule
@@ -38,6 +40,7 @@ class Watch:
 
     def __init__(self) -> None:
         self.observers: list[Observer] = []
+        self.on_failure: dict[int, Callable[[Failure], None]] = {}
         self._alarm: Alarm | None = None
         self._waiting: deque[Observation] = deque()
         self._telling = False
@@ -55,6 +58,18 @@ class Watch:
     def timed(self) -> bool:
         """True where a schedule goes by what looks cost."""
         return any(observer.schedule.timed for observer in self.observers)
+
+    def join(self, observer: Observer, on_failure: Callable[[Failure], None] | None) -> None:
+        """Take in an observer, and whom to tell when the training does not come to its end."""
+        self.observers.append(observer)
+        if on_failure is not None:
+            self.on_failure[id(observer)] = on_failure
+
+    def leave(self, observer: Observer) -> None:
+        """Let an observer go."""
+        if observer in self.observers:
+            self.observers.remove(observer)
+            self.on_failure.pop(id(observer), None)
 
     def begin(self, plan: Plan) -> None:
         """Tell what can be observed."""
@@ -122,6 +137,19 @@ class Watch:
                     try:
                         observer.observe(observation)
                     except Exception as error:
-                        failed(type(observer).__name__, f"{type(error).__name__}: {error}")
+                        failed(type(observer).__name__, in_short(error))
         finally:
             self._telling = False
+
+    def break_off(self, failure: Failure, failed: Failed) -> None:
+        """Tell those who want to know that the training did not come to its end.
+
+        Args:
+            failure: Where and why.
+            failed: Called with place and reason when one of them fails.
+        """
+        for told in self.on_failure.values():
+            try:
+                told(failure)
+            except Exception as error:
+                failed("the end of the report", in_short(error))
