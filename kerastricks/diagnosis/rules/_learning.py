@@ -6,7 +6,13 @@ from statistics import median
 
 import numpy as np
 
-from kerastricks.diagnosis.observation import Observation, OutputStatistics, WeightStatistics
+from kerastricks.diagnosis.observation import (
+    LayerStatistics,
+    Observation,
+    OutputStatistics,
+    WeightStatistics,
+)
+from kerastricks.diagnosis.rules._window import Window, layer_at
 
 HEALTHY_UPDATE = 1e-3
 """Usual size of a step relative to the weight (CS231n course notes, "Ratio of weights:updates")."""
@@ -23,6 +29,8 @@ hundred times.
 """
 LARGEST_FACTOR = 1000
 """What has run away says no more of how far the learning rate is off."""
+SILENT_EXAMPLES = 200
+"""Examples in a row without firing that make a unit dead which fired before."""
 
 
 def size_of(kernel: WeightStatistics) -> float:
@@ -55,6 +63,15 @@ def sensitivity_of(observation: Observation) -> float:
 def losses_of(window: Sequence[Observation]) -> list[float]:
     """The loss of each observation; NaN where it is not known."""
     return [math.nan if each.loss is None else each.loss for each in window]
+
+
+def died_since_start(window: Window, layer: LayerStatistics, looks: int) -> int:
+    """Units of a rectifier that fired at the start and on none of the newest examples."""
+    seen = [layer_at(each, layer.path) for each in (window[0], *window[-looks:])]
+    active = [each.active for each in seen if each is not None and each.active is not None]
+    if len(active) < len(seen) or looks * layer.examples < SILENT_EXAMPLES:
+        return 0
+    return int(np.sum((active[0] > 0) & (np.max(active[1:], axis=0) == 0)))
 
 
 def constant_cost(observation: Observation) -> float:

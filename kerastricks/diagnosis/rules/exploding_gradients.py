@@ -42,7 +42,7 @@ def exploding_gradients(window: Window, *, minimum_looks: int = MINIMUM_LOOKS) -
     steep, runs = _steep(last), unbroken_runs(window, _steep)
     for kernel in last.kernels:
         update = kernel.update / _size(kernel)
-        if update >= UPDATE:
+        if UPDATE <= update < math.inf:
             onset = last.step
             severity = "critical" if update >= CRITICAL_UPDATE else "warning"
             what = f"One step changed the kernel by {update:.3g} times its size"

@@ -6,9 +6,13 @@ import pytest
 from kerastricks.diagnosis.observation import ColumnStatistics, Loss, OutputStatistics
 from kerastricks.diagnosis.rules.learning_rate_too_high import (
     FLAT,
+    HIGH_UPDATE,
+    KILLED,
     LEVEL,
     MINIMUM_EXAMPLES,
     MINIMUM_LOOKS,
+    OVERWRITES,
+    RECENT,
     RISE,
     RUNAWAY,
     SENSITIVITY,
@@ -126,9 +130,74 @@ def test_the_last_steps_before_nan(run, make):
     updates = [3.0, 1e4, math.nan]
     (finding,) = run([1.2, 4e4, 6e27], updates=updates)
     assert "1000 times smaller" in finding.remedy
-    assert not run([1.2, 4e4, math.inf], updates=updates)
-    assert not run([1.2, math.nan, math.nan], updates=updates)
     assert not run([math.nan, 4e4, 6e27], updates=updates)
+
+
+@pytest.mark.parametrize("end", [math.nan, math.inf])
+def test_a_loss_that_is_nan_right_after_it_ran_away(run, end):
+    """Where that takes two steps in all, no two finite losses are left."""
+    above, below = (START * (RUNAWAY + d) for d in (1, -1))
+    (finding,) = run([START, above, end])
+    assert (finding.severity, finding.onset) == ("critical", 0)
+    assert not run([START, below, end])
+    assert not run([START, above, end, end])  # told when it began
+
+
+@pytest.mark.parametrize("end", [math.nan, math.inf])
+def test_a_step_that_overwrites_the_kernels_and_ends_in_nan(run, end):
+    assert run([START, end], updates=OVERWRITES * 1.01)
+    assert not run([START, end], updates=OVERWRITES * 0.99)
+
+
+def test_a_network_that_had_learned_and_is_dead(run):
+    """Momentum of 0.999: steps of 0.03, all in one direction."""
+    losses = START * np.r_[np.linspace(1.0, 0.2, 30), np.full(60, FLAT + 0.01)]
+    high = {"large": 90, "gradient": 0.0}
+    (finding,) = run(losses, updates=HIGH_UPDATE * 1.01, **high)
+    assert (finding.severity, finding.onset) == ("critical", 0)
+    assert not run(losses, updates=HIGH_UPDATE * 0.99, **high)
+    assert not run(losses, updates=HIGH_UPDATE * 1.01, large=90, gradient=1.0)
+    never = np.maximum(losses, START * (LEVEL + 0.01))
+    assert not run(never, updates=HIGH_UPDATE * 1.01, **high)
+
+
+@pytest.fixture
+def dying(make):
+    """Judges a run that learns, of a layer of ten units, some of which died in the first steps."""
+
+    def dying(count, update=0.2, *, before=1.0, looks=40, examples=32):
+        window = []
+        for i in range(looks):
+            active = np.full(10, 0.5)
+            active[:count] = 0.0 if i else before
+            layers = [make.layer(events=active, samples=examples)]
+            kernels = [make.kernel(update=3 * update if i < STRETCH else 0.0)]
+            loss = START * max(0.1, 1 - i / 20)
+            window.append(make.observation(i, layers=layers, weights=kernels, loss=loss))
+        return list(learning_rate_too_high(window))
+
+    return dying
+
+
+def test_large_steps_that_killed_half_of_a_layer(dying):
+    count = round(KILLED * 10)
+    (finding,) = dying(count)
+    assert (finding.severity, finding.onset) == ("warning", 0)
+    assert f"{count} of 10 units of hidden" in finding.message
+    assert not dying(count - 1)
+    assert not dying(count, update=0.99 * UPDATE)
+
+
+def test_units_that_never_fired_were_not_killed(dying):
+    """They were born dead, and that is the start's fault."""
+    assert dying(8)
+    assert not dying(8, before=0.0)
+
+
+def test_a_few_silent_examples_are_no_death(dying):
+    assert dying(8, examples=25)
+    assert not dying(8, examples=24)
+    assert not dying(8, looks=RECENT)
 
 
 @pytest.fixture

@@ -6,14 +6,19 @@ import keras
 import numpy as np
 import pytest
 
-from kerastricks.diagnosis.observation import ColumnStatistics, Loss, OutputStatistics
+import kerastricks as kt
+from kerastricks.diagnosis.observation import ColumnStatistics, Epoch, Loss, OutputStatistics
 from kerastricks.diagnosis.rules.learning_rate_too_low import (
     CHANCE,
+    EPOCHS,
     FALL,
     GROWTH,
     MINIMUM_LOOKS,
     MINIMUM_STEPS,
+    PATH,
     SENSITIVITY,
+    SLOW,
+    SLOW_FALL,
     UPDATE,
     learning_rate_too_low,
 )
@@ -79,7 +84,7 @@ def test_a_fresh_model_that_stays_where_it_began(window):
     (finding,) = found(window(loss=(2.34, 2.33)))
     assert (finding.layer, finding.severity, finding.onset) == (None, "warning", 0)
     assert finding.evidence["largest_update_ratio"] == pytest.approx(1e-6)
-    assert finding.evidence["loss_first_quarter"] == 2.34
+    assert finding.evidence["early_loss"] == 2.34
     assert finding.evidence["loss_of_a_constant_answer"] == pytest.approx(TEN)
     # From 1e-6 to the usual 1e-3.
     assert "about 1000 times" in finding.remedy
@@ -119,6 +124,52 @@ def test_looks_and_steps_are_needed(window):
 def test_a_loss_that_falls(window):
     assert found(window(loss=(2.6, 2.6 * (1 - FALL + 0.001))))
     assert not found(window(loss=(2.6, 2.6 * (1 - FALL - 0.001))))
+
+
+def epochs(count, first=TEN, last=TEN, length=10):
+    losses = np.linspace(first, last, count)
+    return tuple(Epoch(step=length * (i + 1), loss=loss) for i, loss in enumerate(losses))
+
+
+def test_small_steps_are_told_when_the_data_have_been_seen_several_times(window):
+    """A tenth of the usual size and less: one pass through much data may do with them."""
+    small = 3 * 0.99 * SLOW
+    (finding,) = found(window(update=small, epochs=epochs(EPOCHS)))
+    assert finding.evidence["epochs"] == EPOCHS
+    assert finding.evidence["healthy_update_ratio_above"] == SLOW
+    assert finding.evidence["healthy_learning_rate_times"] == pytest.approx(3)
+    assert not found(window(update=small, epochs=epochs(EPOCHS - 1)))
+    assert not found(window(update=3 * 1.01 * SLOW, epochs=epochs(EPOCHS)))
+
+
+def test_small_steps_with_a_loss_that_crawls(window):
+    for late, sick in (
+        (2.6 * (1 - SLOW_FALL + 0.001), True),
+        (2.6 * (1 - SLOW_FALL - 0.001), False),
+        (math.nan, False),
+    ):
+        assert bool(found(window(update=3e-4, epochs=epochs(EPOCHS, 2.6, late)))) is sick
+    learned = CHANCE * TEN - 0.01
+    assert not found(window(update=3e-4, epochs=epochs(EPOCHS, learned, learned)))
+
+
+def test_epochs_count_where_looks_have_become_rare(window):
+    """The doctor's budget may allow the small and quick network no look after the first steps."""
+    seen = {"update": 3e-4, "count": 64, "gap": 1}
+    assert not found(window(epochs=epochs(EPOCHS, length=MINIMUM_STEPS // EPOCHS), **seen))
+    (finding,) = found(window(epochs=epochs(EPOCHS, length=50), **seen))
+    assert finding.evidence["steps"] == 150
+    assert finding.evidence["path"] == pytest.approx(150 * 1e-4)
+
+
+def test_small_steps_that_have_led_far(window):
+    """At the level of chance after a long way: the data cannot be learned."""
+    steps = 63 * 10
+    for path, sick in ((0.99 * PATH, True), (1.01 * PATH, False)):
+        seen = window(update=3 * path / steps, gap=10, epochs=epochs(EPOCHS))
+        assert bool(found(seen)) is sick
+        if sick:
+            assert found(seen)[0].evidence["path"] == pytest.approx(path)
 
 
 def test_noise_of_the_batches_is_no_fall(window):
@@ -196,3 +247,35 @@ def test_kernels_that_start_at_zero_are_judged_by_the_size_they_will_have(make, 
     for share, sick in ((0.9, True), (1.1, False)):
         zero = make.kernel(norm=0.0, gradient=1.0, update=share * UPDATE * 0.3 * 10**0.5)
         assert bool(found(window(weights=[zero]))) is sick
+
+
+@pytest.fixture
+def said():
+    """Conditions that the doctor finds in a small classifier fitted at a learning rate."""
+
+    def said(rate):
+        keras.utils.set_random_seed(0)
+        random = np.random.default_rng(0)
+        x = random.normal(size=(320, 20)).astype("float32")
+        model = keras.Sequential(
+            [
+                keras.Input((20,)),
+                keras.layers.Dense(32, "relu"),
+                keras.layers.Dense(3, "softmax"),
+            ]
+        )
+        model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+        doctor = kt.callbacks.TrainingDoctor(verbose=0)
+        y = x[:, :3].argmax(axis=1)
+        model.fit(x, y, batch_size=32, epochs=15, verbose=0, callbacks=[doctor])
+        return {finding.condition for finding in doctor.report.findings}
+
+    return said
+
+
+def test_a_hundredth_of_the_usual_learning_rate(said):
+    assert "learning_rate_too_low" in said(1e-5)
+
+
+def test_a_third_of_the_usual_learning_rate(said):
+    assert "learning_rate_too_low" not in said(3e-4)
