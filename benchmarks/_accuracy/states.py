@@ -28,8 +28,12 @@ DEVIATIONS = (0.05, 20.0)
 """Deviation of targets that passes for normalized."""
 CONSTANT = 1e-3
 """Variation of predictions, relative to their size, that is none."""
-SHIFT = 1.25
-"""Variance in training over variance in inference that is a shift."""
+SHIFT = 2.0
+"""Variance in training over variance in inference that is a shift.
+
+Averages over batches are off by a factor of 1.25 in healthy networks, and networks with dropout
+that are below 1.6 here gain at most two points of accuracy from averages taken without dropout.
+"""
 AFFINE = 0.02
 """Bend, relative to the outputs' spread, up to which a network is linear."""
 GAP = 0.1
@@ -142,7 +146,7 @@ STALE = State(
     lambda run, twin: run.get("staleness", 0.0) > HARM,
 )
 SHIFTED = State(
-    "what a batch normalization gets has 1.25 times the variance in training that it has in use",
+    "what a batch normalization gets has twice the variance in training that it has in use",
     lambda run, twin: run.get("dropout_shift", 1.0) > SHIFT,
 )
 OVERFITTED = State(

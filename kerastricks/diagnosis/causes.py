@@ -95,17 +95,23 @@ _EXPLAINS: dict[str, dict[str, Relation]] = {
     "dying_units": {
         "dying_units": _after,
         "vanishing_gradients": _anywhere,
-        "constant_output": _anywhere,
+        "constant_output": _at_or_after,
     },
     "saturated_units": {
         "saturated_units": _after,
         "exploding_gradients": _anywhere,
         "vanishing_gradients": _at_or_before,
-        "constant_output": _anywhere,
+        "constant_output": _at_or_after,
     },
-    "constant_output": {"vanishing_gradients": _anywhere},
+    "constant_output": {
+        "dying_units": _after,
+        "saturated_units": _after,
+        "vanishing_gradients": _anywhere,
+    },
     "vanishing_gradients": {"vanishing_gradients": _before},
     "dropout_variance_shift": {"stale_batch_statistics": _at_or_after},
+    # Validation uses the averages, training does not.
+    "stale_batch_statistics": {"overfitting": _anywhere},
 }
 """Cause, its effects, and where the effect lies in depth relative to its cause."""
 
@@ -127,15 +133,23 @@ def explain(findings: Iterable[Finding], depth: Depth) -> list[Finding]:
     """
 
     def at(finding: Finding) -> int:
-        return depth.get(finding.layer, -1)
+        # Outputs are constant from some layer on: that is where it happens.
+        return depth.get(finding.evidence.get("constant_from", finding.layer), -1)
 
     # What explains nothing and is explained by nothing comes last.
     ranks = defaultdict(lambda: len(_ROOTS_FIRST), {c: i for i, c in enumerate(_ROOTS_FIRST)})
+
+    findings = list(findings)
+    blocked = [at(f) for f in findings if f.condition in ("dying_units", "saturated_units")]
 
     def roots_first(finding: Finding) -> tuple[int, int, int]:
         backwards = finding.condition in _FROM_THE_OUTPUT
         if finding.condition == "saturated_units" and finding.onset == 0:
             # Large weights to begin with: what explodes behind them is their doing.
+            return ranks["poor_initialization"], 1, at(finding)
+        never_varied = finding.condition == "constant_output" and finding.onset == 0
+        if never_varied and all(at(finding) < place for place in blocked):
+            # Units behind it are always on, or dead.
             return ranks["poor_initialization"], 1, at(finding)
         return ranks[finding.condition], finding.onset, -at(finding) if backwards else at(finding)
 

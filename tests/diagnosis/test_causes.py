@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,38 @@ def test_death_spreads_forwards_and_vanishing_backwards():
     found = links([finding("vanishing_gradients", f"layer{i}") for i in range(3)])
     assert found["vanishing_gradients", "layer2"] is None
     assert found["vanishing_gradients", "layer0"] == ("vanishing_gradients", "layer2")
+
+
+def constant_from(place):
+    """Outputs of the last layer that are constant from an earlier one on."""
+    return replace(finding("constant_output", "layer4"), evidence={"constant_from": place})
+
+
+def test_units_behind_what_never_varied_are_dead_for_its_sake():
+    found = links([constant_from("layer1"), finding("dying_units", "layer2")])
+    assert found["constant_output", "layer4"] is None
+    assert found["dying_units", "layer2"] == ("constant_output", "layer4")
+
+
+@pytest.mark.parametrize("blocks", ["dying_units", "saturated_units"])
+def test_units_that_let_nothing_through_make_all_behind_them_constant(blocks):
+    for place in ("layer2", "layer3"):
+        found = links([constant_from(place), finding(blocks, "layer2")])
+        assert found["constant_output", "layer4"] == (blocks, "layer2")
+        assert found[blocks, "layer2"] is None
+
+
+def test_a_start_that_shrinks_the_signal_is_the_root_of_constant_answers():
+    found = links([finding("constant_output"), finding("poor_initialization", "layer3")])
+    assert found["constant_output", "layer0"] == ("poor_initialization", "layer3")
+
+
+def test_a_validation_with_stale_averages_tells_nothing_of_overfitting():
+    stale = finding("stale_batch_statistics", "layer2", onset=3, severity="warning")
+    worse = finding("overfitting", None, onset=50, severity="warning")
+    assert links([worse, stale])["overfitting", None] == ("stale_batch_statistics", "layer2")
+    passed = finding("stale_batch_statistics", "layer2", onset=3, severity="note")
+    assert links([worse, passed])["overfitting", None] is None
 
 
 def test_every_watched_condition_can_be_ordered():

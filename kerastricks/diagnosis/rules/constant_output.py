@@ -3,7 +3,8 @@
 Softmax divides by the sum over its units, so that over a single unit it gives 1 whatever the
 model computes; that holds at once. Any other output is measured: it is constant when no column
 varies by more than float32 rounding, while the targets do vary. That is how a model ends whose
-hidden units have died or saturated: the bias alone is left to learn.
+hidden units have died or saturated: the bias alone is left to learn. From which layer on nothing
+varies with the sample is told, too: it may be a normalization over one number, which leaves zero.
 
 A model whose last kernel starts at zero, a usual choice, gives constant outputs too, until the
 learning rate's warm-up lets that kernel grow: what was constant from the start must stay so for
@@ -15,9 +16,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from kerastricks.diagnosis.finding import Finding
-from kerastricks.diagnosis.observation import Observation, OutputStatistics
+from kerastricks.diagnosis.observation import LayerStatistics, Observation, OutputStatistics
+from kerastricks.diagnosis.rules._mismatches.endings import one_unit_ending
 from kerastricks.diagnosis.rules._window import LOOK_BACK, Window, unbroken_run
-from kerastricks.diagnosis.rules.loss_mismatch import one_unit_ending
 
 MINIMUM_LOOKS = 3
 """Observations with varying targets, over which the output must have been constant throughout."""
@@ -100,6 +101,8 @@ def _measured(window: Window, output: OutputStatistics) -> Iterator[Finding]:
     if always and (len(looks) < FROM_START_LOOKS or _growing(run, output.path)):
         return
     deviation = float(np.sqrt(np.max(output.prediction.variance)))
+    first = _first_constant(run, output.path)
+    cut = "" if first == output.path else f" Nothing varies from {first} on."
     yield Finding(
         condition="constant_output",
         layer=output.path,
@@ -108,14 +111,15 @@ def _measured(window: Window, output: OutputStatistics) -> Iterator[Finding]:
         message=(
             f"Every sample gets the same answer: the outputs deviate by {deviation:.1e} at most, "
             f"at a size of {output.prediction.size:.2g}, while the targets vary ({samples} "
-            "samples)."
+            f"samples).{cut}"
         ),
         remedy=(
-            "Look for what cuts the inputs off: dead or saturated units, or zero weights, before "
-            "it. Lower the learning rate, and use kt.layers.LeakyReLU() with "
-            "kernel_initializer=kt.initializers.He(0.3)."
+            "Look for what cuts the inputs off there: dead or saturated units, zero weights, a "
+            "normalization over one number. Lower the learning rate, and use "
+            "kt.layers.LeakyReLU() with kernel_initializer=kt.initializers.He(0.3)."
         ),
         evidence={
+            "constant_from": first,
             "deviation": deviation,
             "size": output.prediction.size,
             "healthy_deviation_above": ROUNDING * output.prediction.size,
@@ -123,6 +127,26 @@ def _measured(window: Window, output: OutputStatistics) -> Iterator[Finding]:
             "samples": samples,
         },
     )
+
+
+def _first_constant(run: list[Observation], path: str) -> str:
+    """The layer from which on nothing varied, back from the output, throughout the newest looks."""
+    constant = [
+        {layer.path for layer in observation.layers if _is_constant(layer)}
+        for observation in run[-MINIMUM_LOOKS:]
+    ]
+    order = [layer.path for layer in run[-1].layers]
+    first = path
+    for before in reversed(order[: order.index(path)] if path in order else []):
+        if not all(before in paths for paths in constant):
+            break
+        first = before
+    return first
+
+
+def _is_constant(layer: LayerStatistics) -> bool:
+    size = np.sqrt(np.mean(layer.variance + np.square(layer.mean)))
+    return bool(np.sqrt(np.max(layer.variance)) <= ROUNDING * size)
 
 
 def _output_at(observation: Observation, path: str) -> OutputStatistics | None:

@@ -22,11 +22,13 @@ from kerastricks.diagnosis.finding import Finding
 from kerastricks.diagnosis.observation import DropoutStatistics, Observation, Vector
 from kerastricks.diagnosis.rules._window import Window
 
-SHIFT = 0.6
+SHIFT = 0.55
 """Warning when inference has less than this share of the variance of training.
 
-Normalized units behind ReLU (m = 0.40, v = 0.34) reach it at a rate of 0.3, units around zero at
-0.4. The outputs then shrink below 0.77 of those of training.
+The outputs then shrink below 0.74 of those of training. Units around zero reach it at a rate of
+0.45, normalized units behind ReLU (m = 0.40, v = 0.34) at one of 0.35. At 0.3 both are above, and
+on digits, wines and tumours averages measured anew with dropout off change an accuracy by 2 % at
+most there, and the loss by an eighth; at 0.5 and more, the loss falls by a fifth to a half.
 """
 NOTE_SHIFT = 0.8
 """Worth a note below this share: normalized units behind ReLU reach it at a rate of 0.15."""
@@ -38,9 +40,13 @@ VARYING = 1e-6
 
 def dropout_variance_shift(window: Window) -> Iterator[Finding]:
     """Find batch normalizations whose averages are off at inference because of dropout."""
-    examples = [_examples(observation) for observation in window]
-    if sum(examples) < MINIMUM_EXAMPLES or sum(examples[:-1]) >= MINIMUM_EXAMPLES:
-        return  # it lies in how the model is built, and is judged once
+    examples = 0
+    for observation in window:
+        if examples >= MINIMUM_EXAMPLES:
+            return  # it lies in how the model is built, and has been judged
+        examples += _examples(observation)
+    if examples < MINIMUM_EXAMPLES:
+        return
     worst: dict[str, tuple[float, int, DropoutStatistics]] = {}
     for dropout in window[-1].dropouts:
         shift, units = _shift(window, dropout)
@@ -69,7 +75,7 @@ def dropout_variance_shift(window: Window) -> Iterator[Finding]:
                 "between": list(dropout.between),
                 "shift": shift,
                 "units": units,
-                "examples": sum(examples),
+                "examples": examples,
                 "healthy_shift_above": NOTE_SHIFT,
             },
         )

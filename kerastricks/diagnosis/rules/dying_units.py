@@ -5,6 +5,11 @@ come back. Never firing in n samples bounds the firing rate by 1 - 0.05^(1/n), a
 95 % confidence (the rule of three), so that natural sparsity is not taken for death. How such
 units arise: Lu, Shin, Su and Karniadakis, "Dying ReLU and Initialization: Theory and Numerical
 Examples" (2019).
+
+Behind inputs that vary little beside their mean, such as pooled features, a unit of random weights
+is dead from the start as often as it is always on: one of two. So half of a small layer may be
+dead without anything being wrong, as in the bottleneck of a gate, and that is a note, unless the
+network does not learn.
 """
 
 from collections.abc import Iterator
@@ -14,6 +19,7 @@ from numpy.typing import NDArray
 
 from kerastricks.diagnosis.finding import Finding
 from kerastricks.diagnosis.observation import LayerStatistics, Observation, Vector
+from kerastricks.diagnosis.rules._learning import constant_cost
 from kerastricks.diagnosis.rules._window import Window, layer_at
 
 MINIMUM_SAMPLES = 1000
@@ -23,6 +29,12 @@ MINIMUM_EXAMPLES = 200
 LAYER_FRACTION = 0.4
 """A layer is sick when at least this fraction of its units is dead."""
 CRITICAL_FRACTION = 0.75
+CHANCE = 2.33
+"""Standard deviations, 99 % of a normal distribution, by which chance may exceed one of two."""
+EPOCHS = 5
+"""Epochs after which a network should have learned something."""
+UNLEARNED = 0.5
+"""It has not while its training loss is above this share of the best constant answer's."""
 GRADIENT_SHARE = 0.01
 """A dead unit's gradient, relative to its weights, is below this share of the best kernel's.
 
@@ -45,10 +57,11 @@ def dying_units(window: Window, *, layer_fraction: float = LAYER_FRACTION) -> It
         examples = int(np.min(silent[dead]))
         rate = 1 - 0.05 ** (1 / examples)
         fraction = count / layer.units
+        born_dead = int(np.sum(since[dead] == window[0].step))
         yield Finding(
             condition="dying_units",
             layer=layer.path,
-            severity="critical" if fraction >= CRITICAL_FRACTION else "warning",
+            severity=_severity(window, layer, count, born_dead, enough),
             onset=onset,
             message=(
                 f"{count} of {layer.units} rectifier units are dead: they fired on "
@@ -59,12 +72,30 @@ def dying_units(window: Window, *, layer_fraction: float = LAYER_FRACTION) -> It
                 "dead_units": count,
                 "units": layer.units,
                 "fraction": fraction,
+                "dead_from_the_start": born_dead,
                 "examples": examples,
                 "samples": examples * layer.samples // layer.examples,
                 "firing_rate_upper_bound_95": rate,
                 "healthy_fraction_below": layer_fraction,
             },
         )
+
+
+def _severity(
+    window: Window, layer: LayerStatistics, count: int, born_dead: int, enough: int
+) -> str:
+    """How grave it is that so many are dead, of which so many were so from the start."""
+    by_chance = (layer.units + CHANCE * np.sqrt(layer.units)) / 2
+    happens = count < min(by_chance, layer.units) and count - born_dead < enough
+    if happens and not _unlearned(window[-1]):
+        return "note"
+    return "critical" if count >= CRITICAL_FRACTION * layer.units else "warning"
+
+
+def _unlearned(observation: Observation) -> bool:
+    """Whether epochs have passed and the network is hardly better than a constant answer."""
+    epochs, constant = observation.epochs, constant_cost(observation)
+    return len(epochs) >= EPOCHS and epochs[-1].loss > UNLEARNED * constant
 
 
 def _needed(layer: LayerStatistics) -> float:

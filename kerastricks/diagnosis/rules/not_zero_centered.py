@@ -13,7 +13,7 @@ import numpy as np
 
 from kerastricks.diagnosis.activations import GATE
 from kerastricks.diagnosis.finding import Finding
-from kerastricks.diagnosis.observation import LayerStatistics, Observation, Vector
+from kerastricks.diagnosis.observation import LayerStatistics, Vector
 from kerastricks.diagnosis.rules._window import Window, layer_at
 
 DEVIATIONS = 3.0
@@ -37,7 +37,7 @@ def not_zero_centered(window: Window) -> Iterator[Finding]:
             continue
         seen = _seen(window, layer)
         examples = sum(each.examples for each in seen)
-        if examples < MINIMUM_EXAMPLES or examples - layer.examples >= MINIMUM_EXAMPLES:
+        if examples < MINIMUM_EXAMPLES:
             continue
         if not (layer.units and all(map(_finite, seen))):
             continue
@@ -76,12 +76,17 @@ def not_zero_centered(window: Window) -> Iterator[Finding]:
 
 
 def _seen(window: Window, layer: LayerStatistics) -> list[LayerStatistics]:
-    """The layer in each observation in which it ran."""
-
-    def at(observation: Observation) -> LayerStatistics | None:
-        return layer_at(observation, layer.path)
-
-    return [each for each in map(at, window) if each is not None and each.units == layer.units]
+    """The layer in each observation in which it ran; empty once enough had been seen before."""
+    seen: list[LayerStatistics] = []
+    examples = 0
+    for observation in window:
+        if examples >= MINIMUM_EXAMPLES:
+            return []
+        each = layer_at(observation, layer.path)
+        if each is not None and each.units == layer.units:
+            seen.append(each)
+            examples += each.examples
+    return seen
 
 
 def _finite(layer: LayerStatistics) -> bool:

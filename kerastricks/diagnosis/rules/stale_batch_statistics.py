@@ -41,8 +41,10 @@ START = 0.01
 
 def stale_batch_statistics(window: Window) -> Iterator[Finding]:
     """Find batch normalizations whose averages are used while they are far off."""
+    if not window[-1].closing:
+        return
     judged = [observation for observation in window if _examples(observation) >= MINIMUM_EXAMPLES]
-    if not (window[-1].closing and judged):
+    if not judged:
         return
     last = judged[-1]
     for layer in last.normalizations:

@@ -1,10 +1,11 @@
-"""Regression targets on another scale than a linear output begins with.
+"""Regression targets on another scale than an output begins with.
 
-A linear output under usual initial weights gives values of order 1. Targets in the hundreds make
-errors, and with the squared error gradients, that much larger, and leave the output's weights a
-long way to go; targets of a thousandth drown in the noise of the first predictions. Targets of
-uneven columns make a loss that sees the widest of them alone. Bishop, "Neural Networks for Pattern
-Recognition" (1995), section 8.2, rescales targets as well as inputs.
+An output that is linear, or linear from some point on as a rectifier is, gives values of order 1
+under usual initial weights. Targets in the hundreds make errors, and with the squared error
+gradients, that much larger, and leave the output's weights a long way to go; targets of a
+thousandth drown in the noise of the first predictions. Targets of uneven columns make a loss that
+sees the widest of them alone. Bishop, "Neural Networks for Pattern Recognition" (1995), section
+8.2, rescales targets as well as inputs.
 
 The targets are held against what the model predicts: one that starts with their mean as the
 output's bias, or ends with a layer that scales back, or has been fitted before, has no way to go.
@@ -40,6 +41,8 @@ UNEVEN = 100.0
 
 In a squared error the narrow ones then weigh a ten thousandth.
 """
+_LINEAR_ABOVE = ("relu", "leaky_relu", "prelu", "elu", "selu", "celu", "gelu", "silu", "softplus")
+"""Activations that go on with slope 1, or near it, without end: their scale is their input's."""
 MATCHING_DEVIATION = 10.0
 """Predictions that vary by the targets' deviation, up to this factor, are on their scale ..."""
 MATCHING_MEAN = 1.0
@@ -53,12 +56,12 @@ class _Fault:
 
 
 def unnormalized_targets(window: Window) -> Iterator[Finding]:
-    """Judge the targets of linear outputs, on the first observation."""
+    """Judge the targets of outputs without an upper end, on the first observation."""
     if len(window) > 1:
         return
     for output in window[0].outputs:
         target = output.target
-        if target is None or output.activation is not None or not output.known:
+        if target is None or not _unbounded(output):
             continue
         if output.loss is None or output.loss.name not in LOSSES:
             continue
@@ -74,14 +77,10 @@ def unnormalized_targets(window: Window) -> Iterator[Finding]:
             severity=max((fault.severity for fault in faults), key=SEVERITIES.index),
             onset=window[0].step,
             message=(
-                "The targets of this linear output are not normalized: "
+                f"The targets of this {_kind(output)} output are not normalized: "
                 f"{'; '.join(fault.what for fault in faults)} ({target.samples} samples)."
             ),
-            remedy=(
-                "Train on standardized targets, (y - y_train.mean(axis=0)) / y_train.std(axis=0), "
-                "and undo it on predictions: prediction * y_train.std(axis=0) + "
-                "y_train.mean(axis=0)."
-            ),
+            remedy=_remedy(output),
             evidence={
                 "loss": None if output.loss is None else output.loss.name,
                 "size": columns.overall_size,
@@ -97,6 +96,30 @@ def unnormalized_targets(window: Window) -> Iterator[Finding]:
                 "samples": target.samples,
             },
         )
+
+
+def _unbounded(output: OutputStatistics) -> bool:
+    """Whether the output is linear, or is so from some point on."""
+    if output.activation is None:
+        return output.known
+    return output.activation.name in _LINEAR_ABOVE
+
+
+def _kind(output: OutputStatistics) -> str:
+    return "linear" if output.activation is None else output.activation.name
+
+
+def _remedy(output: OutputStatistics) -> str:
+    if output.activation is not None:
+        return (
+            "Train on targets divided by their deviation, y / y_train.std(axis=0), and multiply "
+            "predictions by it; or leave the output linear, activation=None, and standardize them."
+        )
+    return (
+        "Train on standardized targets, (y - y_train.mean(axis=0)) / y_train.std(axis=0), "
+        "and undo it on predictions: prediction * y_train.std(axis=0) + "
+        "y_train.mean(axis=0)."
+    )
 
 
 def _faults(output: OutputStatistics) -> Iterator[_Fault]:

@@ -1,8 +1,10 @@
 import json
 
+import keras
 import numpy as np
 import pytest
 
+import kerastricks as kt
 from kerastricks.diagnosis.rules._window import LOOK_BACK
 from kerastricks.diagnosis.rules.constant_output import (
     FROM_START_LOOKS,
@@ -170,3 +172,56 @@ class TestFromTheStart:
             assert not found(window(1e-9 * steps**2))
             assert found(window(np.zeros(length)))
             assert found(window(np.ones(length)))
+
+
+class TestWhereItIsCutOff:
+    def named(self, make, output, constant, order=("a", "b", "output", "other")):
+        """The layer that is named when these of the layers do not vary."""
+        layers = [
+            make.layer(path, mean=np.full(3, 0.5), units=3, scale=0.0 if path in constant else 0.1)
+            for path in order
+        ]
+        outputs = (output(np.full((32, 1), 0.3), LABELS, "mean_squared_error"),)
+        window = make.window(FROM_START_LOOKS, layers=layers, outputs=outputs)
+        (finding,) = constant_output(window)
+        assert finding.layer == "output"
+        return finding.evidence["constant_from"]
+
+    def test_the_first_layer_from_which_on_nothing_varies(self, make, output):
+        assert self.named(make, output, {"a", "b", "output"}) == "a"
+        assert self.named(make, output, {"b", "output"}) == "b"
+        assert self.named(make, output, {"output", "other"}) == "output"
+
+    def test_a_branch_that_does_not_vary_beside_one_that_does(self, make, output):
+        assert self.named(make, output, {"a", "output"}) == "output"
+
+    def test_an_output_that_is_no_layer_is_named_itself(self, make, output):
+        assert self.named(make, output, {"a", "b"}, order=("a", "b")) == "output"
+
+    @pytest.mark.parametrize(("axis", "sick"), [((1, 2), False), (-1, True)])
+    def test_normalization_over_one_number(self, axis, sick):
+        """It leaves zero whatever it gets, and the rectifiers behind it are all dead."""
+        keras.utils.set_random_seed(0)
+        model = keras.Sequential(
+            [
+                keras.Input((6, 1)),
+                keras.layers.LayerNormalization(axis=axis, name="normalization"),
+                keras.layers.Flatten(),
+                keras.layers.Dense(16, activation="relu"),
+                keras.layers.Dense(1),
+            ]
+        )
+        model.compile("adam", "mean_squared_error")
+        x = np.random.default_rng(0).normal(size=(256, 6, 1)).astype("float32")
+        doctor = kt.callbacks.TrainingDoctor(verbose=0)
+        y = x[:, 0] - x[:, 1]
+        model.fit(x, y, epochs=5, batch_size=32, callbacks=[doctor], verbose=0)
+        report = doctor.report
+        if not sick:
+            assert report.healthy
+            return
+        (root,) = report.root_causes
+        assert root.condition == "constant_output"
+        assert root.evidence["constant_from"].endswith("normalization")
+        assert "normalization on" in root.message
+        assert "dying_units" in {f.condition for f in report.findings if f.caused_by is root}

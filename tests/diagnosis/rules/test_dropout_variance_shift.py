@@ -60,6 +60,14 @@ def test_how_far_is_how_grave(judged, shift, severities):
     assert [each.severity for each in judged(dropout(1 - shift))] == severities
 
 
+def test_the_border_lies_between_usual_rates():
+    """A rate of 0.3 behind ReLU, or of 0.4 around zero, is a note; 0.4 and 0.5 are warnings."""
+    rectified = 1 / np.sqrt(2 * np.pi), 0.5 - 0.5 / np.pi
+    for moments, below, above in ((rectified, 0.3, 0.4), ((0.0, 1.0), 0.4, 0.5)):
+        assert NOTE_SHIFT > theory(1 - below, *moments) > 1.05 * SHIFT
+        assert theory(1 - above, *moments) < 0.95 * SHIFT
+
+
 def test_the_measured_shift_of_random_sums_is_the_estimated_one(judged):
     """ReLU outputs, dropped, through a kernel of random weights: variances taken by sampling."""
     random = np.random.default_rng(0)
@@ -113,6 +121,11 @@ def test_every_normalization_is_judged_by_itself(judged):
 
 def test_it_is_judged_once(make):
     assert not list(dropout_variance_shift(make.window(5, dropouts=(dropout(),))))
+
+
+def test_what_came_after_the_first_looks_is_not_read(make):
+    first, last = make.window(2, dropouts=(dropout(),))
+    assert not list(dropout_variance_shift([first, None, None, last]))
 
 
 def test_small_batches_are_put_together(make):

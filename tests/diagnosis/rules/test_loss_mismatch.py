@@ -1,11 +1,14 @@
+import math
 from dataclasses import replace
 
 import keras
 import numpy as np
 import pytest
 
+import kerastricks as kt
 from kerastricks.diagnosis.activations import Activation
-from kerastricks.diagnosis.rules.loss_mismatch import TOLERANCE, loss_mismatch
+from kerastricks.diagnosis.rules._mismatches.mismatch import TOLERANCE
+from kerastricks.diagnosis.rules.loss_mismatch import loss_mismatch
 
 CLASSES = 5
 LABELS = np.random.default_rng(0).integers(0, CLASSES, 60)
@@ -217,6 +220,141 @@ class TestSquashedTwice:
         binary = keras.losses.BinaryCrossentropy(from_logits=True)(ones, ones)
         finding = found(ones, ones, "binary_crossentropy", "sigmoid", from_logits=True)
         assert finding.evidence["smallest_loss"] == pytest.approx(float(binary), rel=1e-5)
+
+    def test_bounded_logits_have_a_smallest_loss(self, found):
+        """tanh gives -1 to 1: the perfect ones have the loss that Keras computes of them."""
+        signs = (2 * ONE_HOT - 1).astype("float32")
+        loss = keras.losses.CategoricalCrossentropy(from_logits=True)
+        finding = found(signs, ONE_HOT, "categorical_crossentropy", "tanh", from_logits=True)
+        perfect = float(loss(ONE_HOT.astype("float32"), signs))
+        assert finding.evidence["smallest_loss"] == pytest.approx(perfect, rel=1e-5)
+        assert finding.evidence["healthy_activation"] == "linear"
+
+    @pytest.mark.parametrize("activation", ["softplus", "exponential", "hard_sigmoid"])
+    def test_a_sigmoid_of_what_is_never_negative_never_says_no(self, activation, found):
+        logits = np.log1p(np.exp(LOGITS[:, :1]))
+        finding = found(logits, YES_NO, "binary_crossentropy", activation, from_logits=True)
+        assert finding.severity == "critical"
+
+    @pytest.mark.parametrize("activation", ["elu", "gelu", "leaky_relu", "softplus", "exponential"])
+    def test_logits_without_an_upper_end_may_differ_by_any_amount(self, activation, found):
+        loss = "sparse_categorical_crossentropy"
+        assert not found(LOGITS, LABELS, loss, activation, from_logits=True)
+
+
+RELU = Activation("relu", rectifier=True)
+CHOICE = "sparse_categorical_crossentropy"
+
+
+class TestSquashedBefore:
+    """A kernel, an activation, and another one behind it: read from the layers."""
+
+    @pytest.fixture
+    def behind(self, make, output):
+        """The finding on an output that ends with these activations, one layer each."""
+
+        def behind(*activations, loss=CHOICE, outputs=(), samples=60, units=CLASSES):
+            names = [f"layer{i}" for i in range(len(activations))]
+            layers = [
+                make.layer(
+                    name,
+                    activation,
+                    units=units,
+                    head=True,
+                    source="layer0",
+                    samples=samples if name != names[-1] else 60,
+                )
+                for name, activation in zip(names, activations, strict=True)
+            ]
+            prediction = SOFTMAX if units > 1 else SIGMOID[:, :1]
+            target = LABELS if units > 1 else YES_NO
+            last = output(prediction, target, loss, path=names[-1], activation=None)
+            last = replace(last, activation=activations[-1])
+            beside = [output(SOFTMAX, LABELS, loss, "softmax", path=path) for path in outputs]
+            seen = make.observation(layers=layers, outputs=(last, *beside))
+            return [f for f in loss_mismatch([seen]) if f.layer == names[-1]]
+
+        return behind
+
+    def test_a_softmax_of_a_softmax(self, behind):
+        """Of one 1 and zeros, softmax makes e / (e + n - 1)."""
+        softmax = Activation("softmax")
+        for activations in ((softmax, softmax), (None, softmax, softmax)):
+            (finding,) = behind(*activations)
+            ceiling = math.e / (math.e + CLASSES - 1)
+            assert math.exp(-finding.evidence["smallest_loss"]) == pytest.approx(ceiling)
+            assert finding.severity == "warning"
+            assert "activation=None" in finding.remedy
+            assert finding.evidence["healthy_activation"] == "softmax"
+        assert finding.evidence["squashed_by"] == "layer1"
+
+    def test_a_rectifier_before_a_softmax(self, behind):
+        (finding,) = behind(RELU, Activation("softmax"))
+        assert finding.severity == "warning"
+
+    def test_maps_that_are_averaged_after_the_rectifier(self, behind):
+        """The ending of SqueezeNet: more samples in front of the softmax's kernel than behind."""
+        assert behind(RELU, Activation("softmax"), samples=60)
+        assert not behind(RELU, Activation("softmax"), samples=60 * 9)
+
+    def test_yes_or_no_behind_a_sigmoid(self, behind):
+        sigmoid = Activation("sigmoid")
+        (finding,) = behind(sigmoid, sigmoid, loss="binary_crossentropy", units=1)
+        assert finding.severity == "critical"
+        assert not behind(None, sigmoid, loss="binary_crossentropy", units=1)
+
+    def test_one_squash_is_enough(self, behind):
+        softmax = Activation("softmax")
+        assert not behind(softmax)
+        assert not behind(None, softmax)
+        assert not behind(None, Activation("gelu"), softmax)
+        assert not behind(softmax, softmax, loss="my_loss")
+
+    def test_two_outputs_of_one_kernel_are_not_one_behind_the_other(self, behind):
+        softmax = Activation("softmax")
+        assert behind(None, softmax, softmax)
+        assert not behind(None, softmax, softmax, outputs=("layer1",))
+
+
+class TestModels:
+    @pytest.fixture
+    def checked(self):
+        """The mismatch that a check finds in a model with this ending, or None."""
+
+        def checked(*ending, from_logits=False):
+            keras.utils.set_random_seed(0)
+            hidden = keras.layers.Dense(8, activation="tanh")
+            model = keras.Sequential([keras.Input((4,)), hidden, *ending])
+            model.compile(
+                "adam", keras.losses.SparseCategoricalCrossentropy(from_logits=from_logits)
+            )
+            x = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")
+            found = [f for f in kt.checkup(model, x, LABELS).findings if f.severity != "note"]
+            assert {f.condition for f in found} <= {"loss_mismatch"}
+            return found[0] if found else None
+
+        return checked
+
+    def test_softmax_twice(self, checked):
+        dense, softmax = keras.layers.Dense, keras.layers.Softmax
+        assert checked(dense(CLASSES, activation="softmax"), softmax())
+        assert checked(dense(CLASSES), softmax(), keras.layers.Activation("softmax"))
+        assert not checked(dense(CLASSES, activation="softmax"))
+        assert not checked(dense(CLASSES), softmax())
+        assert not checked(dense(CLASSES, activation="softmax"), dense(CLASSES), softmax())
+
+    def test_rectified_logits(self, checked):
+        dense, relu = keras.layers.Dense, keras.layers.ReLU
+        assert checked(dense(CLASSES, activation="relu"), from_logits=True)
+        assert checked(dense(CLASSES), relu(), from_logits=True)
+        assert checked(dense(CLASSES), relu(), keras.layers.Softmax())
+        assert not checked(dense(CLASSES), from_logits=True)
+
+    def test_rectified_maps_that_are_averaged(self, checked):
+        maps = keras.layers.Reshape((2, 2, 2)), keras.layers.Conv2D(CLASSES, 1, activation="relu")
+        average = keras.layers.GlobalAveragePooling2D
+        assert not checked(*maps, average(), from_logits=True)
+        assert not checked(*maps, average(), keras.layers.Softmax())
 
 
 class TestLabels:

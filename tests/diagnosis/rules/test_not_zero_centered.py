@@ -98,3 +98,10 @@ def test_what_is_not_finite_is_left_to_its_own_rule(value, make):
 
 def test_a_layer_without_units(make):
     assert not found(make, activation=SIGMOID, units=0)
+
+
+def test_what_came_after_the_first_looks_is_not_read(make):
+    layers = [make.layer(activation=SIGMOID, mean=np.full(10, 0.5), samples=MINIMUM_EXAMPLES)]
+    first, last = make.window(2, layers=layers)
+    assert list(not_zero_centered([first]))
+    assert not list(not_zero_centered([first, None, None, last]))

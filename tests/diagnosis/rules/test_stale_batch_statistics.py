@@ -199,3 +199,7 @@ def test_nothing_to_judge(judged, make):
     assert not judged([*[()] * 5, (layer(3.0),)])
     window = [make.observation(i, layers=[], closing=True) for i in range(5)]
     assert not list(stale_batch_statistics(window))
+
+
+def test_before_the_averages_are_used_nothing_is_read(make):
+    assert not list(stale_batch_statistics([None, None, make.observation(2)]))

@@ -2,10 +2,12 @@ import json
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits, load_iris, load_wine
 
 from kerastricks.diagnosis.observation import InputStatistics
 from kerastricks.diagnosis.rules.unnormalized_inputs import (
+    AWAY,
     CRITICAL_SIZE,
     CRITICAL_UNEVEN,
     FAR_OFF_CENTRE,
@@ -151,8 +153,26 @@ class TestCentre:
             (0.99 * FAR_OFF_CENTRE, "note"),
             (1.01 * FAR_OFF_CENTRE, "warning"),
         ]:
+            # A third column, around zero, keeps the whole near it.
+            found = judged(np.hstack([1 + signs(1 / ratio, 1 / ratio), signs(1.0)]))
+            assert [f.severity for f in found] == [severity] * bool(severity)
+
+    def test_away_from_zero_together(self, judged):
+        for ratio, severity in [(0.99 * AWAY, None), (1.01 * AWAY, "warning")]:
             found = judged(1 + signs(1 / ratio, 1 / ratio))
             assert [f.severity for f in found] == [severity] * bool(severity)
+            # One column further out and one nearer come to the same.
+            uneven = np.array([1.3, np.sqrt(2 - 1.3**2)]) + signs(1 / ratio, 1 / ratio)
+            assert [f.severity for f in judged(uneven)] == [severity] * bool(severity)
+
+    def test_so_far_off_few_rectifiers_have_their_kink_among_the_data(self):
+        """Random weights, 20 columns: a kink within two deviations of the samples' mean."""
+        random = np.random.default_rng(0)
+        x, kernel = AWAY + random.normal(size=(500, 20)), random.normal(size=(20, 4000))
+        z = x @ kernel
+        bent = np.mean(np.abs(z.mean(axis=0)) < 2 * z.std(axis=0))
+        expected = 2 * norm.cdf(2 / AWAY) - 1
+        assert bent == pytest.approx(expected, abs=4 * np.sqrt(expected * (1 - expected) / 4000))
 
     def test_most_columns_must_be_off(self, judged):
         off, well = 1 + signs(0.01), signs(0.5)

@@ -66,6 +66,24 @@ def test_only_outputs_known_to_be_linear_are_judged(judged):
     assert not judged(1000 * SIGNS, target=None)
 
 
+@pytest.mark.parametrize("name", ["relu", "softplus", "leaky_relu", "elu"])
+def test_outputs_that_are_linear_from_some_point_on(name, judged):
+    activation = Activation(name, rectifier=name == "relu")
+    prices = 300 + 50 * SIGNS
+    (finding,) = judged(prices, prediction=np.abs(FRESH), activation=activation)
+    assert finding.severity == "critical"
+    assert f"this {name} output" in finding.message
+    assert "divided by their deviation" in finding.remedy
+    assert not judged(1 + 0.5 * SIGNS, prediction=np.abs(FRESH), activation=activation)
+    assert not judged(prices, prediction=300 + 40 * SIGNS, activation=activation)
+
+
+def test_an_exponential_has_not_far_to_go(judged):
+    """exp(6) is 400: its weights stay of order 1."""
+    activation = Activation("exponential")
+    assert not judged(300 + 50 * SIGNS, prediction=np.exp(FRESH), activation=activation)
+
+
 class TestPredictionsThatMatch:
     def test_a_fitted_model_is_silent(self, judged):
         target = 150 + 77 * SIGNS
