@@ -80,9 +80,20 @@ class Anatomy:
             self._by_path[str(layer.path or layer.name)] = layer
 
     @property
+    def depth(self) -> int:
+        """How many kernels there are before the outputs', all counted, in branches too."""
+        return len(self.kernels) - len(self.heads)
+
+    @property
     def deep(self) -> bool:
         """Whether many kernels follow each other, as far as the graph is known."""
-        return len(self.kernels) - len(self.heads) >= DEEP
+        return self.depth >= DEEP
+
+    @property
+    def has_shortcuts(self) -> bool:
+        """Whether signals pass some kernels by: such a network acts like a shallower one."""
+        joining = (keras.layers.Add, keras.layers.Average, keras.layers.Concatenate)
+        return any(isinstance(layer, joining) for layer in self.layers)
 
     def knows(self, path: str) -> bool:
         """Whether a finding may be about such a place in this model."""
@@ -153,6 +164,14 @@ class Anatomy:
                 return True
             layer = graph
         return False
+
+    def is_added(self, layer: keras.Layer) -> bool:
+        """Whether what a layer puts out is added to something, as at the end of a residual block.
+
+        An operation that is no layer may add, too.
+        """
+        followers = self._wiring.followers.get(id(layer), [])
+        return any(f is None or isinstance(f, keras.layers.Add) for f in followers)
 
     def called_on_several(self, layer: keras.Layer) -> bool:
         """Whether a layer is called on more than one tensor at once."""

@@ -29,12 +29,14 @@ class CompileChanges:
         loss_weights: A factor on the weight of an output's loss, by the output's number.
         learning_rate: A factor on the learning rate, or on a schedule of it.
         clipnorm: The norm to which gradients are clipped, where they are not clipped yet.
+        momentum: Another momentum of an optimizer that has one.
     """
 
     losses: Mapping[int, Any] = field(default_factory=dict)
     loss_weights: Mapping[int, float] = field(default_factory=dict)
     learning_rate: float = 1.0
     clipnorm: float | None = None
+    momentum: float | None = None
 
 
 def learning_rate_of(config: Mapping[str, Any]) -> float | None:
@@ -53,6 +55,13 @@ def learning_rate_of(config: Mapping[str, Any]) -> float | None:
     # A warm-up begins near zero, and goes up to the rate that counts.
     rate = entries.get("warmup_target") or values[0]
     return None if rate is None else float(rate)
+
+
+def momentum_of(config: Mapping[str, Any]) -> float:
+    """The momentum in an optimizer's config; 0 without one."""
+    if "inner_optimizer" in config:
+        return momentum_of(config["inner_optimizer"]["config"])
+    return float(config.get("momentum") or 0.0)
 
 
 def clips(config: Mapping[str, Any]) -> bool:
@@ -78,6 +87,8 @@ def changed_optimizer(config: dict[str, Any], changes: CompileChanges) -> dict[s
         entries["learning_rate"] = rate * changes.learning_rate
     if changes.clipnorm is not None and not clips(config):
         entries["clipnorm"] = changes.clipnorm
+    if changes.momentum is not None and "momentum" in config:
+        entries["momentum"] = changes.momentum
     return entries
 
 

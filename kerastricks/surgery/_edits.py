@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from kerastricks.layers.batch_normalization import BatchNormalization
+from kerastricks.layers.leaky_relu import LeakyReLU
 from kerastricks.surgery._anatomy import Anatomy, is_activation, name_of_activation
 from kerastricks.surgery._batch_statistics import batch_normalizations
 from kerastricks.surgery._compile_changes import CompileChanges
@@ -32,7 +33,8 @@ class Edits:
 
     Attributes:
         starts: Layers whose weights start anew, in a way that suits their activation.
-        activations: Names of new activations, `"linear"` for none.
+        activations: Names of new activations, `"linear"` for none; a number is the slope of a leaky
+            rectifier, a layer of its own.
         normalized: Layers with a kernel whose output is batch-normalized before the activation.
         configs: Entries of layers' configs.
         exchanged: Functions from a layer to the one in its place, or to None to remove it.
@@ -42,7 +44,7 @@ class Edits:
     """
 
     starts: frozenset[int] = frozenset()
-    activations: Mapping[int, str] = field(default_factory=dict)
+    activations: Mapping[int, str | float] = field(default_factory=dict)
     normalized: frozenset[int] = frozenset()
     configs: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)
     exchanged: Mapping[int, Callable[[Any], keras.Layer | None]] = field(default_factory=dict)
@@ -68,12 +70,26 @@ class Edits:
                     theirs.learning_rate if mine.learning_rate == 1 else mine.learning_rate
                 ),
                 clipnorm=theirs.clipnorm if mine.clipnorm is None else mine.clipnorm,
+                momentum=theirs.momentum if mine.momentum is None else mine.momentum,
             ),
         )
 
     def adds_to(self, known: "Edits") -> bool:
         """Whether there is anything in it that other edits leave open."""
         return bool(_keys(known | self) != _keys(known))
+
+    def places(self) -> set[tuple[str, int]]:
+        """What is changed: kinds of changes, and the layers or outputs that they are made to."""
+        layers = ("starts", "activations", "normalized", "configs", "exchanged", "before", "after")
+        found = {(name, key) for name in layers for key in getattr(self, name)}
+        changes = self.compile
+        found |= {("loss", number) for number in {*changes.losses, *changes.loss_weights}}
+        steps = {
+            "learning rate": changes.learning_rate != 1,
+            "clipnorm": changes.clipnorm is not None,
+            "momentum": changes.momentum is not None,
+        }
+        return found | {(name, 0) for name, changed in steps.items() if changed}
 
     def at(self, places: Mapping[int, keras.Layer]) -> "Edits":
         """These edits for a copy, by the copies of the layers that they are for."""
@@ -103,7 +119,7 @@ def _keys(edits: Edits) -> Any:
         edits.normalized,
         *(set(mapping) for mapping in mappings),
         *(set(mapping) for mapping in (changes.losses, changes.loss_weights)),
-        (changes.learning_rate, changes.clipnorm),
+        (changes.learning_rate, changes.clipnorm, changes.momentum),
     )
 
 
@@ -161,7 +177,13 @@ def _operated(anatomy: Anatomy, edits: Edits, seed: str) -> keras.Model:
             elif key in edits.normalized:
                 replacements[key], added = _normalized(anatomy, layer, edits)
             elif key in edits.starts or key in edits.activations or key in edits.configs:
-                replacements[key] = copy_from_config(layer, **_changes(anatomy, layer, edits))
+                changes = _changes(anatomy, layer, edits)
+                slope = changes.get("activation")
+                if isinstance(slope, float):
+                    changes["activation"] = "linear"
+                    name = anatomy.unused(f"{layer.name}_activation")
+                    added = [LeakyReLU(slope, name=name, dtype=layer.dtype_policy)]
+                replacements[key] = copy_from_config(layer, **changes)
             before[key] = [make() for make in edits.before.get(key, ())]
             after[key] = [*added, *(make() for make in edits.after.get(key, ()))]
     additions = Additions(
@@ -189,10 +211,12 @@ def _counterparts(model: keras.Layer, copy: keras.Layer) -> dict[int, keras.Laye
     return found
 
 
-def _activation(layer: Any, name: str) -> keras.Layer | None:
-    if name == "linear":
+def _activation(layer: Any, new: str | float) -> keras.Layer | None:
+    if new == "linear":
         return None
-    return keras.layers.Activation(name, name=layer.name, dtype=layer.dtype_policy)
+    if isinstance(new, float):
+        return LeakyReLU(new, name=layer.name, dtype=layer.dtype_policy)
+    return keras.layers.Activation(new, name=layer.name, dtype=layer.dtype_policy)
 
 
 def _changes(anatomy: Anatomy, layer: Any, edits: Edits) -> dict[str, Any]:
@@ -202,8 +226,8 @@ def _changes(anatomy: Anatomy, layer: Any, edits: Edits) -> dict[str, Any]:
         changes["activation"] = edits.activations[id(layer)]
     if id(layer) in edits.starts:
         behind = anatomy.activation_layer(layer)
-        name = edits.activations.get(id(behind)) or name_of_activation(behind)
-        changes |= suited_start(layer, name, deep=anatomy.deep)
+        activation = edits.activations.get(id(behind)) or name_of_activation(behind)
+        changes |= suited_start(layer, activation, deep=anatomy.deep)
     return changes
 
 

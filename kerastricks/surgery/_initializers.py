@@ -12,8 +12,8 @@ from kerastricks.initializers.orthogonal import Orthogonal
 from kerastricks.initializers.xavier import Xavier
 from kerastricks.theory.variance_scaling import rectifier_gain
 
-LEAKY_SLOPE = 0.2
-"""The slope of `keras.activations.leaky_relu`."""
+_SLOPES = {"relu": 0.0, "leaky_relu": 0.2}
+"""Slopes of Keras' activations below zero."""
 OFF = 3.0
 """Initial weights are off when their size differs from a suited one by this factor.
 
@@ -28,14 +28,15 @@ _TRANSPOSED = (
     keras.layers.Conv3DTranspose,
 )
 _DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+_ATTENTION = (keras.layers.MultiHeadAttention, keras.layers.GroupQueryAttention)
 
 
-def suited_start(layer: Any, activation: str, *, deep: bool) -> dict[str, Any]:
+def suited_start(layer: Any, activation: str | float, *, deep: bool) -> dict[str, Any]:
     """Returns the initializers in a layer's config that suit the activation behind it.
 
     Args:
         layer: A layer with a kernel.
-        activation: The activation's name.
+        activation: The activation's name, or the slope of a leaky rectifier.
         deep: Whether many kernels follow each other. Then rectifiers get orthogonal weights, which
             keep the size of each signal, where independent ones of He's size keep it on average:
             leaky networks of 20 layers learned wine to 0.98 from those, to 0.84 from these (Adam,
@@ -73,7 +74,7 @@ def is_off(layer: Any, activation: str, *, head: bool) -> bool:
         activation: The activation behind it.
         head: Whether it feeds an output, whose bias may well start at the targets' mean.
     """
-    kernel = _drawn(layer, "kernel")
+    kernel = drawn(layer, "kernel")
     if kernel is not None:
         suited = np.asarray(
             keras.ops.convert_to_numpy(_suited(layer, activation, False)(tuple(layer.kernel.shape)))
@@ -81,11 +82,11 @@ def is_off(layer: Any, activation: str, *, head: bool) -> bool:
         ratio = kernel.std() / suited.std() if suited.std() else 1.0
         if not 1 / OFF <= ratio <= OFF:
             return True
-    bias = None if head or isinstance(layer, keras.layers.RNN) else _drawn(layer, "bias")
+    bias = None if head or isinstance(layer, keras.layers.RNN) else drawn(layer, "bias")
     return bias is not None and float(np.abs(bias).mean()) > LARGE_BIAS
 
 
-def _drawn(layer: Any, name: str) -> Any:
+def drawn(layer: Any, name: str) -> Any:
     """What the initializer of a layer's weight draws; None where there is no such."""
     weight = getattr(layer, name, None)
     initializer = getattr(layer, f"{name}_initializer", None)
@@ -97,7 +98,11 @@ def _drawn(layer: Any, name: str) -> Any:
     return np.asarray(keras.ops.convert_to_numpy(initializer(tuple(weight.shape))))
 
 
-def _suited(layer: Any, activation: str, deep: bool) -> Any:
+def _suited(layer: Any, activation: str | float, deep: bool) -> Any:
+    if isinstance(layer, _ATTENTION):
+        # Inputs are the first axis of its queries' kernel and the last but one of its output's:
+        # no initializer finds the fans of both, and Keras' own is what attention is trained from.
+        return keras.initializers.GlorotUniform()
     kernel = "convolution"
     if isinstance(layer, keras.layers.EinsumDense):
         kernel = layer.equation
@@ -107,9 +112,9 @@ def _suited(layer: Any, activation: str, deep: bool) -> Any:
         kernel = "depthwise"
     if activation == "selu":
         return LeCun(kernel=kernel)
-    if not deep or activation not in ("relu", "leaky_relu"):
+    slope = _SLOPES.get(activation) if isinstance(activation, str) else activation
+    if not deep or slope is None:
         return Xavier(kernel=kernel)
-    slope = LEAKY_SLOPE if activation == "leaky_relu" else 0.0
     if kernel == "convolution" and _narrows(layer):
         return Orthogonal(rectifier_gain(slope))
     return He(slope, kernel=kernel)

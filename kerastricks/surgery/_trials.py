@@ -1,23 +1,11 @@
-"""Remedies tried for some steps, one after the other, on copies of a model."""
+"""What becomes of remedies: which are kept, and what is told of each."""
 
-import math
-import random
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
-import keras
-import numpy as np
-
-from kerastricks.surgery._edits import Edits, seeded
+from kerastricks.surgery._edits import Edits
 from kerastricks.surgery._remedies._case import Treatment
 
-BATCH_SIZE = 32
-HELD_OUT = 0.2
-"""Share of the samples that are not trained on; the loss on them decides."""
-LARGEST_HELD_OUT = 1024
-GAIN = 0.01
-"""A remedy helps when it lowers that loss by more than this share of it."""
+CANNOT = "cannot be applied here"
 
 
 @dataclass(frozen=True)
@@ -43,141 +31,80 @@ class Trial:
     reason: str
 
 
-def untried(treatment: Treatment) -> Trial:
-    """What becomes of a remedy without data to try it on."""
-    kept = treatment.edits is not None
-    reason = "applied" if kept else "cannot be applied here"
-    return _told(treatment, None, None, kept, reason)
+class Chart:
+    """The remedies that are kept so far, and what is told of all.
+
+    Attributes:
+        edits: The changes of those that are kept.
+    """
+
+    def __init__(self) -> None:
+        self.edits = Edits()
+        self._kept: list[Treatment] = []
+        self._told: list[Trial] = []
+        self._repeats: list[Trial] = []
+
+    @property
+    def trials(self) -> list[Trial]:
+        """A trial for each remedy, and one for each condition that had none but repeats."""
+        told = {trial.condition for trial in self._told}
+        repeats = {trial.condition: trial for trial in reversed(self._repeats)}
+        return self._told + [trial for name, trial in repeats.items() if name not in told]
+
+    def repeats(self, treatment: Treatment) -> bool:
+        """Whether all that a remedy changes is changed already, by one for something else."""
+        edits = treatment.edits
+        if edits is None or not edits.places() or edits.adds_to(self.edits):
+            return False
+        places = edits.places()
+        names = [
+            kept.condition for kept in self._kept if kept.edits and places & kept.edits.places()
+        ]
+        reason = f"what it changes is changed for {' and '.join(dict.fromkeys(names))}"
+        self._repeats.append(_trial(treatment, reason))
+        return True
+
+    def keep(
+        self,
+        treatment: Treatment,
+        reason: str,
+        before: float | None = None,
+        after: float | None = None,
+    ) -> None:
+        """Add a remedy's edits to those that are done."""
+        self.edits |= treatment.edits or Edits()
+        self._kept.append(treatment)
+        self._told.append(_trial(treatment, reason, before, after, kept=True))
+
+    def leave(
+        self,
+        treatment: Treatment,
+        reason: str,
+        before: float | None = None,
+        after: float | None = None,
+    ) -> None:
+        """Tell why a remedy is not kept."""
+        self._told.append(_trial(treatment, reason, before, after))
 
 
-def _told(
-    treatment: Treatment, before: float | None, after: float | None, kept: bool, reason: str
+def _trial(
+    treatment: Treatment,
+    reason: str,
+    before: float | None = None,
+    after: float | None = None,
+    *,
+    kept: bool = False,
 ) -> Trial:
     condition, layer, remedy = treatment.condition, treatment.layer, treatment.remedy
     return Trial(condition, layer, remedy, before, after, kept, reason)
 
 
-class Bench:
-    """The same batches, and the same seeds, for every copy.
-
-    Args:
-        data: Inputs and targets.
-        steps: How many batches a copy is trained on.
-        make: From edits to a new model.
-    """
-
-    def __init__(self, data: tuple[Any, Any], steps: int, make: Callable[[Edits], Any]) -> None:
-        self._make = make
-        data = keras.tree.map_structure(np.asarray, data)
-        self._seed = random.randrange(2**31)
-        order = np.random.default_rng(self._seed)
-        count = len(keras.tree.flatten(data)[0])
-        held_out = min(max(1, int(HELD_OUT * count)), LARGEST_HELD_OUT)
-        shuffled = order.permutation(count)
-        self._held_out = _rows(data, shuffled[:held_out])
-        seen = shuffled[held_out:]
-        self._batch_size = min(BATCH_SIZE, len(seen))
-        needed = steps * self._batch_size
-        passes = [order.permutation(seen) for _ in range(math.ceil(needed / len(seen)))]
-        order_of_rows = np.concatenate(passes)[:needed]
-        self._seen = _Batches(data, order_of_rows.reshape(steps, self._batch_size))
-
-    def try_out(self, treatments: list[Treatment]) -> tuple[Edits, list[Trial]]:
-        """Add one treatment after the other, and keep those that lower the loss.
-
-        Those without which the task is not posed are added first: losses before and after them are
-        not of the same kind.
-        """
-        edits = Edits()
-        for treatment in treatments:
-            if treatment.necessary and treatment.edits is not None:
-                edits |= treatment.edits
-        trials: list[Trial] = []
-        before: float | None = None
-        for treatment in treatments:
-            if treatment.edits is None:
-                trials.append(untried(treatment))
-            elif treatment.necessary:
-                reason = "necessary: the losses with and without it cannot be compared"
-                trials.append(_told(treatment, None, None, True, reason))
-            else:
-                try:
-                    before = self._loss(edits) if before is None else before
-                    after = self._loss(edits | treatment.edits)
-                except Exception as error:
-                    message = " ".join(str(error).split())
-                    reason = f"could not be tried: {type(error).__name__}: {message:.200}"
-                    trials.append(_told(treatment, before, None, False, reason))
-                    continue
-                kept = after < before - GAIN * abs(before) or math.inf == before > after
-                reason = "the loss fell" if kept else "the loss did not fall"
-                trials.append(_told(treatment, before, after, kept, reason))
-                if kept:
-                    edits, before = edits | treatment.edits, after
-        return edits, trials
-
-    def _loss(self, edits: Edits) -> float:
-        """The loss on held-out samples after training; infinite where it is not finite."""
-        with seeded(self._seed):
-            model = self._make(edits)
-            _without_metrics(model)
-            _seed_torch(self._seed)
-            model.fit(self._seen, shuffle=False, verbose=0)
-        x, y = self._held_out
-        result = model.evaluate(x, y, batch_size=self._batch_size, verbose=0, return_dict=True)
-        loss = float(result["loss"])
-        return loss if math.isfinite(loss) else math.inf
-
-
-class _Batches(keras.utils.PyDataset):
-    """Batches of rows, made when they are asked for.
-
-    Args:
-        data: Inputs and targets.
-        rows: The numbers of the rows of each batch, of shape `(batches, batch_size)`.
-    """
-
-    def __init__(self, data: tuple[Any, Any], rows: Any) -> None:
-        super().__init__()
-        self._data = data
-        self._row_numbers = rows
-
-    def __len__(self) -> int:
-        return len(self._row_numbers)
-
-    def __getitem__(self, number: int) -> Any:
-        # TensorFlow takes lists for tensors.
-        return keras.tree.lists_to_tuples(_rows(self._data, self._row_numbers[number]))
-
-
-def _without_metrics(model: Any) -> None:
-    """Leaves out what a trial does not look at, and what may fail on the data."""
-    if type(model).compile is not keras.Model.compile:
-        return
-    config = model.get_compile_config()
-    names = ("loss_weights", "run_eagerly", "steps_per_execution", "jit_compile")
-    kept = {name: config[name] for name in names if name in config}
-    model.compile(
-        optimizer=model.optimizer,
-        loss=model.loss,
-        metrics=[],  # without it, Keras keeps those that there are
-        auto_scale_loss=False,  # the optimizer already scales the loss if it should
-        **keras.saving.deserialize_keras_object(kept),
-    )
-
-
-def _seed_torch(seed: int) -> None:
-    """Lets dropout draw the same, which on torch does not heed the seeds that layers keep."""
-    if keras.backend.backend() != "torch":
-        return
-    state = np.random.get_state()
-    keras.utils.set_random_seed(seed)
-    np.random.set_state(state)
-
-
-def _rows(data: Any, index: Any) -> Any:
-    def taken(array: Any) -> Any:
-        rows = array[index]
-        return rows.astype(keras.config.floatx()) if rows.dtype.kind == "f" else rows
-
-    return keras.tree.map_structure(taken, data)
+def apply_all(treatments: list[Treatment]) -> tuple[Edits, list[Trial]]:
+    """Keep all remedies untried."""
+    chart = Chart()
+    for treatment in treatments:
+        if treatment.edits is None:
+            chart.leave(treatment, CANNOT)
+        elif not chart.repeats(treatment):
+            chart.keep(treatment, "applied")
+    return chart.edits, chart.trials

@@ -9,11 +9,12 @@ from rich.table import Table
 
 from kerastricks.diagnosis.report import Report
 from kerastricks.surgery._anatomy import Anatomy
-from kerastricks.surgery._edits import Edits, operate
+from kerastricks.surgery._bench import Bench
+from kerastricks.surgery._edits import operate
 from kerastricks.surgery._model import checked_model
 from kerastricks.surgery._remedies import prescribed
 from kerastricks.surgery._remedies._case import Case
-from kerastricks.surgery._trials import Bench, Trial, untried
+from kerastricks.surgery._trials import Trial, apply_all
 from kerastricks.theory._checks import checked_integer
 
 
@@ -66,7 +67,7 @@ def treat(
     something, to go on with the same data at once: the new model takes the same `x` and `y`. Then
     put into your own code what it says that it has changed. Do not use it to tune a model that is
     healthy, of which it returns a copy with the same weights, nor where the data are at fault (NaN,
-    labels -1 and 1 under a cross entropy): it says so, and leaves them to you.
+    labels that name no class): it says so, and leaves them to you.
 
     Each root cause in the report has its remedies. What a root cause explains heals with it; notes
     are left alone.
@@ -79,21 +80,28 @@ def treat(
                                     data's own statistics
         unnormalized_targets        Rescaling behind the output, and a weight on the loss, so that
                                     `y` and predictions keep their unit and gradients are of order 1
-        symmetric_units,
-        poor_initialization         initializers of Xavier or LeCun; leaky_relu for sigmoid. With 8
-                                    hidden kernels or more: leaky_relu, orthogonal weights, clipped
-                                    gradients; batch normalization for GELU and its like
-        vanishing_gradients         leaky_relu, and weights as above
+        symmetric_units             initializers of Xavier or LeCun
+        poor_initialization         the same; leaky_relu for sigmoid, softmax and exponential;
+                                    normalizations that let nothing through
+        vanishing_gradients         the same
         saturated_units,
-        dying_units                 leaky_relu, weights as above, slower steps if they were large
+        dying_units                 leaky_relu, initializers and normalizations that are far off,
+                                    slower steps if they were large
         exploding_gradients,
-        non_finite                  initializers that are far off, slower steps, clipped gradients
+        non_finite                  leaky_relu for what outgrows its input, initializers that are
+                                    far off, slower steps, clipped gradients
         learning_rate_too_high,
-        learning_rate_too_low       the learning rate, held to a usual range; clipped gradients
+        learning_rate_too_low       the learning rate, held to a usual range; clipped gradients;
+                                    a momentum above 0.99
         no_nonlinearity             relu behind each hidden layer
         stale_batch_statistics      debiased averages that follow within ten batches
         dropout_variance_shift      dropout moved behind the last batch normalization
         overfitting                 nothing: stop earlier, with a callback
+
+    With 8 hidden kernels or more, weights become orthogonal; without shortcuts, activations become
+    leaky rectifiers with the slope that suits the depth (`kt.theory.tailored_slope`), and the
+    learning rate smaller, since all layers' steps add up; before GELU and its like, batch
+    normalization is put in.
 
     Everything else is as in `model`: optimizer and its arguments, other losses, metrics (those of
     accuracy count as a new loss does), names of outputs. The optimizer starts anew. `model` is only
@@ -111,10 +119,11 @@ def treat(
         data: Inputs and targets, `(x, y)`, as arrays or structures of arrays. When given, each
             remedy is tried: copies with and without it are trained on the same batches of 32, and
             it is kept if it lowers the loss on a fifth of the samples that were not trained on, by
-            more than 1 %. Root causes come first, and what was kept stays in for the next. What
-            fails in its trial is not kept.
-            Remedies without which losses cannot be compared (output, loss, scale of the targets)
-            are kept untried. By default (None) all remedies are applied.
+            more than 1 %. Root causes come first, and what was kept stays in for the next. All that
+            did not help alone is tried together in the end, since of two faults each may hide the
+            other. What fails in its trial is not kept. Remedies without which losses cannot be
+            compared (output, loss, scale of the targets) are kept untried. By default (None) all
+            remedies are applied.
         steps: Batches that each copy is trained on, at least 1. Defaults to 100.
         return_trials: Whether to return the list of trials, too. Defaults to False.
         verbose: 1 prints what was changed, what was tried and measured, and what was left out; 0 is
@@ -149,8 +158,9 @@ def treat(
         networks, equation 12. He, Zhang, Ren, Sun (2015), Delving Deep into Rectifiers, section
         2.2. Saxe, McClelland, Ganguli (2014), Exact solutions to the nonlinear dynamics of learning
         in deep linear neural networks. Ioffe, Szegedy (2015), Batch Normalization. LeCun, Bottou,
-        Orr, Müller (1998), Efficient BackProp, section 4. Bishop (1995), Neural Networks for
-        Pattern Recognition, section 8.2. Pascanu, Mikolov, Bengio (2013), On the difficulty of
+        Orr, Müller (1998), Efficient BackProp, section 4. Zhang, Botev, Martens (2022), Deep
+        Learning without Shortcuts, section 4 (slopes for a depth). Bishop (1995), Neural Networks
+        for Pattern Recognition, section 8.2. Pascanu, Mikolov, Bengio (2013), On the difficulty of
         training recurrent neural networks (clipping).
 
     Differs from the papers in: remedies are combined as the report asks, and kept by a short
@@ -163,10 +173,7 @@ def treat(
     make = partial(operate, anatomy, reinitialize=starts_anew)
     bench = None if data is None else Bench(_checked_data(data), steps, make)
     if bench is None:
-        trials = [untried(treatment) for treatment in treatments]
-        edits = Edits()
-        for treatment in treatments:
-            edits |= treatment.edits or Edits()
+        edits, trials = apply_all(treatments)
     else:
         edits, trials = bench.try_out(treatments)
     treated = make(edits)

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from kerastricks.surgery import fold_batch_norm
+from kerastricks.diagnosis import Finding, Report
+from kerastricks.surgery import fold_batch_norm, treat
 from kerastricks.surgery._model import layers_within
 
 
@@ -136,3 +137,58 @@ def assert_folded():
         return folded
 
     return assert_folded
+
+
+@pytest.fixture
+def stack():
+    """Makes a compiled stack of layers, called "net"."""
+
+    def stack(*layers, width=4, loss="mse", **arguments):
+        model = keras.Sequential([keras.Input((width,)), *layers], name="net")
+        model.compile(**{"optimizer": "sgd", "loss": loss, **arguments})
+        return model
+
+    return stack
+
+
+@pytest.fixture
+def plain(stack):
+    """Makes one of layers "hidden_0", "hidden_1" and so on, and a "head"."""
+
+    def plain(depth, activation, **arguments):
+        dense = keras.layers.Dense
+        hidden = [dense(16, activation, name=f"hidden_{i}", **arguments) for i in range(depth)]
+        return stack(*hidden, dense(1, name="head"))
+
+    return plain
+
+
+@pytest.fixture
+def finding():
+    """Makes a grave finding."""
+
+    def finding(condition, layer=None, **evidence):
+        return Finding(condition, layer, "critical", 0, "message", "Do it yourself.", evidence)
+
+    return finding
+
+
+@pytest.fixture
+def healed():
+    """Treats a model for some findings: the treated one, and the trials."""
+
+    def healed(model, *findings, pool=None, **arguments):
+        report = Report(list(findings)) if pool is None else Report(list(findings), pool=pool)
+        return treat(model, report, return_trials=True, verbose=0, **arguments)
+
+    return healed
+
+
+@pytest.fixture
+def path():
+    """Where a report finds a layer: those without weights have no path of their own."""
+
+    def path(model, name):
+        return model.get_layer(name).path or name
+
+    return path

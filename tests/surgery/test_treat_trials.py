@@ -10,10 +10,10 @@ import pytest
 from kerastricks.diagnosis import Finding, Report
 from kerastricks.surgery import Trial, treat
 from kerastricks.surgery._anatomy import Anatomy
+from kerastricks.surgery._bench import Bench
 from kerastricks.surgery._compile_changes import CompileChanges
 from kerastricks.surgery._edits import Edits, operate
 from kerastricks.surgery._remedies._case import Treatment
-from kerastricks.surgery._trials import Bench
 
 pytestmark = pytest.mark.slow  # each test compiles and fits several models
 
@@ -290,3 +290,60 @@ def test_copies_start_alike():
     bench = Bench((X, Y), 1, make)
     bench.try_out([Treatment("dying_units", None, "remedy", Edits())])
     np.testing.assert_array_equal(*kernels)
+
+
+def slowed(condition, factor, **more):
+    edits = Edits(compile=CompileChanges(learning_rate=factor, **more))
+    return Treatment(condition, None, f"{condition} by {factor}", edits)
+
+
+def test_what_is_part_of_a_rejected_remedy_is_tried_by_itself():
+    """A thousandth of the rate learns nothing, with gradients clipped or not; clipping harms none.
+
+    The loss of the second, of the rate as it is, stays that of no remedy, up to the clipping.
+    """
+    anatomy = Anatomy(net(0.1))
+    bench = Bench((X, Y), 50, lambda edits: operate(anatomy, edits, reinitialize=True))
+    both = slowed("dying_units", 1e-4, clipnorm=1.0)
+    one = Treatment("saturated_units", None, "part", Edits(compile=CompileChanges(clipnorm=1.0)))
+    _, (first, second) = bench.try_out([both, one])
+    assert not first.kept
+    assert second.after is not None
+    assert second.after < 0.5 * first.after
+
+
+def test_of_two_faults_that_hide_each_other_both_are_healed():
+    """Without one of the two the loss is that of no learning, without both it is far less."""
+    losses = {(1.0, None): 1.0, (10.0, None): 1.0, (1.0, 2.0): 1.0, (10.0, 2.0): 0.1}
+
+    class Copy(keras.Model):
+        def __init__(self, changes):
+            super().__init__()
+            self.key = changes.learning_rate, changes.clipnorm
+            self.compile()
+
+        def fit(self, *_, **__): ...
+
+        def evaluate(self, *_, **__):
+            return {"loss": losses[self.key]}
+
+    bench = Bench((X, Y), 1, lambda edits: Copy(edits.compile))
+    rate = slowed("learning_rate_too_low", 10.0)
+    norm = Treatment("dying_units", None, "remedy", Edits(compile=CompileChanges(clipnorm=2.0)))
+    edits, trials = bench.try_out([rate, norm])
+    assert [(t.before, t.after, t.kept) for t in trials] == [(1.0, 0.1, True)] * 2
+    assert (edits.compile.learning_rate, edits.compile.clipnorm) == (10.0, 2.0)
+    losses[10.0, 2.0] = 1.0
+    edits, trials = bench.try_out([rate, norm])
+    assert [trial.kept for trial in trials] == [False] * 2
+    assert edits == Edits()
+
+
+def test_what_is_part_of_a_kept_remedy_is_told_to_be_done():
+    anatomy = Anatomy(net(1e-6))
+    bench = Bench((X, Y), 100, lambda edits: operate(anatomy, edits, reinitialize=True))
+    _, (first, second) = bench.try_out([slowed("dying_units", 1e5), slowed("non_finite", 1e3)])
+    assert first.kept
+    assert not second.kept
+    assert (second.before, second.after) == (None, None)
+    assert second.reason == "what it changes is changed for dying_units"

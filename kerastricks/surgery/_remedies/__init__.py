@@ -3,25 +3,25 @@
 from collections.abc import Iterator
 
 from kerastricks.diagnosis.finding import Finding
-from kerastricks.surgery._edits import Edits
 from kerastricks.surgery._remedies._case import Case, Remedy, Treatment, omitted, told
 from kerastricks.surgery._remedies.activations import (
     leaky_network,
     leaky_units,
     leaky_where_the_start_is_sound,
     rectified_layers,
+    tame_activations,
 )
 from kerastricks.surgery._remedies.dropout import dropout_moved
 from kerastricks.surgery._remedies.initializers import initializers_mended, suited_initializers
 from kerastricks.surgery._remedies.inputs import scaled_inputs
 from kerastricks.surgery._remedies.learning_rate import (
-    clipped_where_deep,
     faster,
+    gentler_where_deep,
     slower,
     slower_where_steps_were_large,
 )
 from kerastricks.surgery._remedies.moving_averages import following_averages
-from kerastricks.surgery._remedies.normalization import normalized_layers
+from kerastricks.surgery._remedies.normalization import mended_normalizations, normalized_layers
 from kerastricks.surgery._remedies.output import fitting_output, linear_output
 from kerastricks.surgery._remedies.targets import scaled_targets
 
@@ -32,33 +32,39 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
     "unnormalized_targets": (scaled_targets,),
     "symmetric_units": (suited_initializers,),
     "poor_initialization": (
+        mended_normalizations,
+        tame_activations,
         leaky_where_the_start_is_sound,
         suited_initializers,
         normalized_layers,
-        clipped_where_deep,
+        gentler_where_deep,
     ),
     "learning_rate_too_high": (slower, initializers_mended),
     "learning_rate_too_low": (faster,),
     "saturated_units": (
+        mended_normalizations,
         leaky_where_the_start_is_sound,
         initializers_mended,
         slower_where_steps_were_large,
     ),
     "dying_units": (
         linear_output,
+        mended_normalizations,
         leaky_units,
         initializers_mended,
         slower_where_steps_were_large,
+        gentler_where_deep,
     ),
     "vanishing_gradients": (
+        mended_normalizations,
         leaky_where_the_start_is_sound,
         suited_initializers,
         normalized_layers,
-        clipped_where_deep,
+        gentler_where_deep,
     ),
-    "exploding_gradients": (initializers_mended, normalized_layers, slower),
+    "exploding_gradients": (tame_activations, initializers_mended, normalized_layers, slower),
     "constant_output": (fitting_output,),
-    "non_finite": (initializers_mended, slower),
+    "non_finite": (tame_activations, initializers_mended, slower),
     "no_nonlinearity": (rectified_layers,),
     "stale_batch_statistics": (following_averages, slower_where_steps_were_large),
     "dropout_variance_shift": (dropout_moved,),
@@ -70,12 +76,16 @@ _NOTHING = "Nothing in the model's build to change."
 _FROZEN = "Layers with trainable=False stay as they are"
 BUILT_IN = ("symmetric_units", "poor_initialization")
 """Conditions that lie in how the model is built, and outlast what explains them."""
+BUILT_IN_WHERE_DEEP = ("vanishing_gradients",)
+"""The same in deep networks: what starves the first layers there is not only what comes in."""
 
 
 def prescribed(case: Case) -> list[Treatment]:
-    """What to do about a report's root causes, and what cannot be done, root causes first."""
+    """What to do about a report's root causes, and what cannot be done, root causes first.
+
+    Remedies against several conditions may change the same.
+    """
     treatments: list[Treatment] = []
-    known = Edits()
     for group in _groups(case):
         frozen = [layer for layer in case.owners(group) if case.anatomy.is_frozen(layer)]
         if frozen:
@@ -86,51 +96,28 @@ def prescribed(case: Case) -> list[Treatment]:
         if not group:
             continue
         found = [t for remedy in _remedies(group[0]) for t in remedy(case, group)]
-        new = [t for t in found if t.edits is None or t.edits.adds_to(known)]
-        if not found:
-            new = [omitted(group[0], _NOTHING)]
-        elif not new:
-            new = [_told_elsewhere(group[0], found, treatments)]
-        for treatment in new:
-            known |= treatment.edits or Edits()
-        treatments += new
+        treatments += found or [omitted(group[0], _NOTHING)]
     return treatments
 
 
 def _groups(case: Case) -> Iterator[list[Finding]]:
     """The grave findings of each condition that is a root cause, or is built in."""
     grave = [finding for finding in case.report.findings if finding.severity != "note"]
-    chosen = [f.condition for f in grave if f.caused_by is None or f.condition in BUILT_IN]
+    built_in = (*BUILT_IN, *(BUILT_IN_WHERE_DEEP if case.anatomy.deep else ()))
+    chosen = [f.condition for f in grave if f.caused_by is None or f.condition in built_in]
     for condition in dict.fromkeys(chosen):
         yield [finding for finding in grave if finding.condition == condition]
-
-
-def _told_elsewhere(
-    finding: Finding, found: list[Treatment], earlier: list[Treatment]
-) -> Treatment:
-    """Tells under which conditions all that helps against a finding is done already."""
-    places = {place for each in found for place in _places(each.edits)}
-    names = [each.condition for each in earlier if places & _places(each.edits)]
-    if not names:
-        return omitted(finding, _NOTHING)
-    remedy = f"What helps is part of the remedies for {' and '.join(dict.fromkeys(names))}."
-    return Treatment(finding.condition, finding.layer, remedy)
-
-
-def _places(edits: Edits | None) -> set[tuple[str, int]]:
-    """What edits change."""
-    if edits is None:
-        return set()
-    layers = ("starts", "activations", "normalized", "configs", "exchanged", "before", "after")
-    places = {(name, key) for name in layers for key in getattr(edits, name)}
-    changes = edits.compile
-    places |= {("loss", number) for number in {*changes.losses, *changes.loss_weights}}
-    places |= {("learning rate", 0)} if changes.learning_rate != 1 else set()
-    return places | ({("clipnorm", 0)} if changes.clipnorm is not None else set())
 
 
 def _remedies(finding: Finding) -> tuple[Remedy, ...]:
     if finding.condition == "constant_output" and "healthy_units_from" not in finding.evidence:
         # Measured, not built in: something before the output cuts the inputs off.
-        return linear_output, leaky_network, suited_initializers, slower_where_steps_were_large
+        return (
+            linear_output,
+            mended_normalizations,
+            leaky_network,
+            suited_initializers,
+            slower_where_steps_were_large,
+            gentler_where_deep,
+        )
     return REMEDIES[finding.condition]

@@ -92,3 +92,8 @@ def told(layers: list[keras.Layer]) -> str:
     if len(names) <= 3:
         return ", ".join(names)
     return f"{len(names)} layers ({names[0]} … {names[-1]})"
+
+
+def removed(layer: Any) -> None:
+    """What takes the place of a layer that is taken out: nothing."""
+    del layer

@@ -7,7 +7,7 @@ import keras
 
 from kerastricks.diagnosis.finding import Finding
 from kerastricks.surgery._edits import Edits
-from kerastricks.surgery._remedies._case import Case, Treatment, omitted, told, treated
+from kerastricks.surgery._remedies._case import Case, Treatment, omitted, removed, told, treated
 
 
 def dropout_moved(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
@@ -19,7 +19,7 @@ def dropout_moved(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
     if not layers:
         yield omitted(findings[0], "Its dropout cannot be exchanged.")
         return
-    edits = Edits(exchanged={id(layer): _removed for layer in layers})
+    edits = Edits(exchanged={id(layer): removed for layer in layers})
     remedy = f"{told(layers)} removed"
     if len(anatomy.heads) == 1 and anatomy.can_insert_at(anatomy.heads[0]):
         rate, head = max(layer.rate for layer in layers), anatomy.heads[0]
@@ -31,7 +31,3 @@ def dropout_moved(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
         edits |= Edits(before={id(head): (make,)})
         remedy = f"{told(layers)} moved before {head.name}"
     yield treated(findings, remedy, edits)
-
-
-def _removed(layer: Any) -> None:
-    del layer

@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 
 from kerastricks.diagnosis.activations import activation_of
 from kerastricks.diagnosis.finding import Finding
 from kerastricks.diagnosis.losses import loss_of
+from kerastricks.diagnosis.observation import ColumnStatistics
 from kerastricks.surgery._anatomy import has_settable_activation, is_activation
 from kerastricks.surgery._compile_changes import CompileChanges
 from kerastricks.surgery._edits import Edits
@@ -27,11 +30,17 @@ def fitting_output(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
     """Make output and loss what the findings' evidence says that they should be."""
     for finding in findings:
         wanted = {name: finding.evidence[name] for name in _WANTED if name in finding.evidence}
-        if not wanted:
-            yield omitted(finding, "The data have to change, or the code.")
-            continue
         try:
-            yield _Output(case, finding).treatment(wanted)
+            output = _Output(case, finding)
+            if not wanted and output.has_signs_for_labels():
+                treatment = output.treatment(
+                    {"healthy_loss": "hinge", "healthy_activation": "linear"}
+                )
+                yield replace(treatment, remedy=f"{treatment.remedy}, {_SIGNS}")
+            elif not wanted:
+                yield omitted(finding, "The data have to change, or the code.")
+            else:
+                yield output.treatment(wanted)
         except _RefusedError as refused:
             yield omitted(finding, str(refused))
 
@@ -49,6 +58,9 @@ def linear_output(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
         loss = loss_of(output.given)
         if output.ends_the_model() and loss is not None and loss.name in _WITH_A_UNIT:
             yield output.treatment({"healthy_activation": "linear"})
+
+
+_SIGNS = "for labels -1 and 1; better, with probabilities and accuracy: y = (y + 1) / 2, as it was"
 
 
 class _RefusedError(Exception):
@@ -73,6 +85,15 @@ class _Output:
         """Whether the finding's layer is one with which an output ends."""
         return any(head is self.chain[0] for head in self.case.anatomy.heads if self.chain)
 
+    def has_signs_for_labels(self) -> bool:
+        """Whether the labels of a binary cross entropy are -1 and 1, each of which squares to 1."""
+        data, loss = self._targets(), loss_of(self.given)
+        if data is None or loss is None or loss.name != "binary_crossentropy":
+            return False
+        squares = np.square(data.mean) + data.variance
+        ends = np.all(data.minimum == -1) and np.all(data.maximum == 1)
+        return bool(ends and np.allclose(squares, 1, atol=1e-5))
+
     def treatment(self, wanted: dict[str, Any]) -> Treatment:
         name, logits, loss = self._loss(wanted)
         units = self._units(wanted.get("healthy_units"), name)
@@ -89,13 +110,17 @@ class _Output:
                 raise _RefusedError("The model has a `compile` of its own.")
             edits |= Edits(compile=CompileChanges(losses={self.number: loss}))
             told.append(f"loss {name}" + (" from logits" if logits else ""))
-        data = self.case.report.pool.targets.get(str(self.finding.layer))
+        data = self._targets()
         if name in _WITH_A_UNIT and activation == "linear" and data and is_off_scale(data):
             scaling, how = rescaled_output(self.case, self.finding, name)
             edits |= scaling or Edits()
             told.append(how)
         remedy = f"{self.layer.name}: {', '.join(told)}"
         return treated([self.finding], remedy, edits, necessary=True)
+
+    def _targets(self) -> ColumnStatistics | None:
+        """What the run's targets were like."""
+        return self.case.report.pool.targets.get(str(self.finding.layer))
 
     def _loss(self, wanted: dict[str, Any]) -> tuple[str, bool, Any]:
         """Name of the loss, whether it takes logits, and itself if it is another one."""
@@ -116,7 +141,7 @@ class _Output:
 
     def _units(self, wanted: int | None, loss: str) -> int | None:
         """The number of units, with one for each class that was seen in the run; None as it is."""
-        data = self.case.report.pool.targets.get(str(self.finding.layer))
+        data = self._targets()
         units = self._size()[1]
         if loss == _SPARSE and data is not None and data.columns == 1:
             largest, known = float(data.maximum[0]), loss_of(self.given)
