@@ -75,25 +75,28 @@ def _usual_inputs(name: str, train: np.ndarray, both: list[np.ndarray]) -> list[
     return [each / 16 for each in both] if name == "digits" else _standardized(train, both)
 
 
-def _one_column(x: np.ndarray, factor: float) -> np.ndarray:
-    column = int(np.argmax(x.std(axis=0)))
+def _one_column(x: np.ndarray, factor: float, train: np.ndarray) -> np.ndarray:
+    column = int(np.argmax(train.std(axis=0)))
     return x * np.where(np.arange(x.shape[1]) == column, factor, 1.0)
 
 
-def _binned(x: np.ndarray, _: float) -> np.ndarray:
+def _binned(x: np.ndarray, _: float, __: np.ndarray) -> np.ndarray:
     """Each entry as one of six words, other words for each column."""
     bins = np.digitize(x, (-1, -0.5, 0, 0.5, 1))
     return bins + 6 * np.arange(x.shape[1])
 
 
-INPUTS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
-    "standard": lambda x, _: x,
-    "scaled": lambda x, factor: x * factor,
-    "shifted": lambda x, shift: x + shift,
+INPUTS: dict[str, Callable[[np.ndarray, float, np.ndarray], np.ndarray]] = {
+    "standard": lambda x, _, train: x,
+    "scaled": lambda x, factor, train: x * factor,
+    "shifted": lambda x, shift, train: x + shift,
     "one column": _one_column,
     "binned": _binned,
 }
-"""What is done to inputs of the usual scale; `("raw", f)` takes the raw ones times f."""
+"""What is done to inputs of the usual scale, of which the training ones decide where.
+
+`("raw", f)` takes the raw ones times f.
+"""
 TARGETS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "standard": lambda y, _: y,
     "scaled": lambda y, factor: y * factor,
@@ -114,7 +117,7 @@ def task_of(recipe: Recipe) -> Task:
         inputs = [x * size, x_validation * size]
     else:
         usual = _usual_inputs(recipe.data, x, [x, x_validation])
-        inputs = [INPUTS[kind](each, size) for each in usual]
+        inputs = [INPUTS[kind](each, size, usual[0]) for each in usual]
     dtype = "int32" if kind == "binned" else "float32"
     inputs = [each.astype(dtype) for each in inputs]
     noisy = _with_noise(y, classes, recipe)

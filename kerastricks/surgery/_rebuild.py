@@ -119,16 +119,16 @@ class _Surgeon:
     def _after(self, layer: Any) -> Sequence[keras.Layer]:
         return self.additions.after.get(id(layer), ())
 
+    def _in_place_of(self, layer: Any) -> Sequence[keras.Layer]:
+        itself = () if self._removes(layer) else (self.copy(layer),)
+        return *self._before(layer), *itself, *self._after(layer)
+
     # --- The three kinds of models ---------------------------------------------------------------
 
     def _sequential(self, model: keras.Sequential) -> keras.Sequential:
         _check_constructor(model, keras.Sequential, "keras.Sequential(model.layers)")
-        kept = [layer for layer in model.layers if not self._removes(layer)]
-        layers = [
-            each
-            for layer in kept or model.layers[-1:]
-            for each in (*self._before(layer), self.copy(layer), *self._after(layer))
-        ]
+        layers = [each for layer in model.layers for each in self._in_place_of(layer)]
+        layers = layers or [self.copy(model.layers[-1])]
         if model.built:
             given = model.inputs[0]
             layers.insert(

@@ -96,7 +96,7 @@ SICK = {
     ),
     "divergence": (
         lambda: (mlp(6, kt.layers.LeakyReLU, kt.initializers.He), SGD(100.0)),
-        "exploding_gradients",
+        "learning_rate_too_high",
         {"non_finite"},
     ),
 }

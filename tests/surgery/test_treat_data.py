@@ -157,6 +157,28 @@ def test_the_doctor_is_silent_on_rescaled_targets(scale):
     assert history["mae"][-1] < 0.5 * np.abs(y - y.mean()).mean()
 
 
+@pytest.mark.parametrize("apart", [False, True], ids=["inside", "layer"])
+@pytest.mark.parametrize("activation", ["relu", "softplus", "elu"])
+@pytest.mark.parametrize("mean", [0.6, 50.0])
+def test_a_rectified_head_can_reach_its_rescaled_targets(activation, apart, mean):
+    """Half of standardized targets lie below zero, where no rectifier gets."""
+    draws = np.random.default_rng(0).gamma(0.6, size=len(X)).astype("float32")
+    y = 300 * (draws + mean - draws.mean().round(1))
+    y -= min(y.min(), 0)
+    head = [L.Dense(1), L.Activation(activation)] if apart else [L.Dense(1, activation)]
+    _, treated, trials = healed(net(*head, loss="mse"), X, y)
+    assert {trial.condition for trial in trials if trial.kept} == {"unnormalized_targets"}
+    rescaling = treated.layers[-1]
+    reached = treated.layers[-2].activation(np.linspace(-50.0, 50.0, 9, dtype="float32"))
+    reached = np.asarray(keras.ops.convert_to_numpy(reached)) * rescaling.scale + rescaling.offset
+    assert reached.min() <= y.min() + 1e-3 * y.std()
+    assert reached.max() >= y.max()
+    # What its activation kept positive stays so where targets come near zero.
+    kept = getattr(treated.layers[-2], "activation", None) is getattr(keras.activations, activation)
+    assert kept == (rescaling.offset == 0) == (mean == 0.6)
+    assert kt.checkup(treated, X, y).healthy
+
+
 def test_outputs_keep_their_names_where_losses_go_by_them():
     x = keras.Input((6,))
     h = L.Dense(16, "relu")(x)
@@ -328,7 +350,8 @@ def _unreachable(model, **evidence):
 
 
 def test_labels_of_minus_one_and_one_get_a_loss_that_takes_them():
-    model = net(L.Dense(1, "sigmoid"), loss="binary_crossentropy", optimizer="adam")
+    optimizer = keras.optimizers.Adam(0.01)
+    model = net(L.Dense(1, "sigmoid"), loss="binary_crossentropy", optimizer=optimizer)
     y = np.sign(X[:, 0])
     _, treated, trials = healed(model, X, y)
     assert [trial.kept for trial in trials] == [True]

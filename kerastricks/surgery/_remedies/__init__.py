@@ -22,8 +22,7 @@ from kerastricks.surgery._remedies.learning_rate import (
 )
 from kerastricks.surgery._remedies.moving_averages import following_averages
 from kerastricks.surgery._remedies.normalization import mended_normalizations, normalized_layers
-from kerastricks.surgery._remedies.output import fitting_output, linear_output
-from kerastricks.surgery._remedies.targets import scaled_targets
+from kerastricks.surgery._remedies.output import fitting_output, linear_output, scaled_targets
 
 REMEDIES: dict[str, tuple[Remedy, ...]] = {
     "loss_mismatch": (fitting_output,),

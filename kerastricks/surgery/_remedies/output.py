@@ -16,7 +16,7 @@ from kerastricks.surgery._anatomy import has_settable_activation, is_activation
 from kerastricks.surgery._compile_changes import CompileChanges
 from kerastricks.surgery._edits import Edits
 from kerastricks.surgery._remedies._case import Case, Treatment, omitted, treated
-from kerastricks.surgery._remedies.targets import is_off_scale, rescaled_output
+from kerastricks.surgery._remedies.targets import come_near_zero, is_off_scale, rescaled_output
 
 _SIZES = ("units", "filters")
 _WANTED = ("healthy_loss", "healthy_from_logits", "healthy_activation", "healthy_units")
@@ -58,6 +58,15 @@ def linear_output(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
         loss = loss_of(output.given)
         if output.ends_the_model() and loss is not None and loss.name in _WITH_A_UNIT:
             yield output.treatment({"healthy_activation": "linear"})
+
+
+def scaled_targets(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
+    """Let the head learn standardized targets, and scale its outputs back."""
+    for finding in findings:
+        try:
+            yield _Output(case, finding).scaled_back()
+        except _RefusedError as refused:
+            yield omitted(finding, str(refused))
 
 
 _SIGNS = "for labels -1 and 1; better, with probabilities and accuracy: y = (y + 1) / 2, as it was"
@@ -117,6 +126,24 @@ class _Output:
             told.append(how)
         remedy = f"{self.layer.name}: {', '.join(told)}"
         return treated([self.finding], remedy, edits, necessary=True)
+
+    def scaled_back(self) -> Treatment:
+        """Behind a rectifier, no mean is added, and none is needed where targets come near zero.
+
+        Where they do not, the rectifier is taken off: it would have nothing to cut.
+        """
+        edits, told, data = Edits(), [], self._targets()
+        rectified = activation_of(self.layer) is not None
+        if rectified and data is not None and not come_near_zero(data):
+            edits |= self._with_activation("linear")
+            told.append(f"{self.layer.name}: activation linear")
+            rectified = False
+        loss = str(self.finding.evidence.get("loss"))
+        scaling, how = rescaled_output(self.case, self.finding, loss, shifted=not rectified)
+        if scaling is None:
+            raise _RefusedError(how)
+        remedy = ", ".join([*told, how])
+        return treated([self.finding], remedy, edits | scaling, necessary=True)
 
     def _targets(self) -> ColumnStatistics | None:
         """What the run's targets were like."""

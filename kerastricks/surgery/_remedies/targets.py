@@ -1,6 +1,5 @@
 """Regression targets of any scale, from a head whose own outputs are of order 1."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -10,7 +9,7 @@ from kerastricks.diagnosis.finding import Finding
 from kerastricks.diagnosis.observation import ColumnStatistics, Vector
 from kerastricks.surgery._compile_changes import CompileChanges
 from kerastricks.surgery._edits import Edits
-from kerastricks.surgery._remedies._case import Case, Treatment, omitted, treated
+from kerastricks.surgery._remedies._case import Case
 from kerastricks.surgery._remedies.inputs import floored
 
 UNIT = 3.0
@@ -22,21 +21,20 @@ UNEVEN = 10.0
 """Columns whose deviations differ by more than this are not alike to one loss."""
 
 
-def scaled_targets(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
-    """Let the head learn standardized targets, and scale its outputs back."""
-    for finding in findings:
-        edits, told = rescaled_output(case, finding, str(finding.evidence.get("loss")))
-        if edits is None:
-            yield omitted(finding, told)
-        else:
-            yield treated([finding], told, edits, necessary=True)
-
-
-def rescaled_output(case: Case, finding: Finding, loss: str) -> tuple[Edits | None, str]:
+def rescaled_output(
+    case: Case, finding: Finding, loss: str, *, shifted: bool = True
+) -> tuple[Edits | None, str]:
     """The edits that scale an output back to its targets, and what they do.
 
     The loss still compares in the targets' unit, so its weight is divided by the unit that it has:
     the gradients that reach the head are those of standardized targets.
+
+    Args:
+        case: The sick model.
+        finding: The finding at the output.
+        loss: Name of its loss.
+        shifted: Whether the targets' mean is added, too. What an activation keeps above zero stays
+            there without it.
 
     Returns:
         None, and the reason, where it cannot be done.
@@ -52,7 +50,10 @@ def rescaled_output(case: Case, finding: Finding, loss: str) -> tuple[Edits | No
         return None, "The report does not hold the statistics of its targets."
     if not case.compiles:
         return None, "The model has a `compile` of its own, whose loss weights are not known."
-    mean, deviation = (_rounded(values) for values in floored(data))
+    mean, deviation = floored(data)
+    if not shifted:
+        mean, deviation = np.zeros_like(mean), np.hypot(mean, deviation)
+    mean, deviation = _rounded(mean), _rounded(deviation)
     name = case.anatomy.unused(f"{layer.name}_scaling")
 
     def make() -> keras.Layer:
@@ -68,6 +69,12 @@ def rescaled_output(case: Case, finding: Finding, loss: str) -> tuple[Edits | No
     if deviation.max() > UNEVEN * deviation.min():
         told += "; the loss still sees the widest column most: standardize y for the others"
     return edits, told
+
+
+def come_near_zero(data: ColumnStatistics) -> bool:
+    """Whether targets lie around zero, or next to it, rather than far off on one side."""
+    mean, deviation = floored(data)
+    return bool((np.abs(mean) <= deviation).all())
 
 
 def is_off_scale(data: ColumnStatistics) -> bool:
