@@ -8,6 +8,12 @@ from kerastricks.surgery import fold_batch_norm, treat
 from kerastricks.surgery._model import layers_within
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """The same weights whichever tests run before."""
+    keras.utils.set_random_seed(0)
+
+
 def snapshot(model):
     """All variables of a model, seeds included, and those of its optimizer."""
     variables = list(model.variables)
