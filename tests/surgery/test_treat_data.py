@@ -157,25 +157,30 @@ def test_the_doctor_is_silent_on_rescaled_targets(scale):
     assert history["mae"][-1] < 0.5 * np.abs(y - y.mean()).mean()
 
 
+RECTIFIED = {
+    "half normal": (np.abs(X[:, 0]), True),
+    "exponential": (np.square(X[:, :2]).sum(axis=1), True),
+    "far": (50 + np.abs(X[:, 0]), False),
+}
+
+
 @pytest.mark.parametrize("apart", [False, True], ids=["inside", "layer"])
-@pytest.mark.parametrize("activation", ["relu", "softplus", "elu"])
-@pytest.mark.parametrize("mean", [0.6, 50.0])
-def test_a_rectified_head_can_reach_its_rescaled_targets(activation, apart, mean):
+@pytest.mark.parametrize("activation", ["relu", "softplus", "elu", "gelu"])
+@pytest.mark.parametrize(("y", "keeps"), RECTIFIED.values(), ids=RECTIFIED)
+def test_a_rectified_head_can_reach_its_rescaled_targets(y, keeps, activation, apart):
     """Half of standardized targets lie below zero, where no rectifier gets."""
-    draws = np.random.default_rng(0).gamma(0.6, size=len(X)).astype("float32")
-    y = 300 * (draws + mean - draws.mean().round(1))
-    y -= min(y.min(), 0)
+    y = 1000 * y
     head = [L.Dense(1), L.Activation(activation)] if apart else [L.Dense(1, activation)]
     _, treated, trials = healed(net(*head, loss="mse"), X, y)
     assert {trial.condition for trial in trials if trial.kept} == {"unnormalized_targets"}
     rescaling = treated.layers[-1]
     reached = treated.layers[-2].activation(np.linspace(-50.0, 50.0, 9, dtype="float32"))
-    reached = np.asarray(keras.ops.convert_to_numpy(reached)) * rescaling.scale + rescaling.offset
+    reached = array(reached) * rescaling.scale + rescaling.offset
     assert reached.min() <= y.min() + 1e-3 * y.std()
     assert reached.max() >= y.max()
-    # What its activation kept positive stays so where targets come near zero.
-    kept = getattr(treated.layers[-2], "activation", None) is getattr(keras.activations, activation)
-    assert kept == (rescaling.offset == 0) == (mean == 0.6)
+    # What its activation kept positive stays so where targets begin at zero.
+    kept = treated.layers[-2].activation is getattr(keras.activations, activation)
+    assert kept == (rescaling.offset == 0) == keeps
     assert kt.checkup(treated, X, y).healthy
 
 

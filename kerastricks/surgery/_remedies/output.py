@@ -16,7 +16,7 @@ from kerastricks.surgery._anatomy import has_settable_activation, is_activation
 from kerastricks.surgery._compile_changes import CompileChanges
 from kerastricks.surgery._edits import Edits
 from kerastricks.surgery._remedies._case import Case, Treatment, omitted, treated
-from kerastricks.surgery._remedies.targets import come_near_zero, is_off_scale, rescaled_output
+from kerastricks.surgery._remedies.targets import begin_at_zero, is_off_scale, rescaled_output
 
 _SIZES = ("units", "filters")
 _WANTED = ("healthy_loss", "healthy_from_logits", "healthy_activation", "healthy_units")
@@ -128,15 +128,16 @@ class _Output:
         return treated([self.finding], remedy, edits, necessary=True)
 
     def scaled_back(self) -> Treatment:
-        """Behind a rectifier, no mean is added, and none is needed where targets come near zero.
+        """Behind a rectifier, no mean is added, and none is needed where targets begin at zero.
 
-        Where they do not, the rectifier is taken off: it would have nothing to cut.
+        Where they do not, the rectifier is taken off: it keeps some of them out of reach, or keeps
+        the outputs from a floor that is far from all of them.
         """
         edits, told, data = Edits(), [], self._targets()
         rectified = activation_of(self.layer) is not None
-        if rectified and data is not None and not come_near_zero(data):
+        if rectified and data is not None and not begin_at_zero(data):
             edits |= self._with_activation("linear")
-            told.append(f"{self.layer.name}: activation linear")
+            told.append(f"{self.layer.name}: activation linear, which has no floor")
             rectified = False
         loss = str(self.finding.evidence.get("loss"))
         scaling, how = rescaled_output(self.case, self.finding, loss, shifted=not rectified)

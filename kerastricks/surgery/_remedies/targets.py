@@ -71,10 +71,14 @@ def rescaled_output(
     return edits, told
 
 
-def come_near_zero(data: ColumnStatistics) -> bool:
-    """Whether targets lie around zero, or next to it, rather than far off on one side."""
-    mean, deviation = floored(data)
-    return bool((np.abs(mean) <= deviation).all())
+def begin_at_zero(data: ColumnStatistics) -> bool:
+    """Whether targets have the floor that a rectifier has: none below zero, the least next to it.
+
+    Next to zero is within a deviation of it; a twentieth below it passes for noise.
+    """
+    _, deviation = floored(data)
+    finite = np.where(np.isfinite(data.minimum), data.minimum, 0.0)
+    return bool(np.all((-0.05 * deviation <= finite) & (finite <= deviation)))
 
 
 def is_off_scale(data: ColumnStatistics) -> bool:
