@@ -36,6 +36,8 @@ LOSSES = {
 }
 SIDE = 8
 """Pixels on each side of a digit."""
+CAP = 15.0
+"""Size that softly capped logits do not exceed."""
 
 
 def compiled(recipe: Recipe, task: Task):
@@ -282,6 +284,20 @@ def _embedding(recipe: Recipe, task: Task, x):
     return _stack(recipe, task, layers.Flatten()(layers.Embedding(words, 8)(x)))
 
 
+def _factorization(recipe: Recipe, task: Task, x):
+    """Vectors of the words in either half of the columns, multiplied, beside a bias of each word.
+
+    Matrix factorization with biases (Koren, Bell and Volinsky, 2009, equation 4), of bags of words.
+    """
+    words = 6 * task.x.shape[1]
+    half = task.x.shape[1] // 2
+    sides = [x[:, :half], x[:, half:]]
+    mean = layers.GlobalAveragePooling1D()
+    vectors = [mean(layers.Embedding(words, recipe.width)(side)) for side in sides]
+    biases = [mean(layers.Embedding(words, 1)(side)) for side in sides]
+    return layers.Concatenate()([layers.Multiply()(vectors), *biases])
+
+
 def _frozen_backbone(recipe: Recipe, task: Task, x):
     """A body that has learned another question about the same data, and is left as it is."""
     inputs = keras.Input(task.x.shape[1:])
@@ -298,7 +314,10 @@ def _frozen_backbone(recipe: Recipe, task: Task, x):
 
 def _head(recipe: Recipe, task: Task, x):
     softmax_twice = recipe.head == "softmax twice"
+    softly_capped = recipe.head == "softly capped"
     activation = "softmax" if softmax_twice else output_activation(recipe, task)
+    if softly_capped:
+        activation = "linear"
     output = layers.Dense(
         output_units(recipe, task),
         activation=activation,
@@ -308,6 +327,9 @@ def _head(recipe: Recipe, task: Task, x):
     )(x)
     if softmax_twice:
         output = layers.Softmax(name="softmax")(output)
+    if softly_capped:
+        output = layers.Activation("tanh", name="tanh")(layers.Rescaling(1 / CAP)(output))
+        output = layers.Softmax(name="softmax")(layers.Rescaling(CAP)(output))
     if recipe.architecture == "two outputs":
         return [output, layers.Dense(1, name="second_output")(x)]
     return output
@@ -326,6 +348,7 @@ ARCHITECTURES: dict[str, Callable] = {
     "gru": _recurrent(layers.GRU),
     "simple rnn": _recurrent(layers.SimpleRNN),
     "embedding": _embedding,
+    "factorization": _factorization,
     "frozen backbone": _frozen_backbone,
     "features normalized": _features_normalized,
     "deviation for variance": _deviation_for_variance,

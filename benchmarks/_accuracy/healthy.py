@@ -134,5 +134,19 @@ HEALTHY: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "bfloat16": ("digits wine", {"policy": "mixed_bfloat16"}),
     "XLA": ("digits", {"jit_compile": True, "depth": 4, **_HE}),
+    # By place a kind gets its seed: these came later.
+    "factorization": (
+        "cancer",
+        {
+            "architecture": "factorization",
+            "inputs": ("binned", 1.0),
+            "targets": ("column", 1.0),
+            "loss": "mse",
+            "head": "linear",
+            "learning_rate": 1e-2,
+            "width": 8,
+        },
+    ),
+    "softly capped logits": ("digits wine", {"head": "softly capped"}),
 }
 """Data sets and fields of the recipe, by name."""

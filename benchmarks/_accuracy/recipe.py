@@ -30,7 +30,8 @@ class Recipe:
         dropout_at: `"after"` the activation of the last hidden layer, `"between"` the hidden
             blocks, or `"before"` each normalization.
         sparsity: L1 penalty on the hidden activations.
-        head: Activation of the output; None for the one that fits the task.
+        head: Activation of the output, or `"softly capped"` for a softmax of such logits; None
+            for the activation that fits the task.
         head_units: Units of the output; None for the number that fits.
         missing_units: How many units fewer it has than it needs.
         head_kernel: Initializer of the output's kernel.

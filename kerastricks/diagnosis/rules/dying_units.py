@@ -9,10 +9,12 @@ Examples" (2019).
 Behind inputs that vary little beside their mean, such as pooled features, a unit of random weights
 is dead from the start as often as it is always on: one of two. So half of a small layer may be
 dead without anything being wrong, as in the bottleneck of a gate, and that is a note, unless the
-network does not learn.
+network does not learn. Nor is it more where units die in training and the others have learned: the
+layer is narrower than it was meant to be, which one may want to know.
 """
 
 from collections.abc import Iterator
+from statistics import median
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +37,10 @@ EPOCHS = 5
 """Epochs after which a network should have learned something."""
 UNLEARNED = 0.5
 """It has not while its training loss is above this share of the best constant answer's."""
+LEARNED = 0.5
+"""It has when the loss is below this share of the same; of the first loss where that is unknown."""
+RECENT = 8
+"""Newest observations whose median is compared: single batches are noisy."""
 GRADIENT_SHARE = 0.01
 """A dead unit's gradient, relative to its weights, is below this share of the best kernel's.
 
@@ -89,13 +95,25 @@ def _severity(
     happens = count < min(by_chance, layer.units) and count - born_dead < enough
     if happens and not _unlearned(window[-1]):
         return "note"
-    return "critical" if count >= CRITICAL_FRACTION * layer.units else "warning"
+    if count >= CRITICAL_FRACTION * layer.units:
+        return "critical"
+    return "note" if _has_learned(window) else "warning"
 
 
 def _unlearned(observation: Observation) -> bool:
     """Whether epochs have passed and the network is hardly better than a constant answer."""
     epochs, constant = observation.epochs, constant_cost(observation)
     return len(epochs) >= EPOCHS and epochs[-1].loss > UNLEARNED * constant
+
+
+def _has_learned(window: Window) -> bool:
+    """Whether the newest losses are far below what a constant answer, or the start, costs."""
+    recent = window[-RECENT:]
+    references = [constant_cost(each) for each in recent]
+    if not np.isfinite(references).all():
+        references = [np.nan if window[0].loss is None else window[0].loss] * len(recent)
+    losses = [np.nan if each.loss is None else each.loss for each in recent]
+    return median(references) > 0 and median(losses) <= LEARNED * median(references)
 
 
 def _needed(layer: LayerStatistics) -> float:

@@ -42,20 +42,38 @@ OVERWRITES = 1.0
 HIGH_UPDATE = 0.01
 """A step of this size is high (CS231n): enough where what had been learned is lost."""
 RISE = 1.5
-"""The loss has risen when two observations since then show this many times its reference."""
+"""The loss has risen when two observations since then show this many times its reference.
+
+Single batches are noisy: the second highest loss of 122 healthy runs is 1.37 times it at most, that
+of runs which large steps have spoiled 1.7 times and more. Nor is it a rise where a constant answer
+to that batch costs as much: the squared error of rare large targets comes and goes with them. Where
+that is not known, as of absolute errors, the mean of `RECENT` losses must show it.
+"""
 LEVEL = 0.5
-"""It has come down since when its median is below this share of the reference."""
+"""It has come down since when its median is below this share of the reference.
+
+121 of those healthy runs end below 0.42, the last one at 0.63; the spoiled ones at 0.69 and more.
+"""
 FLAT = 0.9
-"""It stands still when its median is above this share of what a constant answer costs."""
+"""It stands still when its median is above this share of what a constant answer costs.
+
+The healthy runs end at 0.69 of it at most, those without a gradient at 0.98 and more.
+"""
 SENSITIVITY = 1e-3
 """There is no gradient when the best kernel's |g| |w|, relative to the loss, is below this.
 
 Fresh networks show 0.1 to 10, trained ones more; those that large steps killed show 0.
 """
 MINIMUM_LOOKS = 48
-"""Observations since the large steps after which the loss should have come down."""
+"""Observations since the large steps after which the loss should have come down.
+
+Half of the healthy runs are below `LEVEL` after 31, three of four after 48.
+"""
 RECENT = 8
-"""Newest observations over which the median is taken, and over which a dead unit is silent."""
+"""Newest observations over which the median is taken, and over which a dead unit is silent.
+
+The highest loss among as many is twice their median in half of the healthy runs, ten times in one.
+"""
 KILLED = 0.5
 """Share of a layer's units that must have died; those that never fired do not count."""
 MINIMUM_EXAMPLES = 8
@@ -88,7 +106,7 @@ def learning_rate_too_high(window: Window) -> Iterator[Finding]:
         what = f"the loss runs away, from {losses[0]:.3g} to {losses[-1]:.3g}"
     elif not all(map(math.isfinite, since)):
         return
-    elif len(since) >= MINIMUM_LOOKS and stands and sorted(since)[-2] >= RISE * reference:
+    elif len(since) >= MINIMUM_LOOKS and stands and _has_risen(window[start:], reference):
         what = f"the loss rose from {losses[0]:.3g} to {highest:.3g} and is {recent:.3g} now"
     elif len(since) >= MINIMUM_LOOKS and lost:
         what = f"the loss stands at {recent:.3g}, {losses[0]:.3g} at first, without a gradient now"
@@ -149,6 +167,20 @@ def _runs_away(window: Window, losses: Sequence[float], reference: float) -> boo
         return True
     limit = RUNAWAY * reference
     return before >= limit and (last >= limit or not math.isfinite(last))
+
+
+def _has_risen(since: Window, reference: float) -> bool:
+    """True when losses are far above the start, and it is not their batches that cost so much."""
+    high = [each for each in since if each.loss is not None and each.loss >= RISE * reference]
+    if len(high) < 2:
+        return False
+    costs = [constant_cost(each) for each in high]
+    if not all(map(math.isfinite, costs)):
+        # What a batch costs by itself is not known: it has to come out in the mean of several.
+        means = np.convolve(losses_of(since), np.full(RECENT, 1 / RECENT), "valid")
+        return bool(np.max(means) >= RISE * reference)
+    pairs = zip(high, costs, strict=True)
+    return sum((each.loss or 0.0) >= RISE * cost for each, cost in pairs) > 1
 
 
 def _has_lost_all(window: Window, losses: Sequence[float], chance: float) -> bool:

@@ -79,9 +79,15 @@ RANGES: dict[str, tuple[float, float]] = {
     "elu": (-1, math.inf),
     "celu": (-1, math.inf),
     "selu": (_SELU_FLOOR, math.inf),
+    "gelu": (-0.1700407505712541, math.inf),
+    "silu": (-0.2784645427610738, math.inf),
+    "hard_silu": (-0.375, math.inf),
+    "mish": (-0.3088434130172504, math.inf),
 }
 """The ends of each activation's range, asymptotes included.
 
+Gelu, silu and mish have a minimum, where the slope is zero: at -0.75, -1.28 and -1.19. That of
+gelu is the one of its approximation by tanh, 7e-5 below the exact one, as the name is the same.
 For selu the product of its two constants: Klambauer, Unterthiner, Mayr and Hochreiter,
 "Self-Normalizing Neural Networks" (2017), equation 2.
 """

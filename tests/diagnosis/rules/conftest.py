@@ -3,6 +3,7 @@ import pytest
 
 from kerastricks.diagnosis.activations import Activation
 from kerastricks.diagnosis.observation import ColumnStatistics, Loss, OutputStatistics
+from kerastricks.diagnosis.rules.loss_mismatch import loss_mismatch
 
 
 def columns_of(data, path="output", **changes):
@@ -55,3 +56,16 @@ def columns():
 def output():
     """Makes an `OutputStatistics` of predictions, targets, and names of loss and activation."""
     return output_of
+
+
+@pytest.fixture
+def mismatch(make):
+    """The one mismatch that is found on an output, or None."""
+
+    def mismatch(*arguments, steps=1, change=lambda made: made, **named):
+        made = change(output_of(*arguments, **named))
+        findings = list(loss_mismatch(make.window(steps, start=7, outputs=(made,))))
+        assert len(findings) <= 1
+        return findings[0] if findings else None
+
+    return mismatch

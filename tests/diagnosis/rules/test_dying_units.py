@@ -3,7 +3,13 @@ import pytest
 from scipy.stats import binom
 
 from kerastricks.diagnosis.observation import Epoch
-from kerastricks.diagnosis.rules.dying_units import EPOCHS, UNLEARNED, dying_units
+from kerastricks.diagnosis.rules.dying_units import (
+    CRITICAL_FRACTION,
+    EPOCHS,
+    LEARNED,
+    UNLEARNED,
+    dying_units,
+)
 
 LABELS = np.arange(32) % 4
 
@@ -12,8 +18,9 @@ LABELS = np.arange(32) % 4
 def severity(make, output):
     """How grave it is that so many of a layer's units are dead, some of them only later."""
 
-    def severity(units, born, later=0, epochs=(), steps=40):
-        outputs = (output(np.full((32, 4), 0.25), LABELS, "sparse_categorical_crossentropy"),)
+    def severity(units, born, later=0, epochs=(), steps=40, losses=(2.3, 2.3), told=True):
+        choice = "sparse_categorical_crossentropy" if told else "my_loss"
+        outputs = (output(np.full((32, 4), 0.25), LABELS, choice),)
 
         def looks(dead, count, start):
             firing = np.where(np.arange(units) < dead, 0.0, 0.5)
@@ -22,6 +29,7 @@ def severity(make, output):
             return make.window(
                 count,
                 start=start,
+                loss=losses[start > 0],
                 layers=[layer],
                 weights=[kernel, make.kernel("output")],
                 outputs=outputs,
@@ -75,3 +83,24 @@ class TestNetworksThatDoNotLearn:
     def test_the_newest_epoch_counts(self, severity):
         losses = [np.log(4)] * EPOCHS
         assert severity(6, 4, epochs=[*losses, 0.1]) == "note"
+
+
+class TestNetworksThatLearnWithoutThem:
+    """Units that die in training, where the others have learned."""
+
+    @pytest.mark.parametrize("told", [True, False])
+    def test_a_warning_becomes_a_note(self, severity, told):
+        """Against a constant answer; against the first loss where that is not known."""
+        reference = np.log(4) if told else 30.0
+        for share, expected in ((1.05 * LEARNED, "warning"), (0.95 * LEARNED, "note")):
+            losses = 30.0, share * reference
+            assert severity(10, 0, later=5, losses=losses, told=told) == expected
+
+    def test_a_layer_that_lets_hardly_anything_through_is_critical(self, severity):
+        enough = int(np.ceil(20 * CRITICAL_FRACTION))
+        for dead, expected in ((enough, "critical"), (enough - 1, "note")):
+            assert severity(20, 0, later=dead, losses=(2.3, 0.01)) == expected
+
+    @pytest.mark.parametrize("losses", [(None, None), (0.0, 0.0), (-1.0, -3.0)])
+    def test_a_loss_that_says_nothing(self, severity, losses):
+        assert severity(10, 0, later=5, losses=losses, told=False) == "warning"

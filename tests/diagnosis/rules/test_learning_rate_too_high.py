@@ -25,10 +25,26 @@ START = 2.0
 
 
 @pytest.fixture
-def run(make):
-    """Judges a run with these losses, whose steps are large in its first `large` observations."""
+def run(make, output):
+    """Judges a run with these losses, whose steps are large in its first `large` observations.
 
-    def run(losses, updates=0.2, *, large=STRETCH, before=0, gradient=1.0, examples=32, **changes):
+    Squared errors of targets whose variance, the cost of a constant answer, is `START`.
+    """
+    deviation = np.sqrt(START)
+    target = np.tile([-deviation, deviation], 16)[:, None]
+    usual = (output(np.zeros((32, 1)), target, "mean_squared_error"),)
+
+    def run(
+        losses,
+        updates=0.2,
+        *,
+        large=STRETCH,
+        before=0,
+        gradient=1.0,
+        examples=32,
+        outputs_of_each=(),
+        **changes,
+    ):
         updates = [updates] * len(losses) if np.isscalar(updates) else updates
         window = []
         for i, loss in enumerate(losses):
@@ -37,7 +53,9 @@ def run(make):
                 make.kernel(f"layer{j}", update=3 * share, gradient=gradient) for j in range(3)
             ]
             layers = [make.layer(samples=examples)]
-            parts = {"weights": kernels, "layers": layers, "loss": loss, **changes}
+            outputs = outputs_of_each[i] if outputs_of_each else usual
+            parts = {"weights": kernels, "layers": layers, "loss": loss, "outputs": outputs}
+            parts |= changes
             window.append(make.observation(i, **parts))
         return list(learning_rate_too_high(window))
 
@@ -90,6 +108,29 @@ def test_a_rise_needs_two_observations_and_time(run):
     once = rising(1.0)
     once[2] = START
     assert not run(once)
+
+
+def test_batches_that_cost_more_whatever_is_answered(run, output):
+    """Squared errors of targets that are now and then large, as in a factorization of ratings."""
+    losses = rising(0.7)
+    for share, found in ((0.5, True), (1.0, False)):
+
+        def answers(loss, share=share):
+            deviation = np.sqrt(share * loss)
+            target = np.tile([-deviation, deviation], 16)[:, None]
+            return (output(np.zeros((32, 1)), target, "mean_squared_error"),)
+
+        each = [answers(loss) for loss in losses]
+        assert bool(run(losses, outputs_of_each=each)) == found
+
+
+def test_where_the_cost_of_a_batch_is_not_known_a_rise_is_one_of_the_mean(run):
+    """As of absolute errors: two losses of three times the start may be two hard batches."""
+    for peaks in range(2, RECENT):
+        losses = START * np.r_[1, np.full(peaks, 3.0), np.full(MINIMUM_LOOKS, 0.7)]
+        highest = (3.0 * peaks + 0.7 * (RECENT - peaks)) / RECENT
+        assert bool(run(losses, outputs=())) == (highest >= RISE)
+        assert run(losses)
 
 
 def test_one_step_that_kills_the_network(run):
@@ -220,7 +261,7 @@ def ten_classes():
 def test_a_lucky_first_batch_is_no_reference(run, ten_classes):
     """A fine-tuned classifier starts at 0.01."""
     noisy = [0.01, *np.full(60, 0.1)]
-    assert run(noisy)
+    assert run(noisy, outputs=())
     assert not run(noisy, outputs=ten_classes)
     (finding,) = run([0.01, *np.full(60, 4.0)], outputs=ten_classes)
     assert finding.evidence["reference_loss"] == pytest.approx(math.log(10))
@@ -245,7 +286,7 @@ def test_half_the_kernels_must_move(make):
 
     def found(large):
         kernels = [make.kernel(f"layer{j}", update=0.6 if j < large else 0.0) for j in range(3)]
-        losses = rising(1.0)
+        losses = rising(1.0, peak=9.0)
         window = [make.observation(i, weights=kernels, loss=x) for i, x in enumerate(losses)]
         return list(learning_rate_too_high(window))
 
@@ -255,7 +296,7 @@ def test_half_the_kernels_must_move(make):
 
 def test_kernels_that_start_at_zero_are_judged_by_the_size_they_will_have(make):
     zero = make.kernel(norm=0.0, update=UPDATE * 0.9 * 0.3 * 10**0.5)
-    losses = rising(1.0)
+    losses = rising(1.0, peak=9.0)
     window = [make.observation(i, weights=[zero], loss=loss) for i, loss in enumerate(losses)]
     assert not list(learning_rate_too_high(window))
 

@@ -78,6 +78,9 @@ class TestRange:
             ("exponential", between(-2, -1)),
             ("elu", between(-2, 2)),
             ("selu", between(-3, 3)),
+            ("gelu", between(-2, 2)),
+            ("silu", between(-2, 2)),
+            ("mish", between(-2, 2)),
         ],
     )
     def test_targets_beyond_an_end_are_critical_and_within_are_not(self, activation, sick, judged):

@@ -6,15 +6,27 @@ from 0 on gives none below 0.5. Rectified ones leave the classes whose units are
 gradient. Networks learn under such a ceiling, but their probabilities mean nothing, and the loss
 stays above a floor. Where feature maps are averaged between the rectifier and the softmax, as in
 Iandola et al., "SqueezeNet" (2016), hardly any class is silent: that is left alone.
+
+Logits that are capped softly, 15 tanh(z / 15), have no such ceiling, and a layer that scales them
+is not seen. So what is squashed twice must show it: its answers are such as the squashed numbers
+give as they are, and no probability is beyond what they allow.
 """
 
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from kerastricks.diagnosis.activations import Activation
 from kerastricks.diagnosis.observation import LayerStatistics, Loss, Observation, OutputStatistics
 from kerastricks.diagnosis.rules._mismatches.endings import BINARY, CATEGORICAL
-from kerastricks.diagnosis.rules._mismatches.mismatch import Mismatch, class_of, name_of
+from kerastricks.diagnosis.rules._mismatches.mismatch import (
+    TOLERANCE,
+    Mismatch,
+    class_of,
+    ends,
+    name_of,
+)
 from kerastricks.diagnosis.rules._window import layer_at
 from kerastricks.diagnosis.rules.unreachable_targets import RANGES
 
@@ -25,6 +37,15 @@ _KEPT_BY_KERAS = ("softmax", "sigmoid")
 
 On JAX and torch it does not, nor on TensorFlow once an output was cast or reshaped.
 """
+UNCHANGED = 0.6
+"""Log odds of the answers, their means and deviations, may be off by this share of their size.
+
+Random units squashed twice are off by 0 to 0.6, as what they have in common drops out of a softmax;
+by 0.7 and more where all is doubled on the way, 2 and more where it grows fivefold. A factor below
+one only raises the floor of the loss.
+"""
+TOLD = 1e-4
+"""Log odds smaller than this, as of a head that starts at zero, tell nothing yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +53,7 @@ class _Limit:
     severity: str
     what: str
     smallest_loss: float
+    probabilities: tuple[float, float] = (0.0, 1.0)
 
 
 def squashed(observation: Observation, output: OutputStatistics) -> Mismatch | None:
@@ -81,7 +103,7 @@ def _squashed_before(observation: Observation, output: OutputStatistics) -> Mism
     if inner is None or inner.activation is None:
         return None
     limit = _limit(inner.activation, output.units, name)
-    if limit is None:
+    if limit is None or not _shown(observation, output, inner, limit):
         return None
     first = inner.activation.name
     return Mismatch(
@@ -114,6 +136,40 @@ def _inner(observation: Observation, output: OutputStatistics) -> LayerStatistic
     return between[-1] if between and between[-1].samples == own.samples else None
 
 
+def _shown(
+    observation: Observation, output: OutputStatistics, inner: LayerStatistics, limit: _Limit
+) -> bool:
+    """Whether the answers are such as come of the squashed numbers, with nothing in between."""
+    least, most = limit.probabilities
+    low, high = ends(output.prediction)
+    if low < least * (1 - TOLERANCE) or high > most * (1 + TOLERANCE):
+        return False
+    own = layer_at(observation, output.path)
+    if (least, most) == (0.0, 1.0):
+        return True
+    return own is not None and _unchanged(inner, own, name_of(output))
+
+
+def _unchanged(inner: LayerStatistics, own: LayerStatistics, by: str) -> bool:
+    """Whether one layer's answers are those of what the other puts out, as far as units tell."""
+    if inner.units != own.units:
+        return False
+    mean, deviation = own.mean, np.sqrt(own.variance)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if by == "softmax":
+            # The mean of exp z is that of a normal distribution: exp(mean + variance / 2).
+            centres = inner.mean + inner.variance / 2, np.log(mean)
+            wanted, told = (each - np.mean(each) for each in centres)
+            # Of independent units a softmax takes the part off that they have in common.
+            spread = np.sqrt(inner.variance * (1 - 1 / inner.units))
+            wanted, told = np.r_[wanted, spread], np.r_[told, deviation / mean]
+        else:
+            wanted = np.r_[inner.mean, np.sqrt(inner.variance)]
+            told = np.r_[np.log(mean / (1 - mean)), deviation / (mean * (1 - mean))]
+        size, off = (math.sqrt(np.mean(np.square(v))) for v in (wanted, told - wanted))
+    return size >= TOLD and off <= UNCHANGED * size
+
+
 def _limit(squasher: Activation, units: int | None, by: str) -> _Limit | None:
     """What is out of reach behind an activation; None where nothing is."""
     low, high = RANGES.get(squasher.name, (-math.inf, math.inf))
@@ -131,13 +187,15 @@ def _limit(squasher: Activation, units: int | None, by: str) -> _Limit | None:
         if not (math.isfinite(low) and math.isfinite(high)):
             return None
         floor = math.log1p(((units or 2) - 1) * math.exp(low - high))
+        least = 1 / (1 + ((units or 2) - 1) * math.exp(high - low))
         what = f"no probability exceeds {math.exp(-floor):.2g}, and the loss cannot fall below "
-        return _Limit("warning", f"{what}{floor:.2g}", floor)
+        return _Limit("warning", f"{what}{floor:.2g}", floor, (least, math.exp(-floor)))
     # Of targets that are all yes or all no, whichever is easier.
     floor = min(math.log1p(math.exp(-high)), math.log1p(math.exp(low)))
+    least, most = (1 / (1 + math.exp(-end)) for end in (max(low, -100.0), high))
     if low >= 0:
-        return _Limit("critical", "no probability falls below 0.5: it never says no", floor)
+        what = "no probability falls below 0.5: it never says no"
+        return _Limit("critical", what, floor, (least, most))
     if not (math.isfinite(low) and math.isfinite(high)):
         return None
-    ceiling = 1 / (1 + math.exp(-high))
-    return _Limit("warning", f"no probability exceeds {ceiling:.2g}", floor)
+    return _Limit("warning", f"no probability exceeds {most:.2g}", floor, (least, most))
