@@ -171,13 +171,29 @@ def test_a_converged_network_with_sparse_units_is_healthy():
     assert "vanishing_gradients" not in conditions(doctor.report)
 
 
-def test_nan_in_the_data_is_named_at_the_inputs():
-    inputs = IMAGES.copy()
-    inputs[40, 3] = np.nan
-    report = examined(mlp(2, "relu", kt.initializers.He), SGD(), inputs=inputs, epochs=1)
-    (root,) = report.root_causes
-    assert root.condition == "non_finite"
-    assert root.evidence["place"] == "the inputs"
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("place", ["the inputs", "the targets"])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_nan_and_infinity_in_the_data_are_named_there(activation, place, value):
+    x = np.random.default_rng(0).normal(size=(96, 6)).astype("float32")
+    y = 2 * x[:, :1]
+    (x if place == "the inputs" else y)[40, 0] = value
+    model = keras.Sequential([layers.Input((6,)), layers.Dense(8, activation), layers.Dense(1)])
+    model.compile(SGD(), "mse")
+    doctor = kt.callbacks.TrainingDoctor(verbose=0)
+    model.fit(x, y, batch_size=16, shuffle=False, epochs=3, verbose=0, callbacks=[doctor])
+    (root,) = (f for f in doctor.report.root_causes if f.severity != "note")
+    assert (root.condition, root.onset) == ("non_finite", 2)
+    assert root.evidence["place"] == place
+
+
+def test_watched_at_every_step_every_step_is_drawn():
+    """Though not each is judged once the first are over."""
+    model = mlp(1, "relu", kt.initializers.He)
+    model.compile(SGD(), LOSS)
+    doctor = kt.callbacks.TrainingDoctor(verbose=0, every=1)
+    model.fit(IMAGES[:1200], DIGITS[:1200], batch_size=4, verbose=0, callbacks=[doctor])
+    assert [moment.step for moment in doctor.report.timeline.moments] == list(range(300))
 
 
 def test_watched_at_every_step_nan_is_named_at_its_step():

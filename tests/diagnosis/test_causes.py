@@ -28,6 +28,19 @@ def test_saturation_starves_its_own_layer_and_those_before_it():
     assert found["vanishing_gradients", "layer3"] is None
 
 
+@pytest.mark.parametrize("place", ["the inputs", "the targets", "the loss"])
+def test_nan_explains_what_follows_where_it_is_in_the_data(place):
+    nan = replace(finding("non_finite", None, onset=2), evidence={"place": place})
+    exploding = finding("exploding_gradients", "layer1", onset=2)
+    found = links([nan, exploding, finding("dying_units", "layer2", onset=1)])
+    if place == "the loss":
+        assert found["non_finite", None] == ("exploding_gradients", "layer1")
+    else:
+        assert found["non_finite", None] is None
+        assert found["exploding_gradients", "layer1"] == ("non_finite", None)
+    assert found["dying_units", "layer2"] is None  # it was there before
+
+
 def test_a_cause_does_not_begin_after_its_effect():
     late = finding("saturated_units", "layer2", onset=9)
     found = links([late, finding("vanishing_gradients", "layer1", onset=3)])

@@ -295,6 +295,12 @@ class TestNonFinite:
         (finding,) = non_finite([make.observation(layers=layers, input_nonfinite=3)])
         assert finding.evidence["place"] == "the inputs"
 
+    def test_infinite_inputs_that_only_the_gradient_shows(self, make):
+        """tanh makes 1 of them."""
+        weights = [make.kernel(nonfinite=5)]
+        (finding,) = non_finite([make.observation(weights=weights, input_nonfinite=3)])
+        assert finding.evidence["place"] == "the inputs"
+
     def test_missing_values_that_the_model_replaces_are_no_fault(self, make):
         assert not list(non_finite([make.observation(input_nonfinite=3)]))
 

@@ -1,7 +1,8 @@
 """NaN or infinity, named where it first arose.
 
-The forward pass is searched in the order in which the layers run, then the loss, then the
-gradients from the output back; the first place is the one reported.
+The data come first, then the forward pass in the order in which the layers run, then the loss, then
+the gradients from the output back; the first place is the one reported. NaN in the data that the
+model or the loss leaves out is no fault.
 """
 
 from collections.abc import Iterator
@@ -11,6 +12,9 @@ import numpy as np
 from kerastricks.diagnosis.finding import Finding
 from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.rules._window import Window
+
+INPUTS, TARGETS = "the inputs", "the targets"
+"""Places whose values no training has made: they are the cause of whatever follows."""
 
 
 def non_finite(window: Window) -> Iterator[Finding]:
@@ -43,11 +47,18 @@ def _first_place(observation: Observation) -> tuple[str, str | None, int, str] |
         "Lower the learning rate, clip gradients (clipnorm=1.0), and look for a division or a "
         "logarithm that can reach zero."
     )
+    # What bounds its output, such as tanh, lets infinity through to the gradient alone.
+    weights = () if observation.loss_scaled else observation.weights
     spread = observation.loss is None or not np.isfinite(observation.loss)
     spread = spread or any(layer.nonfinite for layer in observation.layers)
+    spread = spread or any(weight.nonfinite for weight in weights)
     if observation.input_nonfinite and spread:  # a model may replace what is missing
         remedy = "Remove or replace them in the data: x = np.nan_to_num(x)."
-        return "the inputs", None, observation.input_nonfinite, remedy
+        return INPUTS, None, observation.input_nonfinite, remedy
+    for output in observation.outputs:
+        if spread and output.target is not None and output.target.nonfinite:
+            remedy = "Leave out examples without a target: keep = np.isfinite(y); x[keep], y[keep]."
+            return TARGETS, output.path, output.target.nonfinite, remedy
     broken = {w.layer: w for w in observation.weights if w.nonfinite and not np.isfinite(w.norm)}
     for layer in observation.layers:
         if layer.nonfinite:
@@ -58,8 +69,7 @@ def _first_place(observation: Observation) -> tuple[str, str | None, int, str] |
     if observation.loss is not None and not np.isfinite(observation.loss):
         remedy = "Check the labels, and give the loss logits (from_logits=True) if it has a log."
         return "the loss", None, 1, remedy
-    if not observation.loss_scaled:
-        for weight in reversed(observation.weights):
-            if weight.nonfinite:
-                return f"the gradient of {weight.path}", weight.layer, weight.nonfinite, smaller
+    for weight in reversed(weights):
+        if weight.nonfinite:
+            return f"the gradient of {weight.path}", weight.layer, weight.nonfinite, smaller
     return None
