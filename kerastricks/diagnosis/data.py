@@ -20,8 +20,8 @@ class Pool:
     Attributes:
         inputs: What each first kernel multiplied, by the path of its layer.
         targets: What each output was to become, by the path of its layer.
-        update_ratio: The largest average, over `STRETCH` observations in a row, of the median
-            kernel's update relative to the kernel.
+        update_ratio: The largest average, over `STRETCH` judged observations in a row, of the
+            median kernel's update relative to the kernel.
     """
 
     inputs: dict[str, ColumnStatistics] = field(default_factory=dict)
@@ -31,9 +31,13 @@ class Pool:
     _updates: deque[float] = field(default_factory=lambda: deque(maxlen=STRETCH))
 
     def add(self, observation: Observation) -> None:
-        """Take one more observation in."""
+        """Take one more observation in, its data and its update."""
         self._updates.append(median_update(observation))
         self.update_ratio = max(self.update_ratio, float(np.mean(self._updates)))
+        self.add_data(observation)
+
+    def add_data(self, observation: Observation) -> None:
+        """Take in the data of one more observation."""
         if self._looks == POOLED_LOOKS:
             return
         self._looks += 1

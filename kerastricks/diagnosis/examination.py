@@ -48,11 +48,16 @@ class Examination:
         self._healed: dict[tuple[str, str | None], int | None] = {}
 
     def note(self, observation: Observation) -> None:
-        """Take in an observation that is not judged itself, only looked back on."""
+        """Take in an observation that is not judged itself: it is looked back on, and drawn."""
+        self._take_in(observation)
+        self._pool.add_data(observation)
+
+    def _take_in(self, observation: Observation) -> None:
         observation = replace(observation, epochs=tuple(self._epochs))
         if self._first is None:
             self._first = observation
         self._window.append(observation)
+        self._timeline.add(observation)
 
     def add(self, observation: Observation) -> list[Finding]:
         """Judge one more observation.
@@ -60,9 +65,8 @@ class Examination:
         Returns:
             The findings that were not known before; each is returned once in a run.
         """
-        self.note(observation)
+        self._take_in(observation)
         observation = self._window[-1]
-        self._timeline.add(observation)
         self._pool.add(observation)
         for weight in observation.weights:
             self._depth.setdefault(weight.layer, len(self._depth))

@@ -1,7 +1,7 @@
 """What a report's pictures need, kept small however long a run lasts."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,43 +33,63 @@ class Moment:
     gradient: dict[str, float]
 
 
-@dataclass
 class Timeline:
-    """The course of a run.
+    """The course of a run: what is drawn of it is worked out when it is asked for.
 
-    Attributes:
-        moments: Oldest first.
-        kinds: What the units' events mean, by path: `"saturated"` or `"active"`.
-        hidden: Paths of the nonlinear hidden layers, in the order in which they run.
+    Until then the observations themselves are kept: the newest, which the rules look back on as
+    well.
     """
 
-    moments: list[Moment] = field(default_factory=list)
-    kinds: dict[str, str] = field(default_factory=dict)
-    hidden: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self._entries: list[Moment | Observation] = []
+        self._kinds: dict[str, str] = {}
+        self._hidden: list[str] = []
+
+    @property
+    def moments(self) -> list[Moment]:
+        """Oldest first."""
+        moments = [self._drawn(entry) for entry in self._entries]
+        self._entries = list(moments)
+        return moments
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """What the units' events mean, by path: `"saturated"` or `"active"`."""
+        _ = self.moments  # it may not be known yet
+        return self._kinds
+
+    @property
+    def hidden(self) -> list[str]:
+        """Paths of the nonlinear hidden layers, in the order in which they run."""
+        _ = self.moments
+        return self._hidden
 
     def add(self, observation: Observation) -> None:
         """Append an observation, thinning out the older half when there are too many."""
-        for layer in observation.layers:
-            if layer.activation and layer.path not in self.kinds:
-                self.kinds[layer.path] = "saturated" if layer.activation.bounded else "active"
-                if not layer.head:
-                    self.hidden.append(layer.path)
-        self.moments.append(
-            Moment(
-                step=observation.step,
-                loss=math.nan if observation.loss is None else observation.loss,
-                scale={layer.path: layer.scale for layer in observation.layers},
-                units={
-                    layer.path: _shown(layer)
-                    for layer in observation.layers
-                    if layer.activation and not layer.head
-                },
-                gradient={kernel.layer: kernel.gradient for kernel in observation.kernels},
-            )
-        )
-        if len(self.moments) > MAXIMUM_POINTS:
+        self._entries.append(observation)
+        if len(self._entries) > MAXIMUM_POINTS:
             half = MAXIMUM_POINTS // 2
-            self.moments[:half] = self.moments[:half:2]
+            self._entries[:half] = [self._drawn(entry) for entry in self._entries[:half:2]]
+
+    def _drawn(self, entry: Moment | Observation) -> Moment:
+        if isinstance(entry, Moment):
+            return entry
+        for layer in entry.layers:
+            if layer.activation and layer.path not in self._kinds:
+                self._kinds[layer.path] = "saturated" if layer.activation.bounded else "active"
+                if not layer.head:
+                    self._hidden.append(layer.path)
+        return Moment(
+            step=entry.step,
+            loss=math.nan if entry.loss is None else entry.loss,
+            scale={layer.path: layer.scale for layer in entry.layers},
+            units={
+                layer.path: _shown(layer)
+                for layer in entry.layers
+                if layer.activation and not layer.head
+            },
+            gradient={kernel.layer: kernel.gradient for kernel in entry.kernels},
+        )
 
 
 def _shown(layer: LayerStatistics) -> NDArray[np.float32]:

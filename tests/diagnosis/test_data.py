@@ -96,3 +96,14 @@ def test_the_report_has_the_pool(make, batches):
     examination = Examination({})
     examination.add(make.observation(inputs=(inputs(batches[0]),)))
     assert examination.report({}).pool.inputs["hidden"].samples == 10
+
+
+def test_what_is_not_judged_is_drawn_and_pooled_all_the_same(make, batches):
+    examination = Examination({})
+    for step, batch in enumerate(batches):
+        take_in = examination.note if step % 2 else examination.add
+        take_in(make.observation(step, inputs=(inputs(batch),)))
+    report = examination.report({})
+    assert report.pool.inputs["hidden"].samples == len(np.concatenate(batches))
+    assert [moment.step for moment in report.timeline.moments] == list(range(len(batches)))
+    assert report.timeline.hidden == ["hidden"]

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 from kerastricks.diagnosis import Epoch, Finding
 from kerastricks.diagnosis.examination import Examination
+from kerastricks.diagnosis.timeline import MAXIMUM_POINTS
 
 
 def finding(condition="stale_batch_statistics", severity="warning"):
@@ -99,3 +100,15 @@ def test_a_note_that_becomes_more_is_told_with_its_own_onset(make):
     told = [[f.severity for f in examination.add(make.observation(s))] for s in range(4)]
     assert told == [["note"], [], ["critical"], []]
     assert examination.report({}).findings[0].onset == 2
+
+
+def test_the_timeline_of_a_long_run_is_thinned_from_its_older_end(make):
+    examination = Examination({})
+    for seen in make.window(2000):
+        examination.note(seen)
+    steps = [moment.step for moment in examination.report({}).timeline.moments]
+    assert steps[0] == 0
+    assert steps == sorted(set(steps))
+    assert len(steps) <= MAXIMUM_POINTS
+    newest = MAXIMUM_POINTS // 2
+    assert steps[-newest:] == list(range(2000 - newest, 2000))
