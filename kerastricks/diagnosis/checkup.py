@@ -12,7 +12,8 @@ import numpy as np
 from keras import ops
 
 from kerastricks.diagnosis.examination import Examination
-from kerastricks.diagnosis.observation import ColumnStatistics, Observation
+from kerastricks.diagnosis.failure import Failure
+from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.plan import Plan
 from kerastricks.diagnosis.probes import Probe
 from kerastricks.diagnosis.report import Report
@@ -21,9 +22,6 @@ from kerastricks.diagnosis.rules.exploding_gradients import exploding_gradients
 from kerastricks.diagnosis.rules.symmetric_units import symmetric_units
 from kerastricks.diagnosis.rules.vanishing_gradients import vanishing_gradients
 from kerastricks.diagnosis.schedule import Schedule
-from kerastricks.diagnosis.slots import ColumnSlot
-from kerastricks.diagnosis.statistics import column_vector
-from kerastricks.diagnosis.steps import in_order
 from kerastricks.theory._checks import checked_integer
 
 _ONE_LOOK: dict[str, Rule] = {
@@ -87,8 +85,7 @@ def checkup(model: Any, x: Any, y: Any = None, *, batch_size: int = 1024) -> Rep
     with look.undoing(model):
         try:
             model.fit(**batch, epochs=1, verbose=0, callbacks=[look])
-        except Exception as error:
-            look.examine_outputs(batch, error)
+        except Exception:
             if look.report.healthy:
                 raise
     return look.report
@@ -128,14 +125,12 @@ class _Look(keras.callbacks.Callback):
         self.schedule = Schedule()
         self._examination = Examination(_ONE_LOOK)
         self._probe: Probe | None = None
-        self._plan: Plan | None = None
-        self._failure: dict[str, str] = {}
         self._before: dict[int, tuple[Any, Any]] = {}
 
     @property
     def report(self) -> Report:
         unobserved = self._probe.unobserved if self._probe else {}
-        return self._examination.report({**unobserved, **self._failure})
+        return self._examination.report(unobserved)
 
     @contextmanager
     def undoing(self, model: Any) -> Iterator[None]:
@@ -157,7 +152,7 @@ class _Look(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         del logs
         self._remember(self.model)
-        self._probe = Probe.attach(self.model, self)
+        self._probe = Probe.attach(self.model, self, self._break_off)
 
     def on_train_end(self, logs: Any = None) -> None:
         del logs
@@ -166,7 +161,7 @@ class _Look(keras.callbacks.Callback):
 
     def begin(self, plan: Plan) -> None:
         """The model is built by now, and the step not yet made."""
-        self._plan = plan
+        del plan
         if keras.backend.backend() == "jax":
             return  # the step has taken the values; they were there when `fit` began
         if not self.model.built:
@@ -183,23 +178,11 @@ class _Look(keras.callbacks.Callback):
         # With `steps_per_execution` it is not the first step that is seen.
         self._examination.add(replace(observation, step=0))
 
-    def examine_outputs(self, batch: dict[str, Any], error: Exception) -> None:
-        """Judge predictions and targets of a batch whose training step has failed."""
-        if self._plan is None or batch.get("y") is None:
-            return
-        outputs = self.model(batch["x"], training=False)
-        predictions = keras.tree.flatten(outputs)
-        targets = in_order(batch["y"], outputs, self._plan.output_names)
-        seen = []
-        for slot, prediction, target in zip(self._plan.outputs, predictions, targets, strict=True):
-            if slot.target is None:
-                continue
-            predicted = _read(slot.prediction, prediction)
-            if predicted is not None:
-                seen.append(slot.read(predicted, _read(slot.target, target)))
-        self._failure["the training step"] = f"raised {type(error).__name__}: {error}"
-        observation = Observation(step=0, loss=None, input_nonfinite=0, layers=(), weights=())
-        self._examination.add(replace(observation, at_start=True, outputs=tuple(seen)))
+    def _break_off(self, failure: Failure) -> None:
+        """Judge predictions and targets of a step that has failed."""
+        seen = failure.look()
+        if seen is not None:
+            self._examination.add(replace(seen, step=0, at_start=True))
 
     def _remember(self, model: Any) -> None:
         states = [optimizer.variables for optimizer in _optimizers(model)]
@@ -207,11 +190,6 @@ class _Look(keras.callbacks.Callback):
             if id(variable) not in self._before:
                 value = np.array(ops.convert_to_numpy(variable.value))
                 self._before[id(variable)] = variable, value
-
-
-def _read(slot: ColumnSlot, data: Any) -> ColumnStatistics | None:
-    block = column_vector(ops.convert_to_tensor(data), slot.columns)
-    return slot.read(np.asarray(ops.convert_to_numpy(block), dtype=np.float64))
 
 
 def _optimizers(model: Any) -> list[Any]:

@@ -27,6 +27,12 @@ def in_short(error: BaseException) -> str:
     return f"{type(error).__name__}: {message.rstrip('.')}" if message else type(error).__name__
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """True where memory ran out, of the device or of the machine."""
+    named = type(error).__name__ in ("ResourceExhaustedError", "OutOfMemoryError", "MemoryError")
+    return named or "RESOURCE_EXHAUSTED" in str(error)
+
+
 def without_own_frames(trace: types.TracebackType | None) -> types.TracebackType | None:
     """A traceback as it is without the doctor, whose functions stand around the model's own."""
     if trace is None or not keras.config.is_traceback_filtering_enabled():

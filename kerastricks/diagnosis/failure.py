@@ -1,5 +1,6 @@
 """A training that is broken off: where, why, and what the data of its last step were like."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +9,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from kerastricks.diagnosis import statistics, steps
+from kerastricks.diagnosis import frames, statistics, steps
 from kerastricks.diagnosis.observation import ColumnStatistics, Observation
 from kerastricks.diagnosis.plan import Plan
 from kerastricks.diagnosis.slots import ColumnSlot
+
+MAXIMUM_NUMBERS = 2**24
+"""Targets that are looked at again when it is not known which of them a step was given."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,12 @@ class Failure:
     look: Callable[[], Observation | None]
 
 
-def seen_after_failure(
-    model: Any, plan: Plan, args: steps.Arguments, step: int
-) -> Observation | None:
+def seen_after_failure(model: Any, plan: Plan, args: steps.Arguments, step: int) -> Observation:
     """Look at what a step that failed was given, and at what the model makes of it.
 
-    One forward pass in inference mode. On TensorFlow a batch that a compiled step has taken is
-    gone; then it is the next one.
+    One forward pass in inference mode, which leaves all variables as they are. No batch is asked
+    of the user's data. On TensorFlow a batch that a step has taken is gone; then it is the targets
+    of all examples, where `fit` was given arrays, and predictions for the first of them.
 
     Args:
         model: The model.
@@ -44,24 +47,46 @@ def seen_after_failure(
         step: The number of the step.
 
     Returns:
-        An observation of outputs and targets alone; None where they cannot be had.
+        An observation of outputs and targets alone.
+
+    Raises:
+        Exception: If they cannot be had.
     """
-    try:
-        x, y, _ = keras.utils.unpack_x_y_sample_weight(steps.batch_after_failure(args))
-        with steps.unchanged_state(model):
-            outputs = steps.forward_pass(model, args, training=False)(x)
-        predictions = keras.tree.flatten(outputs)
-        targets = steps.in_order(y, outputs, plan.output_names)
-        seen = []
-        for slot, prediction, target in zip(plan.outputs, predictions, targets, strict=True):
-            predicted = _read(slot.prediction, prediction)
-            if slot.target is not None and predicted is not None:
-                seen.append(slot.read(predicted, _read(slot.target, target)))
-    except Exception:
-        return None  # what kept the step from its end may do so here
+    batch = steps.batch_of(args)
+    x, y, *_ = _of_arrays() if batch is None else keras.utils.unpack_x_y_sample_weight(batch)
+    # Nothing is copied to be put back: a frozen backbone's weights are many, and do not change.
+    with keras.StatelessScope():
+        outputs = steps.forward_pass(model, args, training=False)(x)
+    predictions = keras.tree.flatten(outputs)
+    targets = steps.in_order(y, outputs, plan.output_names)
+    seen = []
+    for slot, prediction, target in zip(plan.outputs, predictions, targets, strict=True):
+        predicted = _read(slot.prediction, prediction)
+        if slot.target is not None and predicted is not None:
+            seen.append(slot.read(predicted, _read(slot.target, target)))
     return Observation(
         step=step, loss=None, input_nonfinite=0, layers=(), weights=(), outputs=tuple(seen)
     )
+
+
+def _of_arrays() -> tuple[Any, Any]:
+    """The first inputs of the arrays that `fit` was given, and all targets."""
+    x, y, batch_size = frames.given_to_fit()
+    if not all(hasattr(leaf, "shape") for leaf in keras.tree.flatten((x, y)) if leaf is not None):
+        raise LookupError(
+            "its batch is gone or never came, and a data set is not asked for another"
+        )
+
+    def first(count: int, arrays: Any) -> Any:
+        return keras.tree.map_structure(
+            lambda array: None if array is None else np.asarray(array[:count]), arrays
+        )
+
+    def allowed(array: Any) -> int:
+        return MAXIMUM_NUMBERS // max(1, math.prod(map(int, array.shape[1:])))
+
+    counts = [allowed(array) for array in keras.tree.flatten(y) if array is not None]
+    return first(batch_size, x), first(min(counts, default=0), y)
 
 
 def _read(slot: ColumnSlot, data: Any) -> ColumnStatistics | None:

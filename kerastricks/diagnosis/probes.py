@@ -12,9 +12,7 @@ saved files, and this one returns no result, so that no log key appears.
 Written for Keras 3.10 to 3.15.
 """
 
-import sys
 import threading
-import types
 import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,9 +22,9 @@ from typing import Any, ClassVar
 import keras
 from keras.src.backend import compute_output_spec
 
-from kerastricks.diagnosis import steps
+from kerastricks.diagnosis import frames, steps
 from kerastricks.diagnosis.carrier import Carrier
-from kerastricks.diagnosis.errors import in_short, without_own_frames
+from kerastricks.diagnosis.errors import in_short, is_out_of_memory, without_own_frames
 from kerastricks.diagnosis.failure import Failure, seen_after_failure
 from kerastricks.diagnosis.losses import losses_of
 from kerastricks.diagnosis.observation import Observation
@@ -39,8 +37,6 @@ from kerastricks.diagnosis.watch import Observer, Watch
 
 # Their inner layers run in a loop that no tensor may leave.
 _OPAQUE = (keras.layers.RNN, keras.layers.Wrapper)
-# Names under which `fit`, and the methods of the list itself, know the list of callbacks.
-_OF_FIT = ("callbacks", "self")
 
 
 class Probe:
@@ -82,7 +78,7 @@ class Probe:
                 probe._fails(path_of(model), in_short(error))
             else:
                 cls._installed[model] = probe
-                probe._end_with(_callback_list())
+                probe._end_with(frames.callback_list())
         probe._watch.join(observer, on_failure)
         return probe
 
@@ -95,6 +91,7 @@ class Probe:
         self._carrier: Carrier | None = None
         self._step = 0
         self._looked = False
+        self._between = False
         self._thread = threading.get_ident()
         self._end: Any = None
 
@@ -110,12 +107,15 @@ class Probe:
 
     def leave_if_over(self) -> None:
         """Leave the model when `fit` was left without `on_train_end`, as after Ctrl-C."""
-        watched = None if self._end is None else self._end.peek()
-        if watched is None or threading.get_ident() != self._thread:
-            return
-        # Whoever asks from below `fit` asks in its midst.
-        if not any(watched[0] is each for x in _variables() for each in map(x.get, _OF_FIT)):
+        known = self._end is not None and threading.get_ident() == self._thread
+        if known and not self._in_fit:
             self._abandoned()
+
+    @property
+    def _in_fit(self) -> bool:
+        """True when it is asked from below the `fit` that is watched."""
+        watched = None if self._end is None else self._end.peek()
+        return watched is not None and frames.in_fit(watched[0])
 
     def tell(self) -> None:
         """Tell the observers of all steps observed so far."""
@@ -169,7 +169,10 @@ class Probe:
             self._end.atexit = False
 
     def _renew(self, *args: Any, **kwargs: Any) -> Any:
-        """A new `fit` begins, and the last one did not come to its end: leave first."""
+        """A step of a callback's own, or a new `fit`, the last one not having come to its end."""
+        if frames.called_by("train_on_batch") and self._in_fit:
+            self._between = True  # it calls the train function next
+            return None
         self._abandoned()
         return self._model.make_train_function(*args, **kwargs)
 
@@ -202,11 +205,12 @@ class Probe:
 
     def _dispatch(self, *args: Any) -> Any:
         """Stand in for the model's train function: run one step, observed or plain."""
+        between, self._between = self._between, False
         args = steps.remembering(args)
         try:
-            return self._run(args)
+            return self._plain(*args) if between else self._run(args)
         except BaseException as error:
-            if not steps.is_end_of_data(error):
+            if not between and not steps.is_end_of_data(error):
                 self._fail(args, error)
             error.__traceback__ = without_own_frames(error.__traceback__)
             raise
@@ -214,15 +218,25 @@ class Probe:
     def _fail(self, args: tuple[Any, ...], error: BaseException) -> None:
         """A step has raised: `fit` ends without `on_train_end`."""
         first, length = self._step, getattr(self._model, "steps_per_execution", 1)
-        where = f" {first}" if length == 1 else f"s {first} to {first + length - 1}"
-        look: Callable[[], Observation | None] = lambda: None  # noqa: E731
-        if not isinstance(error, Exception):
-            reason = f"was interrupted by {in_short(error)}"
+        numbers = f" {first}" if length == 1 else f"s {first} to {first + length - 1}"
+        where = f"training step{numbers}"
+        if isinstance(error, Exception):
+            look = partial(self._look_after, args, where, error)
+            self._break_off(where, f"raised {in_short(error)}", look)
         else:
-            reason = f"raised {in_short(error)}"
-            if self._plan is not None and self._plan.outputs:
-                look = partial(seen_after_failure, self._model, self._plan, args, first)
-        self._break_off(f"training step{where}", reason, look)
+            self._break_off(where, f"was interrupted by {in_short(error)}", lambda: None)
+
+    def _look_after(
+        self, args: tuple[Any, ...], where: str, error: Exception
+    ) -> Observation | None:
+        """Look at the data of a step that has raised."""
+        if self._plan is None or not self._plan.outputs or is_out_of_memory(error):
+            return None
+        try:
+            return seen_after_failure(self._model, self._plan, args, self._step)
+        except Exception as other:  # what kept the step from its end may do so here
+            self._fails(f"the data of {where}", f"cannot be looked at: {in_short(other)}")
+            return None
 
     def _run(self, args: tuple[Any, ...]) -> Any:
         if self._plan is None:
@@ -383,21 +397,6 @@ class Probe:
                 state.pop("train_step", None)
             else:
                 state["train_step"] = before
-
-
-def _variables() -> Iterator[dict[str, Any]]:
-    """The variables of the functions that are being run, those that were called last first."""
-    # Not of this one: they would hold their own frame in a circle, and all frames behind it.
-    frame: types.FrameType | None = sys._getframe(1)
-    while frame is not None:
-        yield frame.f_locals
-        frame = frame.f_back
-
-
-def _callback_list() -> Any:
-    """The list of callbacks that `fit` is calling, and lets go of when it is left."""
-    owners = (variables.get("self") for variables in _variables())
-    return next((x for x in owners if isinstance(x, keras.callbacks.CallbackList)), None)
 
 
 def _is_gate(operation: Any, depth: int = 3) -> bool:

@@ -8,11 +8,10 @@ batch.
 import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import keras
-import numpy as np
 from keras import ops
 
 from kerastricks.diagnosis.statistics import is_dense
@@ -79,26 +78,22 @@ class Remembering(Iterator[Any]):
 
 
 def remembering(args: Arguments) -> Arguments:
-    """Arguments from which the batch can be had after the step, where a step takes it away."""
+    """Arguments of which the batch can be had after the step, where that costs nothing."""
     if keras.backend.backend() != "jax":
         return args
     return args[0], Remembering(args[1])
 
 
-def batch_after_failure(args: Arguments) -> Any:
-    """The batch of a step that failed.
+def batch_of(args: Arguments) -> Any:
+    """The batch that a step was given, or None where it has taken it away, as on TensorFlow.
 
-    On TensorFlow, once the step has taken its own: the next; after the last, the first.
+    Args:
+        args: Arguments of the train function, as `remembering` has made them.
     """
     backend = keras.backend.backend()
     if backend == "jax":
         return args[1].last
-    if backend == "torch":
-        return args[0][0]
-    try:
-        return next(args[0])
-    except StopIteration:
-        return next(iter(args[0]._dataset))
+    return args[0][0] if backend == "torch" else None
 
 
 def forward_pass(model: Any, args: Arguments, *, training: bool = True) -> Callable[[Any], Any]:
@@ -111,18 +106,6 @@ def forward_pass(model: Any, args: Arguments, *, training: bool = True) -> Calla
     takes_training = "training" in inspect.signature(model.call).parameters
     mode = {"training": training} if takes_training else {}
     return lambda x: model.stateless_call(trainable, non_trainable, x, **mode)[0]
-
-
-@contextmanager
-def unchanged_state(model: Any) -> Iterator[None]:
-    """Put back what a forward pass may change: averages, random seeds."""
-    variables = [] if keras.backend.backend() == "jax" else model.non_trainable_variables
-    before = [np.array(ops.convert_to_numpy(variable)) for variable in variables]
-    try:
-        yield
-    finally:
-        for variable, value in zip(variables, before, strict=True):
-            variable.assign(value)
 
 
 def wait_for_earlier_steps(args: Arguments) -> None:
