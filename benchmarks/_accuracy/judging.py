@@ -6,7 +6,7 @@ from typing import Any
 from _accuracy.faults import FAULTS
 from _accuracy.measures import Measured
 from _accuracy.recording import Recorded
-from _accuracy.states import HARM, RISE
+from _accuracy.states import HARM, HARMED, RISE
 from _accuracy.tasks import linear_reference
 from kerastricks.diagnosis import Report
 from kerastricks.diagnosis.examination import Examination
@@ -43,8 +43,8 @@ class Verdict:
         fault: Its fault; None for a run that was to be healthy.
         family: The fault's family; `"healthy"` without one.
         roots: Conditions that name the cause.
-        counts: Whether the run is scored: a sick one whose state holds, a healthy one that is
-            measured to be healthy.
+        counts: Whether the run is scored: a sick one that is harmed or whose state holds, a
+            healthy one that is measured to be healthy.
         state: What was asked of the measurements, or why a healthy run is set aside.
         metric: Its validation metric.
         twin_metric: That of its healthy twin, or of scikit-learn's linear model.
@@ -140,12 +140,13 @@ def judged(recorded: Recorded, twin: Measured) -> Verdict:
             **facts,
         )
     fault = FAULTS[case.fault]
-    taken = recorded.error is None and fault.state.holds(recorded.measured, twin)
+    state = fault.state | HARMED
+    taken = recorded.error is None and state.holds(recorded.measured, twin)
     return Verdict(
         family=fault.family,
         roots=fault.roots,
         counts=taken,
-        state=fault.state.text,
+        state=state.text,
         twin_metric=twin["metric"],
         **facts,
     )

@@ -204,5 +204,5 @@ def _states() -> str:
         (name, fault.family, " or ".join(fault.roots), fault.state.text)
         for name, fault in FAULTS.items()
     ]
-    head = ("fault", "family", "right conditions", "counts when")
+    head = ("fault", "family", "right conditions", "state")
     return "## The faults\n\n" + _table(head, rows)
