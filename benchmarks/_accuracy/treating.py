@@ -53,7 +53,7 @@ def treated(recorded: Recorded, twin: Measured) -> Treated:
         model = compiled(recipe, task)
         model.set_weights(recorded.weights)
         try:
-            healthy = kt.surgery.treat(model, replayed(recorded))
+            healthy = kt.surgery.treat(model, replayed(recorded), verbose=0)
             fitted(healthy, recipe, task, [])
             metric = validation_metric(healthy, task)
         except Exception as failure:
