@@ -71,7 +71,15 @@ def test_what_is_set_aside_counts_neither_way():
     counted = scoring.scores([*aside, SICK, WELL])
     assert counted.recall.total == counted.false_alarms.total == 1
     assert counted.false_alarms.count == 0
-    assert (counted.set_aside, counted.not_healthy) == (1, 1)
+    assert (counted.set_aside.total, counted.set_aside.count, counted.not_healthy) == (1, 1, 1)
+
+
+@pytest.mark.parametrize(("metric", "counts"), [(0.56, True), (0.94, False)])
+def test_a_run_that_is_harmed_counts_whatever_its_state(metric, counts):
+    (case,) = (c for c in cases.cases("choose") if c.name.startswith("50 layers of ReLU"))
+    unharmed = {"signal_at_start": 1.0, "first_moved": 0.2, "metric": 0.96}
+    recorded = recording.Recorded(case, measured=unharmed | {"metric": metric})
+    assert judging.judged(recorded, unharmed).counts is counts
 
 
 def test_any_finding_in_a_healthy_run_is_a_false_alarm():

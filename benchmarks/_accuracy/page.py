@@ -47,7 +47,7 @@ def summary(verdicts: Sequence[Verdict]) -> str:
         f"right first   {counted.right_first}  target {TARGETS['right_first']}",
         f"any finding   {counted.alarmed}",
         f"false alarms  {counted.false_alarms}  target at most {TARGETS['false_alarms']}",
-        f"set aside     {counted.set_aside} sick runs whose fault did not take",
+        f"set aside     {counted.set_aside.total} sick runs whose fault did not take",
         f"not healthy   {counted.not_healthy} healthy runs, by measurement",
         f"rules failed  in {sum(bool(rule_failures(v)) for v in verdicts)} runs",
     ]
@@ -122,9 +122,10 @@ def _half(name: str, verdicts: list[Verdict], treatments: list[dict] | None) -> 
     parts = [
         f"## The half `{name}`\n",
         f"{counted.recall.total} sick runs and {counted.false_alarms.total} healthy ones count; "
-        f"{counted.set_aside} sick ones are set aside because the fault did not take, and "
-        f"{counted.not_healthy} healthy ones because they are not, by measurement. Of the sick "
-        f"runs, {counted.alarmed} got any finding at all.\n",
+        f"{counted.set_aside.total} sick ones are set aside because the fault did not take, "
+        f"{counted.set_aside.count} of them with a finding, and {counted.not_healthy} healthy ones "
+        f"because they are not, by measurement. Of the sick runs that count, {counted.alarmed} got "
+        "a finding, right or not.\n",
         "### By family\n",
         _groups("family", by_family(verdicts), treatments),
         "### By condition\n",
@@ -151,7 +152,7 @@ def _groups(title: str, groups: dict[str, list[Verdict]], treatments: list[dict]
         row = [
             name,
             str(counted.recall.total),
-            str(counted.set_aside),
+            str(counted.set_aside.total),
             str(counted.recall.count),
             str(counted.right_first.count),
         ]

@@ -43,7 +43,7 @@ class Scores:
         right_first: Sick runs that count, with a right condition as the first root cause.
         alarmed: Sick runs that count, with any finding at all.
         false_alarms: Healthy runs that count, with any finding.
-        set_aside: Sick runs whose fault did not take.
+        set_aside: Sick runs whose fault did not take, with any finding all the same.
         not_healthy: Healthy runs that are not, by measurement.
     """
 
@@ -51,7 +51,7 @@ class Scores:
     right_first: Share
     alarmed: Share
     false_alarms: Share
-    set_aside: int
+    set_aside: Share
     not_healthy: int
 
 
@@ -65,7 +65,7 @@ def scores(verdicts: Iterable[Verdict]) -> Scores:
         right_first=share(v.right_first for v in sick),
         alarmed=share(bool(v.said) for v in sick),
         false_alarms=share(bool(v.said) for v in healthy),
-        set_aside=sum(v.sick and not v.counts for v in verdicts),
+        set_aside=share(bool(v.said) for v in verdicts if v.sick and not v.counts),
         not_healthy=sum(not v.sick and not v.counts for v in verdicts),
     )
 
