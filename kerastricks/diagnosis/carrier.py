@@ -45,16 +45,21 @@ class Carrier(keras.metrics.Metric):
         alone = model.distribute_strategy.num_replicas_in_sync == 1
         return {**logs, self.name: numbers} if alone and isinstance(logs, dict) else logs
 
-    def read(self, model: Any, result: Any) -> Numbers:
-        """The numbers of the step that was made last.
+    def take(self, model: Any, result: Any, *, keep: bool) -> Any:
+        """The numbers of the step that was made last, on the device.
 
         Args:
             model: The model.
             result: What its train function returned; what went along with the logs is taken out.
+            keep: Whether they are to outlast the next step, which overwrites the variable.
         """
         if isinstance(result, dict) and self.name in result:
-            value = result.pop(self.name)
-        else:
-            (value,) = steps.metrics_values(model, result, [self.numbers])
-        # A copy: on torch the array is the variable's own memory.
-        return np.array(ops.convert_to_numpy(value))
+            return result.pop(self.name)
+        (value,) = steps.metrics_values(model, result, [self.numbers])
+        return ops.copy(value) if keep else value
+
+
+def fetched(value: Any) -> Numbers:
+    """Numbers that a step has carried out, as numpy; waits until the step is over."""
+    # A copy: on torch the array is the variable's own memory.
+    return np.array(ops.convert_to_numpy(value))

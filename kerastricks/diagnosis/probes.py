@@ -23,12 +23,13 @@ import keras
 from keras.src.backend import compute_output_spec
 
 from kerastricks.diagnosis import frames, steps
-from kerastricks.diagnosis.carrier import Carrier
+from kerastricks.diagnosis.carrier import Carrier, fetched
 from kerastricks.diagnosis.errors import in_short, is_out_of_memory, without_own_frames
 from kerastricks.diagnosis.failure import Failure, seen_after_failure
+from kerastricks.diagnosis.first_look import missing_from
 from kerastricks.diagnosis.losses import losses_of
 from kerastricks.diagnosis.observation import Observation
-from kerastricks.diagnosis.plan import Plan, path_of
+from kerastricks.diagnosis.plan import Numbers, Plan, path_of
 from kerastricks.diagnosis.recording import Recording
 from kerastricks.diagnosis.rehearsal import Rehearsal
 from kerastricks.diagnosis.structure import linear_kernels
@@ -91,6 +92,7 @@ class Probe:
         self._carrier: Carrier | None = None
         self._step = 0
         self._looked = False
+        self._unread: tuple[int, Any] | None = None
         self._between = False
         self._thread = threading.get_ident()
         self._end: Any = None
@@ -119,6 +121,7 @@ class Probe:
 
     def tell(self) -> None:
         """Tell the observers of all steps observed so far."""
+        self._read()
         self._watch.tell(self._fails)
 
     def stop_training(self) -> None:
@@ -196,6 +199,7 @@ class Probe:
         if self._end is not None:
             self._end.detach()
         self._taps.remove()
+        self._unread = None
         if self._carrier is not None:
             if self._carrier in model._metrics:
                 model._metrics.remove(self._carrier)
@@ -247,6 +251,7 @@ class Probe:
             result = self._plain(*args)
             self._watch.passed()
             self._step += length
+            self._read()
             return result
         if self._watch.timed:
             steps.wait_for_earlier_steps(args)
@@ -254,44 +259,50 @@ class Probe:
             with self._observed_train_step():
                 result = self._observed(*args)
             self._step += length
-            try:
-                self._look(last, result)
-            except Exception as error:  # a fault of the diagnosis is none of the training
-                self._fails(f"training step {last}", f"cannot be read: {in_short(error)}")
+            self._read()
+            self._look(last, result)
         return result
 
     def _look(self, step: int, result: Any) -> None:
-        """Read what the step has carried out."""
-        assert self._plan is not None
+        """Take what the step has carried out; it is read at once where the step is over."""
         assert self._carrier is not None
-        numbers = self._carrier.read(self._model, result)
+        with self._unharmed(step):
+            later = steps.dispatched_ahead() and self._watch.patient
+            self._unread = step, self._carrier.take(self._model, result, keep=later)
+            if not later:
+                self._read()
+
+    def _read(self) -> None:
+        """Read what waits to be read.
+
+        Where steps are dispatched ahead that waits for the step, while Python could prepare the
+        next one. So it is done when that is under way, unless the look is to be judged at once.
+        """
+        if self._unread is None:
+            return
+        (step, value), self._unread = self._unread, None
+        with self._unharmed(step):
+            self._take_in(step, fetched(value))
+
+    @contextmanager
+    def _unharmed(self, step: int) -> Iterator[None]:
+        """A fault of the diagnosis is none of the training."""
+        try:
+            yield
+        except Exception as error:
+            self._fails(f"training step {step}", f"cannot be read: {in_short(error)}")
+
+    def _take_in(self, step: int, numbers: Numbers) -> None:
+        """Make an observation of what the step has carried out."""
+        assert self._plan is not None
         scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
         at_start = self._fresh and step < getattr(self._model, "steps_per_execution", 1)
         seen = self._plan.read(step, numbers, at_start=at_start, loss_scaled=scaled)
         if not self._looked:
             self._looked = True
-            if not seen.layers and not seen.weights:
-                self._fails("train_step", "none of its numbers can be carried out of it")
-            elif seen.loss is None:
-                self._fails("the loss", "train_step does not call compute_loss")
-            elif self._plan.weights and not seen.weights:
-                self._fails("the weights", "train_step does not update them by model.optimizer")
-            else:
-                self._name_weights_without_gradient(seen)
+            for place, reason in missing_from(self._plan, seen):
+                self._fails(place, reason)
         self._watch.add(seen, numbers, self._fails)
-
-    def _name_weights_without_gradient(self, seen: Observation) -> None:
-        """Say which weights cannot learn: no rule sees them."""
-        assert self._plan is not None
-        given = {weight.path for weight in seen.weights}
-        for slot in self._plan.weights:
-            if slot.path not in given:
-                self._fails(slot.path, "gets no gradient: nothing of the loss leads back to it")
-        if not self._plan.weights:
-            self._fails("the gradients", "the model has no trainable weights")
-        elif not any(weight.gradient for weight in seen.weights):
-            reason = "all are exactly zero in the first step: see losses, sample weights, and "
-            self._fails("the gradients", reason + "operations that have no gradient")
 
     def _begin(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """See the first batch's shapes, plan, and add the variable that carries the numbers."""

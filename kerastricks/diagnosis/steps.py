@@ -108,9 +108,14 @@ def forward_pass(model: Any, args: Arguments, *, training: bool = True) -> Calla
     return lambda x: model.stateless_call(trainable, non_trainable, x, **mode)[0]
 
 
+def dispatched_ahead() -> bool:
+    """True where a train function returns before its step is over."""
+    return bool(keras.backend.backend() == "jax")
+
+
 def wait_for_earlier_steps(args: Arguments) -> None:
-    """On JAX steps are dispatched ahead: let them finish, so that a look is timed by itself."""
-    if keras.backend.backend() == "jax":
+    """Let steps that are dispatched ahead finish, so that a look is timed by itself."""
+    if dispatched_ahead():
         for value in args[0][3][:1]:
             ops.convert_to_numpy(value)
 

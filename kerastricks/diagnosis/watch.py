@@ -59,6 +59,15 @@ class Watch:
         """True where a schedule goes by what looks cost."""
         return any(observer.schedule.timed for observer in self.observers)
 
+    @property
+    def patient(self) -> bool:
+        """True where the next look may be read later than it is taken: it need not be judged."""
+        return not self.timed and self._closely <= 1 and self._patience > 1
+
+    @property
+    def _patience(self) -> int:
+        return min(observer.schedule.patience(self._looks) for observer in self.observers)
+
     def join(self, observer: Observer, on_failure: Callable[[Failure], None] | None) -> None:
         """Take in an observer, and whom to tell when the training does not come to its end."""
         self.observers.append(observer)
@@ -111,7 +120,7 @@ class Watch:
         self._waiting.append(observation)
         if self._alarm.rings(numbers):
             self._closely = CLOSELY
-        patience = min(observer.schedule.patience(self._looks) for observer in self.observers)
+        patience = self._patience
         self._looks += 1
         if len(self._waiting) >= patience or self._closely > 0:
             self._alarm.judged(numbers)

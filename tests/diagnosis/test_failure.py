@@ -394,10 +394,10 @@ def test_a_model_that_cannot_be_tapped_is_trained_all_the_same(assert_clean):
 def test_a_look_that_cannot_be_read_does_not_reach_the_training(monkeypatch):
     from kerastricks.diagnosis.carrier import Carrier
 
-    def fail(*given):
+    def fail(*given, **named):
         raise RuntimeError("unreadable")
 
-    monkeypatch.setattr(Carrier, "read", fail)
+    monkeypatch.setattr(Carrier, "take", fail)
     doctor = TrainingDoctor(verbose=0, every=1)
     model = compiled()
     history = model.fit(X, Y, verbose=0, callbacks=[doctor]).history
