@@ -4,16 +4,17 @@
     KERAS_BACKEND=tensorflow python benchmarks/diagnosis_cost.py --jit    # with XLA
     KERAS_BACKEND=tensorflow python benchmarks/diagnosis_cost.py --memory
 
-The kinds of run take turns in one process, on models that are compiled anew for each run, and are
-held against the run without any of them in the same round. The first epoch holds the compilations
-and the dense start; the ratios are those of the median epoch after it. Prints a table in Markdown.
+All kinds of run train side by side in one process, each a model and a `fit` of its own, and take
+turns of a few steps: what else the machine does slows neighbouring turns alike. The first steps
+hold the compilations and the dense start. After them, each turn's ratio is its time over that of
+the turn of the run without any of them; the table in Markdown has medians and quartiles.
 """
 
 import argparse
 import tempfile
+import threading
 import time
 from pathlib import Path
-from statistics import median
 
 import keras
 import numpy as np
@@ -22,24 +23,77 @@ from keras import layers
 import kerastricks as kt
 
 BATCH = 64
+TURN = 20
+"""Steps after which the next run has its turn."""
+WARM_UP = 200
+"""Steps that are not counted."""
+EPOCH = WARM_UP if keras.backend.backend() == "tensorflow" else TURN
+"""Steps of an epoch. TensorFlow takes long to begin one. JAX and torch run a callback that is told
+of steps, and that they need not wait for, in another thread: there turns change with epochs."""
+PLAIN = "nothing"
 
 
-class EpochTimes(keras.callbacks.Callback):
-    """Seconds that each epoch took."""
+class Turns:
+    """Let threads go on one at a time, in a fixed order."""
+
+    def __init__(self, players):
+        self.players = list(players)
+        self.changed = threading.Condition()
+
+    def wait_for(self, player):
+        """Wait until it is a player's turn."""
+        with self.changed:
+            self.changed.wait_for(lambda: self.players[0] == player)
+
+    def hand_on(self, player, *, leave=False):
+        """Let the next one go on; a player may leave for good."""
+        with self.changed:
+            self.players.remove(player)
+            if not leave:
+                self.players.append(player)
+            self.changed.notify_all()
+
+
+class Turn(keras.callbacks.Callback):
+    """Hand on after so many steps, and note the seconds that they took.
+
+    What Keras does between two epochs belongs to the turn that ends there.
+    """
 
     async_safe = True
 
-    def __init__(self):
+    def __init__(self, turns, player):
         super().__init__()
+        self.turns = turns
+        self.player = player
+        self.made = 0
         self.seconds = []
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_train_begin(self, logs=None):
         """Start the watch."""
         self.started = time.perf_counter()
 
-    def on_epoch_end(self, epoch, logs=None):
-        """Stop it."""
+    def on_epoch_begin(self, epoch, logs=None):
+        """Hand on where an epoch is a turn."""
+        if epoch and EPOCH == TURN:
+            self.hand_on()
+
+    def on_train_batch_begin(self, batch, logs=None):
+        """Hand on where an epoch is many turns."""
+        if self.made and EPOCH > TURN and self.made % TURN == 0:
+            self.hand_on()
+        self.made += 1
+
+    def on_train_end(self, logs=None):
+        """Note the last turn."""
         self.seconds.append(time.perf_counter() - self.started)
+
+    def hand_on(self):
+        """Stop the watch until the next turn."""
+        self.seconds.append(time.perf_counter() - self.started)
+        self.turns.hand_on(self.player)
+        self.turns.wait_for(self.player)
+        self.started = time.perf_counter()
 
 
 class Memory(keras.callbacks.Callback):
@@ -87,61 +141,78 @@ def small():
     return keras.Sequential([keras.Input((8,)), *hidden, layers.Dense(10)])
 
 
-def tensorboard():
-    with tempfile.TemporaryDirectory() as folder:
-        yield keras.callbacks.TensorBoard(folder, histogram_freq=1)
-
-
 def doctor(**arguments):
-    yield kt.callbacks.TrainingDoctor(verbose=0, **arguments)
+    return kt.callbacks.TrainingDoctor(verbose=0, **arguments)
 
 
-WATCHERS = {
-    "doctor": doctor,
-    "doctor, every step": lambda: doctor(every=1),
-    "TensorBoard(histogram_freq=1)": tensorboard,
-}
+def watchers(folder):
+    """Callbacks of each kind of run; the others are held against the one that has none."""
+    kinds = {PLAIN: [], "doctor": [doctor()], "doctor, every step": [doctor(every=1)]}
+    if keras.backend.backend() == "tensorflow":  # its summaries are TensorFlow's
+        tensorboard = keras.callbacks.TensorBoard(folder, histogram_freq=1)
+        kinds["TensorBoard(histogram_freq=1)"] = [tensorboard]
+    return kinds
 
 
-def fit(build, callbacks, options, *, steps=None, epochs=None, batch=BATCH, shape=(32, 32, 3)):
+def fit(build, callbacks, options, *, steps, epochs, batch=BATCH, shape=(32, 32, 3)):
     random = np.random.default_rng(0)
-    x = random.normal(size=(batch * (steps or options.steps), *shape)).astype("float32")
+    x = random.normal(size=(batch * steps, *shape)).astype("float32")
     y = random.integers(0, 10, len(x))
     keras.utils.set_random_seed(0)
     model = build()
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     jit = "auto" if keras.backend.backend() == "jax" else options.jit
     model.compile("adam", loss, jit_compile=jit)
-    times = EpochTimes()
-    epochs = epochs or options.epochs
-    model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0, callbacks=[*callbacks, times])
+    model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0, callbacks=callbacks)
+
+
+def side_by_side(build, options):
+    """Seconds of each turn of each kind of run."""
+    with tempfile.TemporaryDirectory() as folder:
+        kinds = watchers(folder)
+        turns = Turns(kinds)
+        clocks = {kind: Turn(turns, kind) for kind in kinds}
+        failures = []
+
+        def run(kind):
+            turns.wait_for(kind)
+            try:
+                fit(
+                    build,
+                    [*kinds[kind], clocks[kind]],
+                    options,
+                    steps=EPOCH,
+                    epochs=(WARM_UP + options.steps) // EPOCH,
+                )
+            except Exception as error:
+                failures.append(error)
+            finally:
+                turns.hand_on(kind, leave=True)
+
+        threads = [threading.Thread(target=run, args=(kind,)) for kind in kinds]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    if failures:
+        raise failures[0]
     keras.utils.clear_session()
-    return times.seconds
+    return {kind: np.array(clock.seconds) for kind, clock in clocks.items()}
 
 
 def costs(options):
-    print("| model | ms a step | watched by | ratio | of the rounds | first epoch |")
+    print("| model | ms a step | watched by | ratio | quartiles | first 200 steps |")
     print("|---|---|---|---|---|---|", flush=True)
     for build in (MODELS[name] for name in options.models):
-        plain_steps = []
-        ratios, first = ({watcher: [] for watcher in WATCHERS} for _ in range(2))
-        for _ in range(options.rounds):
-            plain = fit(build, [], options)
-            plain_steps.append(1e3 * median(plain[1:]) / options.steps)
-            for watcher, make in WATCHERS.items():
-                try:
-                    for callback in make():
-                        watched = fit(build, [callback], options)
-                except ImportError:
-                    continue
-                ratios[watcher].append(median(watched[1:]) / median(plain[1:]))
-                first[watcher].append(watched[0] - plain[0])
-        for watcher in (watcher for watcher in WATCHERS if ratios[watcher]):
-            low, high = min(ratios[watcher]), max(ratios[watcher])
+        seconds = side_by_side(build, options)
+        plain = seconds.pop(PLAIN)
+        start = WARM_UP // TURN
+        for kind, each in seconds.items():
+            low, middle, high = np.quantile(each[start:] / plain[start:], [0.25, 0.5, 0.75])
             print(
-                f"| {build.__name__} | {median(plain_steps):.2f} | {watcher} "
-                f"| {median(ratios[watcher]):.3f} | {low:.2f} to {high:.2f} "
-                f"| {median(first[watcher]):+.1f} s |",
+                f"| {build.__name__} | {1e3 * np.median(plain[start:]) / TURN:.2f} | {kind} "
+                f"| {middle:.3f} | {low:.2f} to {high:.2f} "
+                f"| {(each - plain)[:start].sum():+.1f} s |",
                 flush=True,
             )
 
@@ -150,10 +221,7 @@ def memory(options):
     run = {"steps": 500, "epochs": 20, "batch": 8, "shape": (8,)}
     print("| watched by | MiB after 2,000 steps | after 10,000 |")
     print("|---|---|---|", flush=True)
-    for watcher, watching in {
-        "nothing": [],
-        "doctor, every step": WATCHERS["doctor, every step"](),
-    }.items():
+    for watcher, watching in {PLAIN: [], "doctor, every step": [doctor(every=1)]}.items():
         held = Memory((2_000, 10_000))
         fit(small, [*watching, held], options, **run)
         print(f"| {watcher} | {held.held[0]:.0f} | {held.held[1]:.0f} |", flush=True)
@@ -161,16 +229,15 @@ def memory(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=200, help="steps an epoch (default 200)")
-    parser.add_argument("--epochs", type=int, default=4, help="epochs a run (default 4)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds (default 5)")
+    parser.add_argument("--steps", type=int, default=800, help="counted, by 200 (default 800)")
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
     parser.add_argument("--jit", action="store_true", help="compile with XLA")
     parser.add_argument("--memory", action="store_true", help="measure memory instead of time")
     options = parser.parse_args()
     xla = ", XLA" if options.jit else ""
     backend = keras.backend.backend()
-    print(f"Keras {keras.__version__}, {backend}{xla}; medians of {options.rounds} rounds\n")
+    turns = f"{options.steps // TURN} turns of {TURN} steps"
+    print(f"Keras {keras.__version__}, {backend}{xla}; {turns}\n")
     memory(options) if options.memory else costs(options)
 
 
