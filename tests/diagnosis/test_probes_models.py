@@ -14,6 +14,8 @@ from kerastricks.callbacks import TrainingDoctor
 
 BACKEND = keras.backend.backend()
 tensorflow_only = pytest.mark.skipif(BACKEND != "tensorflow", reason="a TensorFlow facility")
+# XLA takes half a minute for the gradient of one separable convolution.
+JIT = [False, pytest.param(True, marks=pytest.mark.slow)] if BACKEND == "tensorflow" else ["auto"]
 
 
 def sequential():
@@ -97,8 +99,11 @@ def assert_same_run(trained):
 @pytest.mark.parametrize(
     "build", [sequential, deferred, Subclassed, recurrent, residual, attention]
 )
-def test_a_watched_run_is_the_run_without_it(build, assert_clean, assert_same_run):
-    model, _ = assert_same_run(build, fit_arguments={"validation_split": 0.1})
+@pytest.mark.parametrize("jit", JIT)
+def test_a_watched_run_is_the_run_without_it(build, jit, assert_clean, assert_same_run):
+    model, _ = assert_same_run(
+        build, compile_arguments={"jit_compile": jit}, fit_arguments={"validation_split": 0.1}
+    )
     assert_clean(model)
 
 
