@@ -14,7 +14,7 @@ from kerastricks.callbacks import TrainingDoctor
 
 BACKEND = keras.backend.backend()
 tensorflow_only = pytest.mark.skipif(BACKEND != "tensorflow", reason="a TensorFlow facility")
-# XLA takes half a minute for the gradient of one separable convolution.
+# Elsewhere there is one way to compile these; on TensorFlow XLA takes long over them.
 JIT = [False, pytest.param(True, marks=pytest.mark.slow)] if BACKEND == "tensorflow" else ["auto"]
 
 
