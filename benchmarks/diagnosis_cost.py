@@ -234,6 +234,8 @@ def main():
     parser.add_argument("--jit", action="store_true", help="compile with XLA")
     parser.add_argument("--memory", action="store_true", help="measure memory instead of time")
     options = parser.parse_args()
+    if options.steps < WARM_UP or options.steps % WARM_UP:
+        parser.error(f"--steps must be a multiple of {WARM_UP}, not {options.steps}")
     xla = ", XLA" if options.jit else ""
     backend = keras.backend.backend()
     turns = f"{options.steps // TURN} turns of {TURN} steps"
