@@ -5,9 +5,10 @@
     KERAS_BACKEND=tensorflow python benchmarks/diagnosis_cost.py --memory
 
 All kinds of run train side by side in one process, each a model and a `fit` of its own, and take
-turns of a few steps: what else the machine does slows neighbouring turns alike. The first steps
-hold the compilations and the dense start. After them, each turn's ratio is its time over that of
-the turn of the run without any of them; the table in Markdown has medians and quartiles.
+turns of a few steps: what else the machine does slows neighbouring turns alike. A run's clock, by
+which the doctor keeps its budget too, stands still in the turns of the others. The first steps hold
+the compilations and the dense start. After them, each turn's ratio is its time over that of the
+turn of the run without any of them; the table in Markdown has medians and quartiles.
 """
 
 import argparse
@@ -21,9 +22,10 @@ import numpy as np
 from keras import layers
 
 import kerastricks as kt
+from kerastricks.diagnosis import watch
 
 BATCH = 64
-TURN = 20
+TURN = 50
 """Steps after which the next run has its turn."""
 WARM_UP = 200
 """Steps that are not counted."""
@@ -31,6 +33,19 @@ EPOCH = WARM_UP if keras.backend.backend() == "tensorflow" else TURN
 """Steps of an epoch. TensorFlow takes long to begin one. JAX and torch run a callback that is told
 of steps, and that they need not wait for, in another thread: there turns change with epochs."""
 PLAIN = "nothing"
+
+
+class Clock(threading.local):
+    """The time of this thread, without that in which others had their turn."""
+
+    waited = 0.0
+
+    def perf_counter(self):
+        """Seconds, from an arbitrary start."""
+        return time.perf_counter() - self.waited
+
+
+CLOCK = Clock()
 
 
 class Turns:
@@ -42,8 +57,10 @@ class Turns:
 
     def wait_for(self, player):
         """Wait until it is a player's turn."""
+        started = time.perf_counter()
         with self.changed:
             self.changed.wait_for(lambda: self.players[0] == player)
+        CLOCK.waited += time.perf_counter() - started
 
     def hand_on(self, player, *, leave=False):
         """Let the next one go on; a player may leave for good."""
@@ -71,7 +88,7 @@ class Turn(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         """Start the watch."""
-        self.started = time.perf_counter()
+        self.started = CLOCK.perf_counter()
 
     def on_epoch_begin(self, epoch, logs=None):
         """Hand on where an epoch is a turn."""
@@ -86,14 +103,19 @@ class Turn(keras.callbacks.Callback):
 
     def on_train_end(self, logs=None):
         """Note the last turn."""
-        self.seconds.append(time.perf_counter() - self.started)
+        self.note()
 
     def hand_on(self):
         """Stop the watch until the next turn."""
-        self.seconds.append(time.perf_counter() - self.started)
+        self.note()
         self.turns.hand_on(self.player)
         self.turns.wait_for(self.player)
-        self.started = time.perf_counter()
+
+    def note(self):
+        """Note what has passed since the last time."""
+        now = CLOCK.perf_counter()
+        self.seconds.append(now - self.started)
+        self.started = now
 
 
 class Memory(keras.callbacks.Callback):
@@ -236,6 +258,7 @@ def main():
     options = parser.parse_args()
     if options.steps < WARM_UP or options.steps % WARM_UP:
         parser.error(f"--steps must be a multiple of {WARM_UP}, not {options.steps}")
+    watch.time = CLOCK
     xla = ", XLA" if options.jit else ""
     backend = keras.backend.backend()
     turns = f"{options.steps // TURN} turns of {TURN} steps"

@@ -22,6 +22,8 @@ RECOVERED_LOOKS = 4
 """Observations in a row without the condition after which it has passed."""
 JUDGED_WHEN_CLOSING = ("stale_batch_statistics",)
 """Conditions that are judged, and may pass, only when what was learned is about to be used."""
+JUDGED_WHEN_AN_EPOCH_ENDS = ("dying_units", "learning_rate_too_low", "overfitting")
+"""Conditions that the mean losses of epochs tell; all others are known since the last step seen."""
 JUDGED_AFTER_FAILURE = ("unreachable_targets", "loss_mismatch")
 """Conditions that make a training step fail, and that outputs and targets alone tell."""
 
@@ -90,7 +92,8 @@ class Examination:
             The findings that were not known before.
         """
         self._epochs.append(epoch)
-        return self._judge_again()
+        new, _ = self._judge_again(JUDGED_WHEN_AN_EPOCH_ENDS)
+        return new
 
     def close(self) -> list[Finding]:
         """Judge what is about to be used: before a validation, and when the training ends.
@@ -98,7 +101,9 @@ class Examination:
         Returns:
             The findings that were not known before.
         """
-        new = self._judge_again(closing=True)
+        new, present = self._judge_again(JUDGED_WHEN_CLOSING, closing=True)
+        kept = {key for key in self._present if key[0] not in JUDGED_WHEN_CLOSING}
+        self._present = kept | present
         for key in self._findings:
             if key[0] in JUDGED_WHEN_CLOSING and self._window:
                 gone = key not in self._present
@@ -114,20 +119,22 @@ class Examination:
         Returns:
             The findings that were not known before.
         """
-        rules = {name: rule for name, rule in self._rules.items() if name in JUDGED_AFTER_FAILURE}
-        new, _ = self._remember(self._judge([*self._window, observation], rules))
+        window = [*self._window, observation]
+        new, _ = self._remember(self._judge(window, self._only(JUDGED_AFTER_FAILURE)))
         return new
 
-    def _judge_again(self, *, closing: bool = False) -> list[Finding]:
+    def _judge_again(
+        self, conditions: Iterable[str], *, closing: bool = False
+    ) -> tuple[list[Finding], set[tuple[str, str | None]]]:
+        """Judge the last observation once more, by what has become known since."""
         if not self._window:
-            return []
+            return [], set()
         last = replace(self._window[-1], epochs=tuple(self._epochs), closing=closing)
         window = [*list(self._window)[:-1], last]
-        new, present = self._remember(self._judge(window, self._rules))
-        if closing:
-            kept = {key for key in self._present if key[0] not in JUDGED_WHEN_CLOSING}
-            self._present = kept | present
-        return new
+        return self._remember(self._judge(window, self._only(conditions)))
+
+    def _only(self, conditions: Iterable[str]) -> dict[str, Rule]:
+        return {name: rule for name, rule in self._rules.items() if name in conditions}
 
     def _remember(
         self, findings: Iterable[Finding]

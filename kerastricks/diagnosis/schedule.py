@@ -50,6 +50,7 @@ class Schedule:
         self._plain: deque[float] = deque(maxlen=_TIMINGS)
         self._looks: deque[float] = deque(maxlen=_TIMINGS)
         self._judgements: deque[float] = deque(maxlen=_TIMINGS)
+        self._affordable = 1
 
     def due(self, step: int) -> bool:
         """Tell whether the step of this number is to be observed."""
@@ -90,17 +91,22 @@ class Schedule:
         self._last = step
         self._demanded = False
         self._looks.append(seconds)
+        self._affordable = self._affordable_gap()
 
     def passed(self, seconds: float) -> None:
-        """Note what a step took on average since the last look."""
+        """Note, before a look is, what each step since the one before took on average."""
         self._plain.append(seconds)
 
     def _gap(self, step: int) -> int:
-        gap = max(1, step // _RESOLUTION)
+        # Asked before every step, so what changes with looks alone is not worked out here.
+        return max(1, step // _RESOLUTION, self._affordable)
+
+    def _affordable_gap(self) -> int:
+        """Steps from look to look with which the looks keep within the budget."""
         # The low median: a first step of either kind is compiled, and takes seconds.
         if self._plain and self._looks:
             plain = median_low(self._plain)
             extra = median_low(self._looks) - plain
             if plain > 0 and extra > 0:
-                gap = max(gap, math.ceil(extra / (self._budget * plain)))
-        return gap
+                return math.ceil(extra / (self._budget * plain))
+        return 1

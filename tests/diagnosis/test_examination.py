@@ -1,7 +1,15 @@
+import ast
 from dataclasses import replace
+from pathlib import Path
 
-from kerastricks.diagnosis import Epoch, Finding
-from kerastricks.diagnosis.examination import Examination
+import pytest
+
+from kerastricks.diagnosis import Epoch, Finding, rules
+from kerastricks.diagnosis.examination import (
+    JUDGED_WHEN_AN_EPOCH_ENDS,
+    JUDGED_WHEN_CLOSING,
+    Examination,
+)
 from kerastricks.diagnosis.timeline import MAXIMUM_POINTS
 
 
@@ -57,6 +65,20 @@ def test_epochs_are_seen_by_the_rules_as_they_end(make):
     examination.add(make.observation(10))
     examination.end_epoch(Epoch(step=20, loss=0.5))
     assert seen == [[], [10], [10], [10, 20]]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "conditions"),
+    [("epochs", JUDGED_WHEN_AN_EPOCH_ENDS), ("closing", JUDGED_WHEN_CLOSING)],
+)
+def test_what_a_rule_reads_decides_when_it_is_asked_again(attribute, conditions):
+    readers = {
+        path.stem
+        for path in Path(rules.__file__).parent.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == attribute
+    }
+    assert readers == set(conditions)
 
 
 def test_nothing_is_judged_before_anything_was_seen():
