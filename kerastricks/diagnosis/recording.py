@@ -210,11 +210,9 @@ def _weight_block(slot: WeightSlot, pair: tuple[Tensor, Tensor] | None, scale: A
     if pair is None:
         return statistics.unseen(slot.length)
     gradient, weight = pair
-    block = statistics.weight_vector(weight, gradient, scale)
     if slot.unit_axes is None:
-        return block
-    rows = statistics.kernel_vector(weight, gradient, scale, slot.unit_axes)
-    return ops.concatenate([block, rows])
+        return statistics.weight_vector(weight, gradient, scale)
+    return statistics.kernel_vector(weight, gradient, scale, slot.unit_axes)
 
 
 def _small_blocks(

@@ -102,9 +102,8 @@ class WeightSlot:
         gradient, norm = block[: statistics.WEIGHT_SCALARS]
         rows: list[Vector | None] = [None, None, None]
         if self.unit_axes:
-            squares, first, second, gradients = block[statistics.WEIGHT_SCALARS :].reshape(
-                -1, self.units
-            )
+            per_unit = block[statistics.WEIGHT_SCALARS :].reshape(-1, self.units)
+            squares, _, gradients, first, _, second = per_unit
             rows = [np.sqrt(squares), np.stack([first, second]), gradients]
         return WeightStatistics(
             path=self.path,

@@ -8,11 +8,13 @@ the same as their neighbours. Norms are of all elements.
 """
 
 import math
+from functools import cache
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+from numpy.typing import NDArray
 
 from kerastricks.diagnosis.activations import Activation
 
@@ -21,7 +23,7 @@ Tensor = Any
 LAYER_SCALARS = 2
 LAYER_ROWS = 3
 WEIGHT_SCALARS = 2
-KERNEL_ROWS = 4
+KERNEL_ROWS = 6
 COLUMN_SCALARS = 6
 COLUMN_ROWS = 4
 MOMENT_SCALARS = 1
@@ -32,6 +34,8 @@ MAXIMUM_POSITIONS = 64
 """Positions of a feature map that are seen of each example: 2048 samples in a batch of 32."""
 SMALL = 4096
 """Elements up to which a weight without units of its own is reduced together with others."""
+LARGE = 65_536
+"""Elements of a tensor above which its squares are not stored: they would not stay in the cache."""
 MAXIMUM_ROWS = 256
 """Incoming weights that are seen of each unit where units are told apart."""
 
@@ -51,21 +55,17 @@ def layer_vector(outputs: Tensor, axis: int, activation: Activation | None) -> T
     """
     outputs = ops.cast(ops.stop_gradient(thinned(outputs, axis)), "float32")
     axes = _all_but(outputs, axis)
-    sizes = [ops.shape(outputs)[i] for i in axes]
-    known = float(math.prod(size for size in sizes if isinstance(size, int)))
-    unknown = [ops.cast(size, "float32") for size in sizes if not isinstance(size, int)]
-    count = math.prod(unknown, start=known * ops.ones(()))
-    examples = ops.cast(ops.shape(outputs)[0], "float32")
-    # Two passes: E[x^2] - E[x]^2 loses a collapsed signal around a mean of 0.5 to rounding.
-    mean = ops.mean(outputs, axis=axes, keepdims=True)
-    deviations = ops.sum(ops.square(outputs - mean), axis=axes)
+    examples, count = _sizes(outputs, axes)
+    # `var` takes two passes: E[x^2] - E[x]^2 loses a collapsed signal around a mean of 0.5 to
+    # rounding.
+    mean, variance = ops.mean(outputs, axis=axes), ops.var(outputs, axis=axes)
     if activation is not None and activation.bounded:
         events = ops.logical_or(outputs <= activation.low, outputs >= activation.high)
     else:
         events = outputs > 0
     events = ops.sum(ops.cast(events, "float32"), axis=axes)
-    total = ops.reshape(mean, [-1]) * count
-    return ops.concatenate([ops.stack([examples, count]), total, deviations, events])
+    sizes = ops.convert_to_tensor([examples, count], "float32")
+    return ops.concatenate([sizes, mean * count, variance * count, events])
 
 
 def column_vector(data: Tensor, columns: int) -> Tensor:
@@ -86,7 +86,7 @@ def column_vector(data: Tensor, columns: int) -> Tensor:
     sums = ops.sum(rows, axis=1)
     whole = ops.sum(ops.cast(ops.equal(rows, ops.round(rows)), "float32"))
     scalars = [ops.ones(()), count, whole, ops.min(sums), ops.max(sums), nonfinite(rows)]
-    moments = [mean * count, ops.sum(ops.square(rows - mean), axis=0)]
+    moments = [mean * count, ops.var(rows, axis=0) * count]
     ends = [ops.min(rows, axis=0), ops.max(rows, axis=0)]
     return ops.concatenate([ops.stack(scalars), *moments, *ends])
 
@@ -95,9 +95,8 @@ def moments_vector(inputs: Tensor, axis: int) -> Tensor:
     """Reduce a tensor to one, and for each unit on an axis mean and variance."""
     inputs = ops.cast(ops.stop_gradient(thinned(inputs, axis)), "float32")
     axes = _all_but(inputs, axis)
-    mean = ops.mean(inputs, axis=axes, keepdims=True)
-    variance = ops.mean(ops.square(inputs - mean), axis=axes)
-    return ops.concatenate([ops.ones((1,)), ops.reshape(mean, [-1]), variance])
+    mean, variance = ops.mean(inputs, axis=axes), ops.var(inputs, axis=axes)
+    return ops.concatenate([ops.ones((1,)), mean, variance])
 
 
 def weight_vector(weight: Tensor, gradient: Tensor, scale: Tensor | None) -> Tensor:
@@ -120,7 +119,7 @@ def weight_vector(weight: Tensor, gradient: Tensor, scale: Tensor | None) -> Ten
 def kernel_vector(
     kernel: Tensor, gradient: Tensor, scale: Tensor | None, axes: tuple[int, ...]
 ) -> Tensor:
-    """Reduce a kernel to four numbers per unit.
+    """Reduce a kernel and its gradient to the squares of their norms, and to numbers per unit.
 
     Args:
         kernel: The kernel.
@@ -129,19 +128,25 @@ def kernel_vector(
         axes: The axes of the units, from the end; every other axis is incoming.
 
     Returns:
-        A vector: for each unit the squared norm of its gradient, then the kernel projected on two
-        fixed random vectors, then the gradient projected on the first.
+        A vector: what `weight_vector` gives; then for each unit the squared norm of its gradient
+        and that of its weights; then both projected on a fixed random vector; then both projected
+        on another.
     """
     units = math.prod(kernel.shape[axis] for axis in axes)
     rows = math.prod(kernel.shape) // units
-    kernel, gradient = (_incoming(each, axes, rows, units) for each in (kernel, gradient))
-    share = kernel.shape[0] / rows
+    seen = min(rows, MAXIMUM_ROWS)
+    columns = [_incoming(each, axes, rows, units) for each in (gradient, kernel)]
     if scale is not None:
-        gradient = gradient / ops.cast(scale, "float32")
-    squares = ops.sum(ops.square(gradient), axis=0) / share
-    seen = ops.matmul(_directions(kernel.shape[0]), ops.concatenate([kernel, gradient], axis=1))
-    signatures = ops.concatenate([seen[:, :units], seen[:1, units:]])
-    return ops.concatenate([squares, ops.reshape(signatures, [-1])])
+        columns[0] = columns[0] / ops.cast(scale, "float32")
+    both = ops.concatenate(columns, axis=1)
+    squares = ops.sum(ops.square(both), axis=0)
+    if seen == rows:
+        norms = ops.sum(ops.reshape(squares, (2, units)), axis=1)
+    else:
+        squares = squares * (rows / seen)
+        norms = weight_vector(kernel, gradient, scale)
+    projected = ops.matmul(_directions(seen), both)
+    return ops.concatenate([norms, squares, ops.reshape(projected, [-1])])
 
 
 def small_norms(sizes: list[int], *rows: list[Tensor]) -> Tensor:
@@ -211,8 +216,11 @@ def unseen(length: int) -> Tensor:
 
 def squared_norm(tensor: Tensor) -> Tensor:
     """Square of the Euclidean norm in float32."""
+    tensor = ops.cast(tensor, "float32")
+    if math.prod(tensor.shape) <= LARGE:
+        return ops.sum(ops.square(tensor))
     # A product of row and column, as the squares of a large tensor would have to be stored.
-    row = ops.reshape(ops.cast(tensor, "float32"), (1, -1))
+    row = ops.reshape(tensor, (1, -1))
     return ops.reshape(ops.matmul(row, ops.transpose(row)), ())
 
 
@@ -249,10 +257,23 @@ def _all_but(tensor: Tensor, axis: int) -> list[int]:
     return [i for i in range(rank) if i != axis % rank]
 
 
+def _sizes(outputs: Tensor, axes: list[int]) -> tuple[Any, Any]:
+    """Examples, and samples of each unit: numbers where the shape is known, else scalars."""
+    sizes = [ops.shape(outputs)[i] for i in axes]
+    if all(isinstance(size, int) for size in sizes):
+        return float(sizes[0]), float(math.prod(sizes))
+    sizes = [ops.cast(size, "float32") for size in sizes]
+    return sizes[0], math.prod(sizes[1:], start=sizes[0])
+
+
 def _incoming(kernel: Tensor, axes: tuple[int, ...], rows: int, units: int) -> Tensor:
     """The units in columns, some of their incoming weights in rows."""
-    kernel = ops.moveaxis(kernel, axes, tuple(range(-len(axes), 0)))
-    return ops.cast(_some(ops.reshape(kernel, (rows, units)), 0, MAXIMUM_ROWS), "float32")
+    last = tuple(range(-len(axes), 0))
+    if axes != last:
+        kernel = ops.moveaxis(kernel, axes, last)
+    if len(kernel.shape) > 2:
+        kernel = ops.reshape(kernel, (rows, units))
+    return ops.cast(_some(kernel, 0, MAXIMUM_ROWS), "float32")
 
 
 def _some(tensor: Tensor, axis: int, count: int) -> Tensor:
@@ -264,10 +285,16 @@ def _some(tensor: Tensor, axis: int, count: int) -> Tensor:
     size = tensor.shape[axis]
     if size <= count:
         return tensor
+    return ops.take(tensor, _chosen(size, count), axis=axis)
+
+
+# Where steps are not compiled, what is drawn here would be drawn in each.
+@cache
+def _chosen(size: int, count: int) -> NDArray[np.int32]:
     chosen = np.random.default_rng(0).choice(size, count, replace=False)
-    return ops.take(tensor, np.sort(chosen), axis=axis)
+    return np.sort(chosen).astype("int32")
 
 
-def _directions(size: int) -> Tensor:
-    directions = np.random.default_rng(0).normal(size=(2, size))
-    return ops.convert_to_tensor(directions, dtype="float32")
+@cache
+def _directions(size: int) -> NDArray[np.float32]:
+    return np.random.default_rng(0).normal(size=(2, size)).astype("float32")

@@ -9,6 +9,8 @@ from keras import layers
 
 import kerastricks as kt
 from kerastricks.callbacks import DyingUnitMonitor, SaturationMonitor, TrainingDoctor
+from kerastricks.diagnosis import steps
+from kerastricks.diagnosis.carrier import Carrier
 
 BACKEND = keras.backend.backend()
 RANDOM = np.random.default_rng(0)
@@ -61,6 +63,35 @@ def test_the_update_is_the_actual_one_after_clipping(listening, trained):
     for seen in spy.seen:
         total = np.sqrt(sum(weight.update**2 for weight in seen.weights))
         assert total == pytest.approx(0.5e-3, rel=1e-3)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="steps are dispatched ahead on JAX alone")
+def test_a_look_that_is_read_later_is_the_one_read_at_once(monkeypatch, listening, trained):
+    take, kept = Carrier.take, []
+
+    def noted(*arguments, keep):
+        kept.append(keep)
+        return take(*arguments, keep=keep)
+
+    monkeypatch.setattr(Carrier, "take", noted)
+
+    def looks(ahead):
+        monkeypatch.setattr(steps, "dispatched_ahead", lambda: ahead)
+        doctor = TrainingDoctor(verbose=0, every=1)
+        spy = listening(doctor)
+        trained(deferred, doctor, fit_arguments={"epochs": 40})
+        return [
+            (seen.step, seen.loss, [layer.mean for layer in seen.layers], seen.weights[0].update)
+            for seen in spy.seen
+        ]
+
+    later = looks(ahead=True)
+    assert any(kept)
+    kept.clear()
+    at_once = looks(ahead=False)
+    assert not any(kept)
+    assert len(later) == 120
+    np.testing.assert_equal(later, at_once)
 
 
 def test_mixed_precision_reports_unscaled_gradients(listening, trained):

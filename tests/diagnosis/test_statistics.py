@@ -99,19 +99,23 @@ def test_norms_are_of_all_elements_and_units_are_told_apart_by_some():
     """5000 rows of which 256 are seen: the squared norm of a unit to four standard errors."""
     g = RANDOM.normal(size=(5000, 3)).astype("float32")
     tensor = ops.convert_to_tensor(g)
-    norms = ops.convert_to_numpy(statistics.weight_vector(tensor, tensor, None))
-    np.testing.assert_allclose(norms, (g**2).sum(), rtol=1e-5)
     vector = ops.convert_to_numpy(statistics.kernel_vector(tensor, tensor, None, (-1,)))
-    squares, *_ = np.split(vector, 4)
+    np.testing.assert_allclose(vector[:2], (g**2).sum(), rtol=1e-5)
+    squares, *_ = np.split(vector[2:], statistics.KERNEL_ROWS)
     np.testing.assert_allclose(squares, (g**2).sum(0), rtol=4 * np.sqrt(2 / 256))
 
 
-def test_weight_vector_undoes_the_loss_scale():
-    w, g = RANDOM.normal(size=(2, 4, 5)).astype("float32")
-    vector = ops.convert_to_numpy(
-        statistics.weight_vector(*map(ops.convert_to_tensor, (w, 1024 * g)), 1024.0)
+@pytest.mark.parametrize("rows", [4, 300])
+def test_the_loss_scale_is_undone_in_all_that_comes_of_the_gradient(rows):
+    arrays = RANDOM.normal(size=(2, rows, 5)).astype("float32")
+    w, g = map(ops.convert_to_tensor, arrays)
+    norms = ops.convert_to_numpy(statistics.weight_vector(w, 1024 * g, 1024.0))
+    np.testing.assert_allclose(norms, (arrays[::-1] ** 2).sum((1, 2)), rtol=1e-5)
+    scaled, plain = (
+        ops.convert_to_numpy(statistics.kernel_vector(w, factor * g, scale, (-1,)))
+        for factor, scale in ((1024, 1024.0), (1, None))
     )
-    np.testing.assert_allclose(vector, [(g**2).sum(), (w**2).sum()], rtol=1e-5)
+    np.testing.assert_allclose(scaled, plain, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +137,8 @@ def test_kernel_vector_tells_equal_units_from_others(shape, axes):
     )
     kernel = ops.convert_to_tensor(restored)
     vector = ops.convert_to_numpy(statistics.kernel_vector(kernel, kernel, None, axes))
-    squares, signature, _, _ = np.split(vector, 4)
+    np.testing.assert_allclose(vector[:2], (twins**2).sum(), rtol=1e-5)
+    squares, _, _, signature, *_ = np.split(vector[2:], statistics.KERNEL_ROWS)
     np.testing.assert_allclose(squares, (twins**2).sum(0), rtol=1e-5)
     assert signature[0] == pytest.approx(signature[1], rel=1e-6)
     assert len(np.unique(signature.round(4))) == units - 1
