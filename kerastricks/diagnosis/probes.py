@@ -23,13 +23,13 @@ import keras
 from keras.src.backend import compute_output_spec
 
 from kerastricks.diagnosis import frames, steps
-from kerastricks.diagnosis.carrier import Carrier, fetched
+from kerastricks.diagnosis.carrier import Carrier
 from kerastricks.diagnosis.errors import in_short, is_out_of_memory, without_own_frames
 from kerastricks.diagnosis.failure import Failure, seen_after_failure
-from kerastricks.diagnosis.first_look import missing_from
 from kerastricks.diagnosis.losses import losses_of
 from kerastricks.diagnosis.observation import Observation
-from kerastricks.diagnosis.plan import Numbers, Plan, path_of
+from kerastricks.diagnosis.plan import Plan, path_of
+from kerastricks.diagnosis.reader import Reader
 from kerastricks.diagnosis.recording import Recording
 from kerastricks.diagnosis.rehearsal import Rehearsal
 from kerastricks.diagnosis.structure import linear_kernels
@@ -90,9 +90,8 @@ class Probe:
         self._taps = Taps(self._fails)
         self._plan: Plan | None = None
         self._carrier: Carrier | None = None
+        self._reader: Reader | None = None
         self._step = 0
-        self._looked = False
-        self._unread: tuple[int, Any] | None = None
         self._between = False
         self._thread = threading.get_ident()
         self._end: Any = None
@@ -121,7 +120,8 @@ class Probe:
 
     def tell(self) -> None:
         """Tell the observers of all steps observed so far."""
-        self._read()
+        if self._reader is not None:
+            self._reader.read()
         self._watch.tell(self._fails)
 
     def stop_training(self) -> None:
@@ -142,7 +142,6 @@ class Probe:
 
     def _install(self) -> None:
         model = self._model
-        # A model that is fitted further is not at its start.
         self._fresh = steps.updates_made(model.optimizer) == 0
         self._plain = model.train_function
         original_step = model.train_step
@@ -199,7 +198,7 @@ class Probe:
         if self._end is not None:
             self._end.detach()
         self._taps.remove()
-        self._unread = None
+        self._reader = None
         if self._carrier is not None:
             if self._carrier in model._metrics:
                 model._metrics.remove(self._carrier)
@@ -247,11 +246,13 @@ class Probe:
             args = self._begin(args)
         length = getattr(self._model, "steps_per_execution", 1)
         last = self._step + length - 1
-        if self._carrier is None or not self._watch.due(last):
+        reader = self._reader
+        if reader is None or not self._watch.due(last):
             result = self._plain(*args)
             self._watch.passed()
             self._step += length
-            self._read()
+            if reader is not None:
+                reader.read()
             return result
         if self._watch.timed:
             steps.wait_for_earlier_steps(args)
@@ -259,50 +260,9 @@ class Probe:
             with self._observed_train_step():
                 result = self._observed(*args)
             self._step += length
-            self._read()
-            self._look(last, result)
+            reader.read()
+            reader.take(last, result)
         return result
-
-    def _look(self, step: int, result: Any) -> None:
-        """Take what the step has carried out; it is read at once where the step is over."""
-        assert self._carrier is not None
-        with self._unharmed(step):
-            later = steps.dispatched_ahead() and self._watch.patient
-            self._unread = step, self._carrier.take(self._model, result, keep=later)
-            if not later:
-                self._read()
-
-    def _read(self) -> None:
-        """Read what waits to be read.
-
-        Where steps are dispatched ahead that waits for the step, while Python could prepare the
-        next one. So it is done when that is under way, unless the look is to be judged at once.
-        """
-        if self._unread is None:
-            return
-        (step, value), self._unread = self._unread, None
-        with self._unharmed(step):
-            self._take_in(step, fetched(value))
-
-    @contextmanager
-    def _unharmed(self, step: int) -> Iterator[None]:
-        """A fault of the diagnosis is none of the training."""
-        try:
-            yield
-        except Exception as error:
-            self._fails(f"training step {step}", f"cannot be read: {in_short(error)}")
-
-    def _take_in(self, step: int, numbers: Numbers) -> None:
-        """Make an observation of what the step has carried out."""
-        assert self._plan is not None
-        scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
-        at_start = self._fresh and step < getattr(self._model, "steps_per_execution", 1)
-        seen = self._plan.read(step, numbers, at_start=at_start, loss_scaled=scaled)
-        if not self._looked:
-            self._looked = True
-            for place, reason in missing_from(self._plan, seen):
-                self._fails(place, reason)
-        self._watch.add(seen, numbers, self._fails)
 
     def _begin(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """See the first batch's shapes, plan, and add the variable that carries the numbers."""
@@ -324,6 +284,10 @@ class Probe:
         before = list(model.metrics_variables)
         with steps.variable_scope(model):
             self._carrier = Carrier(self._plan)
+        # A model that is fitted further is not at its start.
+        self._reader = Reader(
+            model, self._plan, self._carrier, self._watch, self._fails, fresh=self._fresh
+        )
         if keras.backend.backend() == "jax":
             # Here a step may write the variables of the model's metrics only. Elsewhere the model
             # need not know of it, and `for metric in self.metrics` does not meet it.
