@@ -168,7 +168,7 @@ class Recording:
             if before is None or position is None:
                 change = ops.zeros((slot.size,))
             elif len(moves) == 1 and slot.weight.constraint is None:
-                change = moves[0]
+                change = _shaped(moves[0], before)
             else:
                 change = ops.cast(values[position], "float32") - ops.cast(before, "float32")
             if slot.small:
@@ -200,10 +200,15 @@ class Recording:
 
 def _dense(gradient: Any, weight: Tensor) -> Tensor:
     if type(gradient).__name__ != "IndexedSlices":
-        return gradient
+        return _shaped(gradient, weight)
     # TensorFlow gives an embedding's gradient as rows and their places, some places twice.
     places = ops.expand_dims(gradient.indices, -1)
     return ops.scatter(places, gradient.values, tuple(weight.shape))
+
+
+def _shaped(change: Tensor, weight: Tensor) -> Tensor:
+    """What changes a weight, in its shape, which a graph of TensorFlow may not know."""
+    return change if change.shape == weight.shape else ops.reshape(change, weight.shape)
 
 
 def _weight_block(slot: WeightSlot, pair: tuple[Tensor, Tensor] | None, scale: Any) -> Tensor:
