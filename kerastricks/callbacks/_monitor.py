@@ -214,7 +214,7 @@ class Monitor(keras.callbacks.Callback):
             self._say(f"training stops because of {stops[0].condition}.")
 
     def _speak(self, group: list[Finding], known: Mapping[Any, Finding]) -> None:
-        told = worst(group)
+        told = worst(_unexplained(group, known))
         text = Text.assemble((headline(group), _STYLES[told.severity]), f".\n  {told.message}")
         cause = known[told.key].caused_by
         if cause is not None:
@@ -230,6 +230,14 @@ class Monitor(keras.callbacks.Callback):
             # wraps, so that a remedy is copied in one piece.
             line = Text.assemble("\n", (type(self).__name__, "bold"), ": ", text)
             Console(soft_wrap=True, highlight=False).print(line)
+
+
+def _unexplained(group: list[Finding], known: Mapping[Any, Finding]) -> list[Finding]:
+    """The findings of a group that do not follow from others of it; roots, if there are any."""
+    keys = {finding.key for finding in group}
+    causes = [(finding, known[finding.key].caused_by) for finding in group]
+    roots = [finding for finding, cause in causes if cause is None]
+    return roots or [finding for finding, cause in causes if cause and cause.key not in keys]
 
 
 def _checked_conditions(stop_on: str | Iterable[str], rules: Mapping[str, Rule]) -> frozenset[str]:

@@ -142,7 +142,8 @@ class _Look(keras.callbacks.Callback):
             self.on_train_end()  # which `fit` leaves out after an exception
             model.reset_metrics()
             for variable, value in self._before.values():
-                variable.assign(value)
+                if tuple(variable.shape) == value.shape:  # else what has failed has changed it
+                    variable.assign(value)
             for name in _SET_BY_FIT:
                 if name in attributes:
                     setattr(model, name, attributes[name])

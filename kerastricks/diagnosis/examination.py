@@ -149,8 +149,9 @@ class Examination:
                 new.append(finding)
                 self._findings[finding.key] = finding
             elif finding.key in self._present or _graver(finding, known):
-                # Still true, or worse: newer numbers, the same beginning.
-                self._findings[finding.key] = replace(finding, onset=known.onset)
+                # Still true, or worse: newer numbers, the same beginning and what helps with it.
+                kept = replace(finding, onset=known.onset, remedy=known.remedy)
+                self._findings[finding.key] = kept
         return new, present
 
     def report(self, unobserved: Mapping[str, str]) -> Report:

@@ -138,7 +138,8 @@ class Probe:
             self._uninstall()
 
     def _fails(self, place: str, reason: str) -> None:
-        self.unobserved[place] = reason
+        # What comes later often follows from what came first.
+        self.unobserved.setdefault(place, reason)
 
     def _install(self) -> None:
         model = self._model

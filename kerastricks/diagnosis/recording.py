@@ -113,7 +113,9 @@ class Recording:
         looks = ops.convert_to_tensor(self._variable)[self._plan.calls_at + 2]
         self._add_inputs(looks)
         blocks = [
-            self._blocks[id(slot)] if id(slot) in self._blocks else ops.zeros((slot.length,))
+            self._blocks[id(slot)]
+            if id(slot) in self._blocks
+            else ops.zeros((slot.length,), "float32")
             for slot in self._plan.forward
         ]
         vector = ops.concatenate([*blocks, ops.stack([*calls_and_loss, looks + 1])])
@@ -131,6 +133,8 @@ class Recording:
         if self._blocks and not self._stateless:
             # A `train_step` of the user's own, without `compute_loss`.
             self._write_forward([ops.zeros((), "float32")] * 2, [])
+        if not self._plan.weights:
+            return
         order = {id(variable): i for i, variable in enumerate(variables)}
         self._positions, self._before = [], []
         pairs: list[tuple[Tensor, Tensor] | None] = []
@@ -166,7 +170,7 @@ class Recording:
         for slot, (before, position) in zip(self._plan.weights, pairs, strict=True):
             moves = self._moves.get(id(slot.weight), [])
             if before is None or position is None:
-                change = ops.zeros((slot.size,))
+                change = ops.zeros((slot.size,), "float32")
             elif len(moves) == 1 and slot.weight.constraint is None:
                 change = _shaped(moves[0], before)
             else:
@@ -178,7 +182,7 @@ class Recording:
         if small:
             norms = statistics.small_norms(self._plan.small_sizes, small)
             moved.append(ops.reshape(norms, [-1]))
-        self._vector = ops.concatenate([*self._weights, *moved, ops.ones((1,))])
+        self._vector = ops.concatenate([*self._weights, *moved, ops.ones((1,), "float32")])
         self._weights, self._before, self._moves = [], [], {}
         if not self._stateless:
             self.saw_end()
@@ -226,11 +230,12 @@ def _small_blocks(
     """The blocks of all small weights, in their order."""
     if not pairs:
         return []
-    zeros = [(ops.zeros((size,)),) * 2 for size in sizes]
+    zeros = [(ops.zeros((size,), "float32"),) * 2 for size in sizes]
     seen = [pair or nothing for pair, nothing in zip(pairs, zeros, strict=True)]
     gradients, weights = ([pair[i] for pair in seen] for i in range(2))
     norms = statistics.small_norms(sizes, gradients, weights)
     if scale is not None:
-        norms = norms / ops.stack([ops.square(ops.cast(scale, "float32")), ops.ones(())])
+        squared = ops.square(ops.cast(scale, "float32"))
+        norms = norms / ops.stack([squared, ops.ones((), "float32")])
     unseen = [[-1.0, -1.0] if pair is None else [0.0, 0.0] for pair in pairs]
     return [ops.reshape(norms + ops.convert_to_tensor(unseen, "float32"), [-1])]

@@ -55,9 +55,8 @@ def layer_vector(outputs: Tensor, axis: int, activation: Activation | None) -> T
     """
     outputs = ops.cast(ops.stop_gradient(thinned(outputs, axis)), "float32")
     axes = _all_but(outputs, axis)
-    examples, count = _sizes(outputs, axes)
-    # `var` takes two passes: E[x^2] - E[x]^2 loses a collapsed signal around a mean of 0.5 to
-    # rounding.
+    examples, count = _sizes(outputs, axis)
+    # Not E[x^2] - E[x]^2, which loses a collapsed signal around a mean of 0.5 to rounding.
     mean, variance = ops.mean(outputs, axis=axes), ops.var(outputs, axis=axes)
     if activation is not None and activation.bounded:
         events = ops.logical_or(outputs <= activation.low, outputs >= activation.high)
@@ -85,7 +84,7 @@ def column_vector(data: Tensor, columns: int) -> Tensor:
     mean = ops.mean(rows, axis=0)
     sums = ops.sum(rows, axis=1)
     whole = ops.sum(ops.cast(ops.equal(rows, ops.round(rows)), "float32"))
-    scalars = [ops.ones(()), count, whole, ops.min(sums), ops.max(sums), nonfinite(rows)]
+    scalars = [ops.ones((), "float32"), count, whole, ops.min(sums), ops.max(sums), nonfinite(rows)]
     moments = [mean * count, ops.var(rows, axis=0) * count]
     ends = [ops.min(rows, axis=0), ops.max(rows, axis=0)]
     return ops.concatenate([ops.stack(scalars), *moments, *ends])
@@ -96,7 +95,7 @@ def moments_vector(inputs: Tensor, axis: int) -> Tensor:
     inputs = ops.cast(ops.stop_gradient(thinned(inputs, axis)), "float32")
     axes = _all_but(inputs, axis)
     mean, variance = ops.mean(inputs, axis=axes), ops.var(inputs, axis=axes)
-    return ops.concatenate([ops.ones((1,)), mean, variance])
+    return ops.concatenate([ops.ones((1,), "float32"), mean, variance])
 
 
 def weight_vector(weight: Tensor, gradient: Tensor, scale: Tensor | None) -> Tensor:
@@ -211,7 +210,7 @@ def is_dense(tensor: Any) -> bool:
 
 def unseen(length: int) -> Tensor:
     """What stands in the place of a weight that got no gradient: negative, as no norm can be."""
-    return -ops.ones((length,))
+    return -ops.ones((length,), "float32")
 
 
 def squared_norm(tensor: Tensor) -> Tensor:
@@ -257,13 +256,13 @@ def _all_but(tensor: Tensor, axis: int) -> list[int]:
     return [i for i in range(rank) if i != axis % rank]
 
 
-def _sizes(outputs: Tensor, axes: list[int]) -> tuple[Any, Any]:
+def _sizes(outputs: Tensor, axis: int) -> tuple[Any, Any]:
     """Examples, and samples of each unit: numbers where the shape is known, else scalars."""
-    sizes = [ops.shape(outputs)[i] for i in axes]
-    if all(isinstance(size, int) for size in sizes):
-        return float(sizes[0]), float(math.prod(sizes))
-    sizes = [ops.cast(size, "float32") for size in sizes]
-    return sizes[0], math.prod(sizes[1:], start=sizes[0])
+    sizes = list(ops.shape(outputs))
+    if not all(isinstance(size, int) for size in sizes):
+        sizes = [ops.cast(size, "float32") for size in sizes]
+    seen = [sizes[i] for i in _all_but(outputs, axis)]
+    return sizes[0], math.prod(seen[1:], start=seen[0])
 
 
 def _incoming(kernel: Tensor, axes: tuple[int, ...], rows: int, units: int) -> Tensor:
@@ -288,7 +287,9 @@ def _some(tensor: Tensor, axis: int, count: int) -> Tensor:
     return ops.take(tensor, _chosen(size, count), axis=axis)
 
 
-# Where steps are not compiled, what is drawn here would be drawn in each.
+# What is drawn is kept: where steps are not compiled, it would be drawn in each.
+
+
 @cache
 def _chosen(size: int, count: int) -> NDArray[np.int32]:
     chosen = np.random.default_rng(0).choice(size, count, replace=False)

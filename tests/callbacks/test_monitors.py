@@ -233,6 +233,17 @@ def test_each_finding_is_printed_once_and_its_remedy_too(capsys):
     assert "from the start" in printed
 
 
+def test_a_group_does_not_follow_from_one_of_its_own(capsys):
+    keras.utils.set_random_seed(0)
+    monitor = kt.callbacks.GradientMonitor()
+    examined(mlp(4, "relu", kt.initializers.He), Adam(1.0), epochs=1, monitor=monitor)
+    first, *_ = capsys.readouterr().out.split("GradientMonitor: ")[1:]
+    assert first.startswith("exploding_gradients")
+    assert "in 5 layers" in first
+    assert "It follows from" not in first
+    assert "Remedy:" in first
+
+
 def test_a_terminal_gets_colours_and_a_file_does_not(capsys, monkeypatch):
     def printed():
         broken = kt.diagnosis.Observation(0, math.nan, input_nonfinite=0, layers=(), weights=())

@@ -110,6 +110,19 @@ def test_the_first_observation_stays_in_sight(make):
     assert examination.report({}).unobserved == {}
 
 
+def test_a_finding_keeps_the_remedy_of_its_beginning(make):
+    def rule(window):
+        step = window[-1].step
+        remedy = "start otherwise" if step == 0 else "go on otherwise"
+        yield replace(finding(), onset=step, message=f"at {step}", remedy=remedy)
+
+    examination = Examination({"stale_batch_statistics": rule})
+    for seen in make.window(3):
+        examination.add(seen)
+    (found,) = examination.report({}).findings
+    assert (found.onset, found.message, found.remedy) == (0, "at 2", "start otherwise")
+
+
 def test_a_note_that_becomes_more_is_told_with_its_own_onset(make):
     severities = ["note", "note", "critical", "critical"]
 

@@ -74,6 +74,42 @@ def test_a_rule_or_tap_that_fails_does_not_reach_the_training(monkeypatch, train
     assert "no statistics today" in " ".join(doctor.report.unobserved.values())
 
 
+def test_the_first_reason_is_the_one_that_is_told(monkeypatch, trained):
+    from kerastricks.diagnosis import statistics
+
+    def fail(*arguments):
+        raise RuntimeError("no columns today")
+
+    doctor = TrainingDoctor(verbose=0)
+    monkeypatch.setattr(statistics, "column_vector", fail)
+    trained(deferred, doctor)
+    assert "no columns today" in doctor.report.unobserved["the loss"]
+
+
+@pytest.mark.parametrize("floatx", ["float16", "float64"])
+@pytest.mark.filterwarnings("ignore:Explicitly requested dtype float64")  # JAX makes it float32
+def test_models_of_another_precision_are_seen_whole(floatx, images, labels):
+    keras.config.set_floatx(floatx)
+    try:
+        model = deferred()
+        model.compile("sgd", "sparse_categorical_crossentropy")
+        doctor = TrainingDoctor(verbose=0, every=1)
+        model.fit(images.astype(floatx), labels, verbose=0, callbacks=[doctor])
+        assert doctor.report.unobserved == {}
+    finally:
+        keras.config.set_floatx("float32")
+
+
+@pytest.mark.filterwarnings("ignore:The model does not have any trainable weights")
+def test_a_frozen_model_has_no_gradients_and_no_more_is_said(images, labels):
+    model = deferred()
+    model.trainable = False
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    doctor = TrainingDoctor(verbose=0, every=1)
+    model.fit(images, labels, verbose=0, callbacks=[doctor])
+    assert doctor.report.unobserved == {"the gradients": "the model has no trainable weights"}
+
+
 class Spoilt(layers.Conv2D):
     """A convolution one of whose positions is NaN."""
 

@@ -70,8 +70,8 @@ def dying_units(window: Window, *, layer_fraction: float = LAYER_FRACTION) -> It
             severity=_severity(window, layer, count, born_dead, enough),
             onset=onset,
             message=(
-                f"{count} of {layer.units} rectifier units are dead: they fired on "
-                f"0 of {examples} examples (firing rate below {rate:.2%}) and get no gradient."
+                f"{count} of {layer.units} rectifier units are silent and get no gradient: they "
+                f"fired on none of the last {examples} examples (firing rate below {rate:.2%})."
             ),
             remedy=_remedy(onset),
             evidence={

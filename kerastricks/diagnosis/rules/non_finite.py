@@ -25,19 +25,21 @@ def non_finite(window: Window) -> Iterator[Finding]:
         return  # where it stands later is not where it began
     place, layer, count, remedy = found
     before = window[-2].step if len(window) > 1 else None
+    values = "1 NaN or infinite value" if count == 1 else f"{count} NaN or infinite values"
     clean = "" if before is None else f"; they arose after step {before}, when all was finite"
     yield Finding(
         condition="non_finite",
         layer=layer,
         severity="critical",
         onset=last.step,
-        message=f"{count} NaN or infinite values in {place} at step {last.step}{clean}.",
+        message=f"{values} in {place} at step {last.step}{clean}.",
         remedy=remedy,
         evidence={
             "count": count,
             "place": place,
             "last_finite_step": before,
             "loss": str(last.loss),
+            "healthy_count": 0,
         },
     )
 

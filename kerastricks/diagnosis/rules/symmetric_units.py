@@ -44,8 +44,8 @@ def symmetric_units(window: Window, *, minimum_looks: int = MINIMUM_LOOKS) -> It
             severity="critical",
             onset=run[0].step,
             message=(
-                f"Of {units} units only {distinct} are distinct; units with equal weights and "
-                "equal gradients stay equal for ever."
+                f"{units} units are copies of {distinct}: units with equal weights and equal "
+                "gradients stay equal for ever."
             ),
             remedy="Start with random weights: kernel_initializer=kt.initializers.He().",
             evidence={
