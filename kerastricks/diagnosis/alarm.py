@@ -4,18 +4,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerastricks.diagnosis.plan import Numbers, Plan
-from kerastricks.diagnosis.slots import ColumnSlot
+from kerastricks.diagnosis.slots import ColumnSlot, LayerSlot
 
 GROWTH = 2.0
 """A loss, a gradient or an update is out of the ordinary when it is this many times larger than
 in any look that was judged."""
+LOST = 0.5
+"""A layer has changed at once when this share of the units that still worked no longer does."""
 
 
 class Alarm:
-    """Ring for what may be over by the next judgement.
+    """Tell what may be over by the next judgement, and what has changed at once.
 
-    That is NaN where none was before; a loss, a gradient or an update that jumps; and targets
-    beyond all that came before. All else that rules look for lasts.
+    The former is NaN where none was before; a loss, a gradient or an update that jumps; and targets
+    beyond all that came before. All else that rules look for lasts. The latter is such a jump, or a
+    layer whose units fall silent or saturate.
 
     Args:
         plan: What is observed.
@@ -33,6 +36,9 @@ class Alarm:
         self._ends = [_ends(slot, plan.parts[id(slot)].stop) for slot in slots]
         self._range = np.full((2, len(slots)), -np.inf, np.float32)
         self._broken: NDArray[np.bool_] | None = None
+        hidden = [slot for slot in plan.layers if _can_be_idle(slot)]
+        self._layers = [(slot, plan.parts[id(slot)]) for slot in hidden]
+        self._idle = np.zeros(len(self._layers))
 
     def rings(self, numbers: Numbers) -> bool:
         """Tell whether a look is to be judged at once.
@@ -42,15 +48,32 @@ class Alarm:
         """
         return (
             self._breaks(numbers)
-            or bool((numbers[self._places] > self._limits).any())
+            or self._jumps(numbers)
             or bool((self._reach(numbers) > self._range).any())
         )
+
+    def startles(self, numbers: Numbers) -> bool:
+        """Tell whether something has changed at once, so that the next steps are worth a look.
+
+        Args:
+            numbers: What the look is read from.
+        """
+        lost = self._idle_shares(numbers) > self._idle + LOST * (1 - self._idle)
+        return self._jumps(numbers) or bool(lost.any())
 
     def judged(self, numbers: Numbers) -> None:
         """Take a look that is being judged for ordinary from now on."""
         with np.errstate(over="ignore"):  # infinite limits let no more than infinity through
             self._limits = np.fmax(self._limits, self._factors * numbers[self._places])
         self._range = np.fmax(self._range, self._reach(numbers))
+        self._idle = np.fmax(self._idle, self._idle_shares(numbers))
+
+    def _jumps(self, numbers: Numbers) -> bool:
+        return bool((numbers[self._places] > self._limits).any())
+
+    def _idle_shares(self, numbers: Numbers) -> NDArray[np.float64]:
+        """Of each hidden layer the share of silent units, or of saturated outputs."""
+        return np.array([_idle_share(slot, numbers[part]) for slot, part in self._layers])
 
     def _breaks(self, numbers: Numbers) -> bool:
         """Whether there is NaN or infinity where the look before had none."""
@@ -71,3 +94,15 @@ def _ends(slot: ColumnSlot, stop: int) -> tuple[slice, slice]:
     """Where the smallest and the largest entries of the columns lie, given where the block ends."""
     middle = stop - slot.columns
     return slice(middle - slot.columns, middle), slice(middle, stop)
+
+
+def _can_be_idle(slot: LayerSlot) -> bool:
+    of = slot.activation
+    return of is not None and (of.rectifier or of.bounded) and not slot.head
+
+
+def _idle_share(slot: LayerSlot, block: Numbers) -> float:
+    samples, events = block[1], block[-slot.units :]
+    if slot.activation is not None and slot.activation.bounded:
+        return float(events.mean() / samples) if samples else 0.0
+    return float(np.mean(events == 0)) if samples else 0.0

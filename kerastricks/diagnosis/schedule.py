@@ -7,7 +7,10 @@ from statistics import median_low
 from kerastricks.theory._checks import checked_number
 
 _RESOLUTION = 32
+_DENSE_LOOKS = 2 * _RESOLUTION
 _TIMINGS = 9
+CLOSE_LOOKS = 40
+"""Looks in a row when something has changed at once: 1000 samples, in batches of 32, and more."""
 _LONGEST_WAIT = 64
 """Looks of which at least one is judged: rules follow a run of looks back that far."""
 
@@ -18,7 +21,8 @@ class Schedule:
     The first 64 steps are all observed; after that the gap before step `s` grows to `s / 32`, so
     that an onset is known to about 3 % of its step number, and a run of n steps costs about
     64 + 32 ln(n / 64) looks. The gap grows further when that is needed to keep the measured extra
-    time of looking within `budget`.
+    time of looking within `budget`. When something changes at once, the next 40 steps are observed
+    whatever they cost, but not more than 64 in a run, and one in 32 steps.
 
     Args:
         every: A fixed distance between observed steps, or None for the schedule above.
@@ -46,7 +50,8 @@ class Schedule:
         self._every = every
         self._budget = budget
         self._last: int | None = None
-        self._demanded = False
+        self._demanded = 0
+        self._close_looks = 0
         self._plain: deque[float] = deque(maxlen=_TIMINGS)
         self._looks: deque[float] = deque(maxlen=_TIMINGS)
         self._judgements: deque[float] = deque(maxlen=_TIMINGS)
@@ -60,7 +65,20 @@ class Schedule:
 
     def demand(self) -> None:
         """Have the next step observed whatever the schedule says."""
-        self._demanded = True
+        self._demanded = max(self._demanded, 1)
+
+    def look_closely(self, step: int) -> None:
+        """Have the next steps observed, as something has changed at once, where few are.
+
+        Args:
+            step: The step that was observed.
+        """
+        if self._every is None and self._gap(step) > 1:
+            left = _DENSE_LOOKS + step // _RESOLUTION - self._close_looks
+            more = min(CLOSE_LOOKS, left) - self._demanded
+            if more > 0:
+                self._demanded += more
+                self._close_looks += more
 
     @property
     def timed(self) -> bool:
@@ -89,7 +107,7 @@ class Schedule:
     def observed(self, step: int, seconds: float) -> None:
         """Note that a step was observed, and what it took, judging included."""
         self._last = step
-        self._demanded = False
+        self._demanded = max(self._demanded - 1, 0)
         self._looks.append(seconds)
         self._affordable = self._affordable_gap()
 

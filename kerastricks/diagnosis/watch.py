@@ -120,6 +120,9 @@ class Watch:
         self._waiting.append(observation)
         if self._alarm.rings(numbers):
             self._closely = CLOSELY
+        if self._looks and self._alarm.startles(numbers):
+            for observer in self.observers:
+                observer.schedule.look_closely(observation.step)
         patience = self._patience
         self._looks += 1
         if len(self._waiting) >= patience or self._closely > 0:

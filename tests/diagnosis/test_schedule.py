@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pytest
 
-from kerastricks.diagnosis.schedule import Schedule
+from kerastricks.diagnosis.schedule import CLOSE_LOOKS, Schedule
 
 
 def looks(schedule, steps, look=0.002, plain=0.002):
@@ -43,6 +43,35 @@ def test_one_step_can_be_demanded():
     assert schedule.due(5)
     schedule.observed(5, 0.0)
     assert not schedule.due(6)
+
+
+def test_what_changes_at_once_is_looked_at_closely():
+    schedule = Schedule()
+    looks(schedule, 1000)
+    schedule.observed(1000, 0.002)
+    schedule.look_closely(1000)
+    for step in range(1001, 1001 + CLOSE_LOOKS):
+        assert schedule.due(step)
+        schedule.observed(step, 0.002)
+    assert not schedule.due(1001 + CLOSE_LOOKS)
+
+
+def test_close_looks_are_few_however_often_something_changes():
+    schedule, seen = Schedule(), []
+    for step in range(20_000):
+        if schedule.due(step):
+            seen.append(step)
+            schedule.observed(step, 0.002)
+            schedule.look_closely(step)
+    calm = len(looks(Schedule(), 20_000))
+    assert CLOSE_LOOKS < len(seen) - calm <= 64 + 20_000 // 32
+
+
+@pytest.mark.parametrize("schedule", [Schedule(every=7), Schedule()])
+def test_where_it_is_not_the_doctors_choice_or_all_is_seen_nothing_changes(schedule):
+    schedule.observed(0, 0.002)
+    schedule.look_closely(0)
+    assert schedule.due(1) == (schedule.timed)
 
 
 @pytest.mark.parametrize("every", [0, -1, 1.5, "2", True])
