@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -234,6 +236,15 @@ class TestSymmetricUnits:
             unit_gradient_signature=np.zeros(units),
         )
         assert not list(symmetric_units(make.window(3, weights=[kernel])))
+
+    def test_units_of_whose_weights_none_is_seen_are_no_twins(self, make):
+        """An identity matrix of which some rows are seen."""
+        signature = np.zeros((2, 10))
+        signature[:, :2] = [[1.0, -0.5], [0.3, 2.0]]
+        kernel = make.kernel(unit_signature=signature, unit_gradient_signature=np.zeros(10))
+        assert not list(symmetric_units(make.window(3, weights=[kernel])))
+        kernel = replace(kernel, norm=0.0, unit_signature=np.zeros((2, 10)))
+        assert list(symmetric_units(make.window(3, weights=[kernel])))
 
     def test_rounding_does_not_break_symmetry(self, make):
         noise = 1 + 1e-7 * np.random.default_rng(0).normal(size=10)

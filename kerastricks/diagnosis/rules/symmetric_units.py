@@ -63,9 +63,12 @@ def _twins(kernel: WeightStatistics) -> tuple[float, int]:
     weights, gradients = _vector(kernel.unit_signature), _vector(kernel.unit_gradient_signature)
     if weights.shape[-1] < 2 or not (np.isfinite(weights).all() and np.isfinite(gradients).all()):
         return 0.0, weights.shape[-1]
-    keys = _hashed([_rounded(row) for row in (*weights, gradients)])
+    # A unit that is zero in a kernel that is not is one whose weights are not among those seen.
+    known = np.any(weights != 0, axis=0) | (kernel.norm == 0)
+    keys = _hashed([_rounded(row) for row in (*weights, gradients)])[known]
     _, counts = np.unique(keys, return_counts=True)
-    return float(np.sum(counts[counts > 1]) / len(keys)), len(counts)
+    alike, unknown = np.sum(counts[counts > 1]), np.sum(~known)
+    return float(alike / len(known)), len(counts) + int(unknown)
 
 
 def _rounded(signatures: Vector) -> Vector:
