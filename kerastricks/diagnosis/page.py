@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerastricks._version import __version__
+from kerastricks.diagnosis.evidence import in_words
 from kerastricks.diagnosis.finding import grouped, headline, worst
 from kerastricks.diagnosis.record import Record
 
@@ -107,7 +108,7 @@ def _context(section: Section) -> dict[str, Any]:
                 "message": worst(roots).message,
                 "remedy": worst(roots).remedy,
                 "evidence": [
-                    (root.layer if len(roots) > 1 else "", _evidence(root.evidence))
+                    (root.layer if len(roots) > 1 else "", in_words(root.evidence))
                     for root in roots
                 ],
                 "consequences": [headline(group) for group in grouped(report.consequences(*roots))],
@@ -139,17 +140,3 @@ def _figures(report: Record) -> dict[str, Any]:
         drawn["gradient"] = figures.gradient_through_depth(timeline)
     # Drawn by matplotlib, which escapes the names that it writes.
     return {name: markupsafe.Markup(svg) for name, svg in drawn.items()}
-
-
-def _evidence(evidence: dict[str, Any]) -> dict[str, str]:
-    return {name.replace("_", " "): _text(value) for name, value in evidence.items()}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, dict):
-        return ", ".join(f"{name}: {_text(each)}" for name, each in value.items())
-    if isinstance(value, list | tuple):
-        return " to ".join(_text(each) for each in value)
-    return str(value)

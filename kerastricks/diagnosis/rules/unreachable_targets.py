@@ -181,10 +181,14 @@ def _no_class(target: ColumnStatistics, units: int | None, loss: Loss) -> _Misfi
     if not len(outside):
         return None
     aside = "" if loss.ignore_class is None else f" ({loss.ignore_class} is ignored)"
+    classes = (
+        "classes are counted from 0"
+        if units is None
+        else f"the output has {units} units, for the classes 0 to {units - 1}"
+    )
     return _Misfit(
         "critical",
-        f"The labels run from {low:.6g} to {high:.6g}{aside}, but the output has {units} units, "
-        f"for the classes 0 to {'?' if units is None else units - 1}.",
+        f"The labels run from {low:.6g} to {high:.6g}{aside}, but {classes}.",
         _within_classes(set(outside.tolist()), units, loss),
         evidence if min(outside) < 0 else {**evidence, "healthy_units": int(max(outside)) + 1},
     )

@@ -109,6 +109,7 @@ class TestRange:
         for from_logits, count in [(True, 1), (False, 0)]:
             found = judged(between(-1, 1), None, "binary_crossentropy", from_logits=from_logits)
             assert len(found) == count
+            assert not any("None" in finding.message for finding in found)
 
     def test_losses_that_compare_otherwise_are_left_out(self, judged):
         for loss in ("hinge", "squared_hinge", "categorical_hinge", "cosine_similarity", "mine"):
