@@ -25,7 +25,7 @@ def test_the_main_job(tmp_path):
     assert max(accuracies[::2]) < 30.0
     page = (tmp_path / "kerastricks-report.html").read_text(encoding="utf-8")
     assert page.count("<section>") == 4
-    assert page.count("<svg") == 16
+    assert page.count("<svg") == 20
     assert str(tmp_path / "kerastricks-report.html") in result.stdout.replace("\n", "")
 
 

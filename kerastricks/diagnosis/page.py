@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from kerastricks._version import __version__
+from kerastricks.diagnosis import figures
 from kerastricks.diagnosis.evidence import in_words
 from kerastricks.diagnosis.finding import grouped, headline, worst
 from kerastricks.diagnosis.record import Record
@@ -118,13 +119,12 @@ def _context(section: Section) -> dict[str, Any]:
         "unobserved": report.unobserved,
         "steps": [moment.step for moment in report.timeline.moments],
         "figures": _figures(report),
+        "updates_caption": figures.UPDATES_CAPTION,
     }
 
 
 def _figures(report: Record) -> dict[str, Any]:
     import markupsafe
-
-    from kerastricks.diagnosis import figures
 
     timeline = report.timeline
     if not timeline.moments:
@@ -134,6 +134,8 @@ def _figures(report: Record) -> dict[str, Any]:
         drawn["loss"] = figures.loss_over_time(timeline, report.root_causes)
         if timeline.hidden:
             drawn["units"] = figures.units_over_time(timeline)
+        if any(moment.update for moment in timeline.moments):
+            drawn["updates"] = figures.updates_over_time(timeline, report.root_causes)
     if timeline.hidden:
         drawn["scale"] = figures.scale_through_depth(timeline)
     if timeline.moments[0].gradient:

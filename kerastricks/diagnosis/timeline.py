@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerastricks.diagnosis.observation import LayerStatistics, Observation
+from kerastricks.diagnosis.rules._learning import updates_of
 
 MAXIMUM_POINTS = 512
 """Points in time kept; when there are more, every other one of the older half is dropped."""
@@ -24,6 +25,8 @@ class Moment:
         scale: Deviation of each layer's output over the samples, by path.
         units: Events of each layer's units (see `LayerStatistics.events`), by path.
         gradient: Gradient norm of each kernel, by the path of its layer.
+        update: Actual update of each kernel relative to its size, as the rules on the learning
+            rate judge it, by the kernel's path.
     """
 
     step: int
@@ -31,6 +34,7 @@ class Moment:
     scale: dict[str, float]
     units: dict[str, NDArray[np.float32]]
     gradient: dict[str, float]
+    update: dict[str, float]
 
 
 class Timeline:
@@ -89,6 +93,7 @@ class Timeline:
                 if layer.activation and not layer.head
             },
             gradient={kernel.layer: kernel.gradient for kernel in entry.kernels},
+            update=dict(zip((k.path for k in entry.kernels), updates_of(entry), strict=True)),
         )
 
 

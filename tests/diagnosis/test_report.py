@@ -148,7 +148,7 @@ def test_the_page_is_self_contained_and_escapes_what_a_model_brings(sick, tmp_pa
     assert "alert(1)&lt;/script&gt;" in text
     assert not re.search(r"<(b|i|u)>", text)
     assert "nothing observed" in text
-    assert text.count("<svg") == 4
+    assert text.count("<svg") == 5
 
 
 def test_a_report_of_one_look_has_pictures_of_depth_and_none_of_time(make, tmp_path):
