@@ -5,7 +5,8 @@ whatever shapes broadcast. What an output is, is measured: a layer may end with 
 `activation` does not tell. Which mismatch stops training and which only hinders it was tried with
 Keras 3.15 on its three backends; Keras' cross entropies divide a row by its sum and clip it, which
 is why sigmoid outputs train under them and negative ones do not. What is squashed twice on its way
-to a probability, or rectified before, is read from the layers that the output ends with.
+to a probability, or rectified before, is read from the layers that the output ends with. Shapes
+that cannot be compared are found before that, by themselves.
 
 Labels beyond what the output can give are `unreachable_targets`, also under `from_logits=True`;
 softmax over one unit is `constant_output`. A loss that Keras does not have is not judged.
@@ -24,6 +25,7 @@ from kerastricks.diagnosis.rules._mismatches.distributions import divergence, po
 from kerastricks.diagnosis.rules._mismatches.endings import BINARY, CATEGORICAL, REGRESSION
 from kerastricks.diagnosis.rules._mismatches.mismatch import Mismatch, finite, name_of
 from kerastricks.diagnosis.rules._mismatches.regression import regression
+from kerastricks.diagnosis.rules._mismatches.shapes import ENTRYWISE, misshapen
 from kerastricks.diagnosis.rules._mismatches.squashed import squashed
 from kerastricks.diagnosis.rules._window import Window
 
@@ -33,6 +35,7 @@ _JUDGES: dict[str, Callable[[OutputStatistics, Loss], Mismatch | None]] = {
     **dict.fromkeys(REGRESSION, regression),
     "poisson": poisson,
     "kl_divergence": divergence,
+    **dict.fromkeys(ENTRYWISE, misshapen),
 }
 
 

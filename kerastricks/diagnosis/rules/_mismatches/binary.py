@@ -10,10 +10,14 @@ from kerastricks.diagnosis.rules._mismatches.mismatch import (
     zeros_and_ones,
 )
 from kerastricks.diagnosis.rules._mismatches.probabilities import no_probabilities
+from kerastricks.diagnosis.rules._mismatches.shapes import misshapen
 
 
 def binary(output: OutputStatistics, loss: Loss) -> Mismatch | None:
     """Judge an output that a cross entropy of yes and no is computed from."""
+    shapes = misshapen(output, loss)
+    if shapes is not None:
+        return shapes
     softmax, units = name_of(output) == "softmax", output.units
     if softmax and units == 1:
         return None

@@ -7,33 +7,40 @@ from kerastricks.diagnosis.rules._mismatches.mismatch import (
     Mismatch,
     described,
     ends,
+    in_code,
     label_a_sample,
     name_of,
     shape_of,
     sums_are_off,
 )
 from kerastricks.diagnosis.rules._mismatches.probabilities import no_probabilities
+from kerastricks.diagnosis.rules._mismatches.shapes import misshapen
 
 
 def categorical(output: OutputStatistics, loss: Loss) -> Mismatch | None:
     """Judge an output that a cross entropy over classes is computed from."""
     softmax, units = name_of(output) == "softmax", output.units
     if units == 1:
-        return None if softmax else _one_class(output, loss)
+        shapes = misshapen(output, loss)
+        return shapes or (None if softmax else _one_class(output, loss))
     if not loss.name.startswith("sparse") and label_a_sample(output):
         return Mismatch(
             "critical",
             f"The targets have one number a sample, but {loss.name} wants {units} columns, one "
             "a class, as the output has.",
-            'Use loss="sparse_categorical_crossentropy", or keras.utils.to_categorical(y, '
-            f"{units}).",
+            f"Use {in_code('sparse_categorical_crossentropy', loss)}, or "
+            f"keras.utils.to_categorical(y, {units}).",
             {
                 "target_shape": shape_of(output.target),
+                "output_shape": shape_of(output.prediction),
                 "healthy_target_columns": units,
                 "healthy_loss": "sparse_categorical_crossentropy",
                 **ending(output, loss, "softmax"),
             },
         )
+    shapes = misshapen(output, loss)
+    if shapes is not None:
+        return shapes
     if loss.from_logits:
         return None  # see `squashed`
     low, high = ends(output.prediction)

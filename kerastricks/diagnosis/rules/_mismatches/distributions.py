@@ -10,10 +10,14 @@ from kerastricks.diagnosis.rules._mismatches.mismatch import (
     name_of,
     sums_are_off,
 )
+from kerastricks.diagnosis.rules._mismatches.shapes import misshapen
 
 
 def poisson(output: OutputStatistics, loss: Loss) -> Mismatch | None:
     """Judge an output that is a rate, of which the logarithm is taken."""
+    shapes = misshapen(output, loss)
+    if shapes is not None:
+        return shapes
     low, _ = ends(output.prediction)
     if low >= -TOLERANCE:
         return None
@@ -28,6 +32,9 @@ def poisson(output: OutputStatistics, loss: Loss) -> Mismatch | None:
 
 def divergence(output: OutputStatistics, loss: Loss) -> Mismatch | None:
     """Judge an output and targets that are both distributions."""
+    shapes = misshapen(output, loss)
+    if shapes is not None:
+        return shapes
     if name_of(output) == "softmax":
         return None
     low, high = ends(output.prediction)

@@ -54,6 +54,13 @@ def class_of(loss: Loss) -> str:
     return f"keras.losses.{loss.name.title().replace('_', '')}"
 
 
+def in_code(name: str, loss: Loss) -> str:
+    """The argument of `compile` for a loss of another name that takes the same kind of outputs."""
+    if not loss.from_logits:
+        return f'loss="{name}"'
+    return f"{name} as loss={class_of(Loss(name))}(from_logits=True)"
+
+
 def finite(data: ColumnStatistics) -> bool:
     """Whether there is something in it, all of it finite."""
     numbers = np.concatenate([data.minimum, data.maximum, data.sums])
@@ -90,7 +97,9 @@ def label_a_sample(output: OutputStatistics) -> bool:
     target, shape = output.target, output.prediction.shape
     if target is None or (output.units or 0) < 2:
         return False
-    return target.shape == () or (len(target.shape) == len(shape) and target.shape[-1] == 1)
+    if target.shape == ():
+        return len(shape) == 1
+    return len(target.shape) == len(shape) and target.shape[-1] == 1
 
 
 def zeros_and_ones(output: OutputStatistics) -> bool:

@@ -9,6 +9,7 @@ from kerastricks.diagnosis.rules._mismatches.mismatch import (
     one_hot,
     shape_of,
 )
+from kerastricks.diagnosis.rules._mismatches.shapes import FLATTEN, misshapen
 
 
 def regression(output: OutputStatistics, loss: Loss) -> Mismatch | None:
@@ -28,8 +29,7 @@ def regression(output: OutputStatistics, loss: Loss) -> Mismatch | None:
             "critical",
             f"{loss.name} subtracts {shapes}: it compares each prediction with the targets of "
             "all samples in the batch.",
-            "Put keras.layers.Flatten() or keras.layers.GlobalAveragePooling1D() before the last "
-            "layer; in a recurrent network, set return_sequences=False.",
+            FLATTEN,
             evidence,
         )
     if units > 1 and label_a_sample(output) and target.whole == 1:
@@ -53,6 +53,9 @@ def regression(output: OutputStatistics, loss: Loss) -> Mismatch | None:
             f'loss="categorical_crossentropy"; else keras.layers.Dense({wanted[-1]}).',
             {**evidence, "healthy_units": wanted[-1], **one_hot_ending(target)},
         )
+    unlike = misshapen(output, loss)
+    if unlike is not None:
+        return unlike
     if name_of(output) == "softmax" and one_hot(output):
         return Mismatch(
             "note",
