@@ -108,7 +108,7 @@ def _checkup(options: argparse.Namespace) -> int:
         report = kt.checkup(model, x, y)
     except Exception as error:
         raise _UsageError(f"the model does not run on this data: {error}") from error
-    if report.healthy and not report.observed:
+    if not report.observed and not report.sick:
         reasons = "; ".join(f"{place}: {reason}" for place, reason in report.unobserved.items())
         raise _UsageError(f"nothing of this model can be observed: {reasons or 'no reason known'}")
     print(json.dumps(report.to_dict(), indent=2) if options.json else report.summary())

@@ -11,8 +11,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerastricks.diagnosis.errors import in_short, is_out_of_memory
 from kerastricks.diagnosis.examination import Examination
-from kerastricks.diagnosis.failure import Failure
+from kerastricks.diagnosis.failure import Failure, seen
 from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.plan import Plan
 from kerastricks.diagnosis.probes import Probe
@@ -62,7 +63,7 @@ def checkup(model: Any, x: Any, y: Any = None, *, batch_size: int = 1024) -> Rep
         ValueError: If the model is not compiled, cannot be built before its first step, or there
             are no examples.
         Exception: What the model's own training step raises, unless the targets explain it: a label
-            that is no class makes the loss itself fail on some backends, and is reported.
+            that is no class, or targets of a shape that does not fit the loss, are reported.
 
     Example:
         >>> import keras, numpy as np
@@ -82,12 +83,13 @@ def checkup(model: Any, x: Any, y: Any = None, *, batch_size: int = 1024) -> Rep
     size = checked_integer(batch_size, "batch_size", "a positive integer, of examples")
     batch = _batch(x, y, size)
     look = _Look()
-    with look.undoing(model):
-        try:
+    try:
+        with look.undoing(model):
             model.fit(**batch, epochs=1, verbose=0, callbacks=[look])
-        except Exception:
-            if look.report.healthy:
-                raise
+    except Exception as error:
+        look.explain(error, model, batch)
+        if not look.report.sick:
+            raise
     return look.report
 
 
@@ -117,6 +119,24 @@ def _batch(x: Any, y: Any, size: int) -> dict[str, Any]:
     }
 
 
+def _first(batch: dict[str, Any]) -> tuple[Any, Any]:
+    """Inputs and targets of the first batch once more.
+
+    Raises:
+        LookupError: If they cannot be had again, or do not belong together.
+    """
+    x, y = batch["x"], batch.get("y")
+    if "y" not in batch:
+        if iter(x) is x:
+            raise LookupError("a generator's batches are gone")
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(next(iter(x)))
+    x, y = keras.tree.map_structure(lambda leaf: None if leaf is None else np.asarray(leaf), (x, y))
+    lengths = {len(leaf) for leaf in keras.tree.flatten((x, y)) if leaf is not None}
+    if len(lengths) > 1:
+        raise LookupError("inputs and targets are not as many")
+    return x, y
+
+
 class _Look(keras.callbacks.Callback):
     """Watches one step, and undoes it."""
 
@@ -126,11 +146,32 @@ class _Look(keras.callbacks.Callback):
         self._examination = Examination(_ONE_LOOK)
         self._probe: Probe | None = None
         self._before: dict[int, tuple[Any, Any]] = {}
+        self._data_seen = False
+        self._raised: dict[str, str] = {}
 
     @property
     def report(self) -> Report:
-        unobserved = self._probe.unobserved if self._probe else {}
-        return self._examination.report(unobserved)
+        return self._examination.report(self._raised or self._unobserved)
+
+    @property
+    def _unobserved(self) -> dict[str, str]:
+        return self._probe.unobserved if self._probe else {}
+
+    def explain(self, error: Exception, model: Any, batch: dict[str, Any]) -> None:
+        """Judge the data of a `fit` that has raised, unless its step has shown them.
+
+        Keras makes out the loss by shapes alone before it calls any callback, on some backends.
+        """
+        if self._data_seen or is_out_of_memory(error):
+            return
+        try:
+            x, y = _first(batch)
+            plan = Probe.plan_of(model, x, y)
+            observation = seen(lambda x: model(x, training=False), plan, x, y)
+        except Exception:  # what kept the step from its end may do so here: it is raised
+            return
+        self._examination.add_failed(observation)
+        self._raised = {"training step 0": f"raised {in_short(error)}"}
 
     @contextmanager
     def undoing(self, model: Any) -> Iterator[None]:
@@ -181,9 +222,10 @@ class _Look(keras.callbacks.Callback):
 
     def _break_off(self, failure: Failure) -> None:
         """Judge predictions and targets of a step that has failed."""
-        seen = failure.look()
-        if seen is not None:
-            self._examination.add(replace(seen, step=0, at_start=True))
+        observation = failure.look()
+        if observation is not None:
+            self._data_seen = True
+            self._examination.add_failed(replace(observation, step=0))
 
     def _remember(self, model: Any) -> None:
         states = [optimizer.variables for optimizer in _optimizers(model)]

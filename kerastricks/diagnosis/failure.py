@@ -54,18 +54,39 @@ def seen_after_failure(model: Any, plan: Plan, args: steps.Arguments, step: int)
     """
     batch = steps.batch_of(args)
     x, y, *_ = _of_arrays() if batch is None else keras.utils.unpack_x_y_sample_weight(batch)
+    return seen(steps.forward_pass(model, args, training=False), plan, x, y, step)
+
+
+def seen(
+    forward_pass: Callable[[Any], Any], plan: Plan, x: Any, y: Any, step: int = 0
+) -> Observation:
+    """Look at targets, and at what a model makes of the inputs.
+
+    Args:
+        forward_pass: The model, as a function of its inputs.
+        plan: What is observed of it.
+        x: Inputs.
+        y: Targets.
+        step: The number of the step that they belong to.
+
+    Returns:
+        An observation of outputs and targets alone.
+
+    Raises:
+        Exception: If they cannot be had.
+    """
     # Nothing is copied to be put back: a frozen backbone's weights are many, and do not change.
     with keras.StatelessScope():
-        outputs = steps.forward_pass(model, args, training=False)(x)
+        outputs = forward_pass(x)
     predictions = keras.tree.flatten(outputs)
     targets = steps.in_order(y, outputs, plan.output_names)
-    seen = []
+    found = []
     for slot, prediction, target in zip(plan.outputs, predictions, targets, strict=True):
         predicted = _read(slot.prediction, prediction)
         if slot.target is not None and predicted is not None:
-            seen.append(slot.read(predicted, _read(slot.target, target)))
+            found.append(slot.read(predicted, _read(slot.target, target)))
     return Observation(
-        step=step, loss=None, input_nonfinite=0, layers=(), weights=(), outputs=tuple(seen)
+        step=step, loss=None, input_nonfinite=0, layers=(), weights=(), outputs=tuple(found)
     )
 
 

@@ -101,7 +101,7 @@ def _context(section: Section) -> dict[str, Any]:
         "title": section.title,
         "description": section.description,
         "healthy": report.healthy,
-        "observed": report.observed or bool(report.findings),
+        "observed": report.observed or report.sick,
         "roots": [
             {
                 "headline": headline(roots),

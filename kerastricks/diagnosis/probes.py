@@ -83,6 +83,12 @@ class Probe:
         probe._watch.join(observer, on_failure)
         return probe
 
+    @classmethod
+    def plan_of(cls, model: Any, x: Any, y: Any) -> Plan:
+        """What can be observed of a model on a batch, while it is in no `fit`."""
+        inputs, targets = keras.tree.map_structure(steps.symbolic, (x, y))
+        return cls(model)._rehearse(inputs, targets, lambda x: model(x, training=True))
+
     def __init__(self, model: Any):
         self.unobserved: dict[str, str] = {}
         self._model = model

@@ -25,11 +25,19 @@ class Record:
 
     @property
     def healthy(self) -> bool:
-        """True when nothing above severity `"note"` was found.
+        """True when something was observed, and nothing above severity `"note"` was found.
 
         What is in `unobserved` was not looked at: a healthy report says nothing of it.
         """
-        return all(finding.severity == "note" for finding in self.findings)
+        return self.observed and not self.sick
+
+    @property
+    def sick(self) -> bool:
+        """True when anything above severity `"note"` was found.
+
+        A report of a training of which nothing was observed is neither healthy nor sick.
+        """
+        return any(finding.severity != "note" for finding in self.findings)
 
     @property
     def observed(self) -> bool:

@@ -25,16 +25,17 @@ class Report(Record):
 
     def summary(self) -> str:
         """The report as text: each root cause with its remedy, its consequences under it."""
-        if not self.findings:
-            lines = ["Healthy: no findings." if self.observed else "Nothing was observed."]
-        else:
-            lines = ["Healthy, with notes:"] if self.healthy else []
-            for number, roots in enumerate(self.roots_by_condition, 1):
-                lines.append(f"{number}. {headline(roots)}")
-                lines.append(f"   {worst(roots).message}")
-                lines.append(f"   Remedy: {worst(roots).remedy}")
-                for group in grouped(self.consequences(*roots)):
-                    lines.append(f"   - explains {headline(group)}")
+        lines = []
+        if self.healthy:
+            lines.append("Healthy, with notes:" if self.findings else "Healthy: no findings.")
+        elif not self.sick:
+            lines.append("Nothing was observed.")
+        for number, roots in enumerate(self.roots_by_condition, 1):
+            lines.append(f"{number}. {headline(roots)}")
+            lines.append(f"   {worst(roots).message}")
+            lines.append(f"   Remedy: {worst(roots).remedy}")
+            for group in grouped(self.consequences(*roots)):
+                lines.append(f"   - explains {headline(group)}")
         for place, reason in self.unobserved.items():
             lines.append(f"Not observed: {place}: {reason}.")
         return "\n".join(lines)

@@ -36,7 +36,7 @@ def peek(args: Arguments) -> tuple[Any, Any, Arguments]:
     else:
         batch = args[0][0]
     x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
-    return keras.tree.map_structure(_symbolic, x), keras.tree.map_structure(_symbolic, y), args
+    return keras.tree.map_structure(symbolic, x), keras.tree.map_structure(symbolic, y), args
 
 
 def in_order(targets: Any, outputs: Any, names: Sequence[str]) -> list[Any]:
@@ -180,7 +180,8 @@ def is_end_of_data(error: BaseException) -> bool:
     return type(error).__name__ in ("StopIteration", "OutOfRangeError")
 
 
-def _symbolic(value: Any) -> Any:
+def symbolic(value: Any) -> Any:
+    """A tensor of a batch, as shape and type."""
     if value is None:
         return None
     if not is_dense(value):

@@ -109,6 +109,28 @@ def test_the_summary_names_cause_remedy_and_what_was_not_seen(sick):
     assert Report().summary() == "Nothing was observed."
 
 
+@pytest.mark.parametrize("severity", [None, "note"])
+def test_of_what_was_not_observed_nobody_says_that_it_is_healthy(severity, tmp_path):
+    findings = [] if severity is None else [Finding("overfitting", None, severity, 0, "m", "r")]
+    report = Report(findings, unobserved={"training step 0": "raised RuntimeError"})
+    assert (report.healthy, report.sick, report.observed) == (False, False, False)
+    assert report.to_dict()["healthy"] is False
+    assert report.summary().startswith("Nothing was observed.")
+    assert "Healthy" not in report.summary()
+    report.to_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "nothing observed</span>" in page
+    assert "healthy</span>" not in page
+    assert "sick</span>" not in page
+
+
+def test_a_finding_makes_sick_though_no_layer_was_observed(tmp_path):
+    report = Report([Finding("loss_mismatch", None, "critical", 0, "m", "r")])
+    assert (report.healthy, report.sick) == (False, True)
+    report.to_html(tmp_path / "report.html")
+    assert "sick</span>" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
 def test_the_start_stays_in_sight_of_the_rules(make):
     def lengths(window):
         assert window[0].step == 0
