@@ -361,7 +361,8 @@ def test_unscaled_inputs_are_the_one_root_of_what_they_cause():
 def test_the_report_belongs_to_the_last_fit():
     keras.utils.set_random_seed(0)
     doctor = kt.callbacks.TrainingDoctor(verbose=0)
-    assert doctor.report.healthy
+    assert not doctor.report.findings
+    assert not doctor.report.healthy  # nor sick: nothing was observed yet
     small = {"samples": 320, "monitor": doctor}
     assert not examined(mlp(2, "tanh", zeros), Adam(), **small).healthy
     assert examined(mlp(1, "relu", kt.initializers.He), Adam(), **small).healthy
