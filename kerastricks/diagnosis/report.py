@@ -23,6 +23,9 @@ class Report(Record):
         pool: The data and the steps of the run, all observations together.
     """
 
+    def __str__(self) -> str:
+        return self.summary()
+
     def summary(self) -> str:
         """The report as text: each root cause with its remedy, its consequences under it."""
         lines = []

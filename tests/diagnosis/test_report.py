@@ -99,6 +99,7 @@ def test_numbers_that_json_cannot_hold_are_written_as_null(tmp_path):
 
 def test_the_summary_names_cause_remedy_and_what_was_not_seen(sick):
     text = sick.summary()
+    assert str(sick) == text
     for part in (
         "saturated_units (critical)",
         "from the start",
