@@ -120,7 +120,7 @@ class Watch:
         self._waiting.append(observation)
         if self._alarm.rings(numbers):
             self._closely = CLOSELY
-        if self._looks and self._alarm.startles(numbers):
+        if self._looks and self.timed and self._alarm.startles(numbers):
             for observer in self.observers:
                 observer.schedule.look_closely(observation.step)
         patience = self._patience
