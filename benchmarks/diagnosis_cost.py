@@ -12,6 +12,7 @@ turn of the run without any of them; the table in Markdown has medians and quart
 """
 
 import argparse
+import os
 import tempfile
 import threading
 import time
@@ -132,7 +133,7 @@ class Memory(keras.callbacks.Callback):
         self.made += 1
         if self.made in self.steps:
             pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-            self.held.append(pages * 4096 / 2**20)
+            self.held.append(pages * os.sysconf("SC_PAGE_SIZE") / 2**20)
 
 
 def mlp():
@@ -261,8 +262,8 @@ def main():
     watch.time = CLOCK
     xla = ", XLA" if options.jit else ""
     backend = keras.backend.backend()
-    turns = f"{options.steps // TURN} turns of {TURN} steps"
-    print(f"Keras {keras.__version__}, {backend}{xla}; {turns}\n")
+    turns = "" if options.memory else f"; {options.steps // TURN} turns of {TURN} steps"
+    print(f"Keras {keras.__version__}, {backend}{xla}{turns}\n")
     memory(options) if options.memory else costs(options)
 
 

@@ -189,7 +189,10 @@ class Probe:
         """`fit` is over, and `on_train_end` was not called."""
         if self._installed.get(self._model) is not self:
             return
-        reason = f"`fit` was left after {self._step} steps, by what a callback or the data raised"
+        reason = (
+            f"`fit` was left after {self._step} steps: a callback or the data raised, or a "
+            "callback fitted the model anew"
+        )
         self._break_off("the rest of the training", reason, lambda: None)
 
     def _break_off(self, place: str, reason: str, look: Callable[[], Observation | None]) -> None:
