@@ -65,8 +65,8 @@ def test_the_update_is_the_actual_one_after_clipping(listening, trained):
         assert total == pytest.approx(0.5e-3, rel=1e-3)
 
 
-@pytest.mark.skipif(BACKEND != "jax", reason="steps are dispatched ahead on JAX alone")
 def test_a_look_that_is_read_later_is_the_one_read_at_once(monkeypatch, listening, trained):
+    """As on JAX, where steps are dispatched ahead; elsewhere it could be done as well."""
     take, kept = Carrier.take, []
 
     def noted(*arguments, keep):
