@@ -126,7 +126,7 @@ class Monitor(keras.callbacks.Callback):
         """Judge what the validation is about to use."""
         del logs
         self._catch_up()
-        self._tell(self._examination.close)
+        self._tell(lambda: self._examination.close(over=False))
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Judge the epoch; look at the next step when the loss has become NaN or infinite."""
@@ -172,7 +172,7 @@ class Monitor(keras.callbacks.Callback):
 
     def _close(self) -> None:
         """Judge what was learned, and end the files."""
-        self._tell(self._examination.close, over=True)
+        self._tell(lambda: self._examination.close(over=True), over=True)
         if self._scalars is not None:
             self._attempt(self._scalars.close)
             self._scalars = None

@@ -9,7 +9,7 @@ from kerastricks.theory._checks import checked_number
 
 
 class DyingUnitMonitor(Monitor):
-    """Say when rectifier units die: never active on a thousand samples, and no gradient.
+    """Say when rectifier units die: never active on two thousand samples, and no gradient.
 
     Natural sparsity is not death: a unit that fires on one sample in a hundred is alive. For all
     conditions at once use `TrainingDoctor`.

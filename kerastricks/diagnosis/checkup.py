@@ -31,10 +31,10 @@ _ONE_LOOK: dict[str, Rule] = {
     "vanishing_gradients": partial(vanishing_gradients, minimum_looks=1),
     "exploding_gradients": partial(exploding_gradients, minimum_looks=1),
 }
-"""The rules, content with one observation: it is of up to a thousand examples at once."""
+"""The rules, content with one observation: it is of up to two thousand examples at once."""
 
 
-def checkup(model: Any, x: Any, y: Any = None, *, batch_size: int = 1024) -> Report:
+def checkup(model: Any, x: Any, y: Any = None, *, batch_size: int = 2048) -> Report:
     """Examine a compiled model on one batch, without training it.
 
     Use it before the first `fit`: it finds what is wrong from the start, such as unscaled inputs,
@@ -52,8 +52,8 @@ def checkup(model: Any, x: Any, y: Any = None, *, batch_size: int = 1024) -> Rep
             batches with targets, of which the first is taken, and lost to a generator.
         y: Targets; leave out for a data set, or a model that needs none.
         batch_size: How many examples are taken of arrays, a positive integer. 200 or more are
-            needed to judge saturation, 1000 to judge dead units; lower it where they do not fit
-            into memory. Defaults to 1024.
+            needed to judge saturation, 2000 to judge dead units; lower it where they do not fit
+            into memory. Defaults to 2048.
 
     Returns:
         A `kerastricks.diagnosis.Report`, healthy where nothing above a note was found.

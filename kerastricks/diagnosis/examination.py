@@ -95,13 +95,16 @@ class Examination:
         new, _ = self._judge_again(JUDGED_WHEN_AN_EPOCH_ENDS)
         return new
 
-    def close(self) -> list[Finding]:
+    def close(self, *, over: bool) -> list[Finding]:
         """Judge what is about to be used: before a validation, and when the training ends.
+
+        Args:
+            over: Whether the training ends.
 
         Returns:
             The findings that were not known before.
         """
-        new, present = self._judge_again(JUDGED_WHEN_CLOSING, closing=True)
+        new, present = self._judge_again(JUDGED_WHEN_CLOSING, closing=True, over=over)
         kept = {key for key in self._present if key[0] not in JUDGED_WHEN_CLOSING}
         self._present = kept | present
         for key in self._findings:
@@ -124,12 +127,12 @@ class Examination:
         return new
 
     def _judge_again(
-        self, conditions: Iterable[str], *, closing: bool = False
+        self, conditions: Iterable[str], **known: bool
     ) -> tuple[list[Finding], set[tuple[str, str | None]]]:
         """Judge the last observation once more, by what has become known since."""
         if not self._window:
             return [], set()
-        last = replace(self._window[-1], epochs=tuple(self._epochs), closing=closing)
+        last = replace(self._window[-1], epochs=tuple(self._epochs), **known)
         window = [*list(self._window)[:-1], last]
         return self._remember(self._judge(window, self._only(conditions)))
 

@@ -300,6 +300,7 @@ class Observation:
             of its inputs up to its output activation; empty for any other.
         epochs: The epochs that have ended, oldest first.
         closing: True when the averages are about to be used: before a validation, and at the end.
+        over: True at the end.
     """
 
     step: int
@@ -316,6 +317,7 @@ class Observation:
     linear: tuple[str, ...] = ()
     epochs: tuple[Epoch, ...] = ()
     closing: bool = False
+    over: bool = False
 
     @property
     def kernels(self) -> tuple[WeightStatistics, ...]:

@@ -9,8 +9,8 @@ from kerastricks.theory._checks import checked_number
 _RESOLUTION = 32
 _DENSE_LOOKS = 2 * _RESOLUTION
 _TIMINGS = 9
-CLOSE_LOOKS = 40
-"""Looks in a row when something has changed at once: 1000 samples, in batches of 32, and more."""
+CLOSE_LOOKS = 64
+"""Looks in a row when something has changed at once: 2000 samples, in batches of 32."""
 _LONGEST_WAIT = 64
 """Looks of which at least one is judged: rules follow a run of looks back that far."""
 
@@ -21,7 +21,7 @@ class Schedule:
     The first 64 steps are all observed; after that the gap before step `s` grows to `s / 32`, so
     that an onset is known to about 3 % of its step number, and a run of n steps costs about
     64 + 32 ln(n / 64) looks. The gap grows further when that is needed to keep the measured extra
-    time of looking within `budget`. When something changes at once, the next 40 steps are observed
+    time of looking within `budget`. When something changes at once, the next 64 steps are observed
     whatever they cost, but not more than 64 in a run, and one in 32 steps.
 
     Args:

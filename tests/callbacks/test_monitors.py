@@ -28,7 +28,7 @@ def mlp(depth, activation, initializer, *, width=32, bias="zeros", normalized=Fa
     return model
 
 
-def examined(model, optimizer, *, epochs=2, samples=960, monitor=None, inputs=IMAGES):
+def examined(model, optimizer, *, epochs=3, samples=960, monitor=None, inputs=IMAGES):
     monitor = monitor or kt.callbacks.TrainingDoctor(verbose=0)
     model.compile(optimizer, LOSS)
     x, y = inputs[:samples], DIGITS[:samples]

@@ -27,9 +27,9 @@ def when(holds, condition="stale_batch_statistics"):
 def test_a_rule_that_waits_for_the_end_is_asked_when_it_comes(make):
     examination = Examination(when(lambda last: last.closing))
     assert not any(examination.add(seen) for seen in make.window(5))
-    (found,) = examination.close()
+    (found,) = examination.close(over=True)
     assert found.condition == "stale_batch_statistics"
-    assert examination.close() == []
+    assert examination.close(over=True) == []
     assert not examination.report({}).healthy
 
 
@@ -38,17 +38,17 @@ def test_what_was_true_at_one_closing_and_not_at_the_next_has_passed(make):
     examination = Examination(when(lambda last: last.closing and sick))
     for step in range(5):
         examination.add(make.observation(step))
-    examination.close()
+    examination.close(over=True)
     for step in range(5, 30):  # in between nobody asks
         examination.add(make.observation(step))
     assert not examination.report({}).healthy
     sick = False
-    examination.close()
+    examination.close(over=True)
     report = examination.report({})
     assert report.healthy
     assert report.findings[0].evidence["recovered_at_step"] == 29
     sick = True
-    examination.close()
+    examination.close(over=True)
     assert not examination.report({}).healthy
 
 
@@ -83,7 +83,7 @@ def test_what_a_rule_reads_decides_when_it_is_asked_again(attribute, conditions)
 
 def test_nothing_is_judged_before_anything_was_seen():
     examination = Examination(when(lambda _: True))
-    assert examination.close() == []
+    assert examination.close(over=True) == []
     assert examination.end_epoch(Epoch(step=3, loss=1.0)) == []
 
 

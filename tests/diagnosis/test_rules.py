@@ -74,8 +74,9 @@ class TestDyingUnits:
         assert list(dying_units(window))
         assert not list(dying_units([*window[:35], sparse, *window[36:]]))
 
-    def test_death_needs_a_thousand_samples(self, make):
+    def test_death_needs_thousands_of_samples(self, make):
         needed = MINIMUM_SAMPLES // 100
+        assert MINIMUM_SAMPLES >= 2000
         assert not list(dying_units(self.window(make, 0.0, steps=needed - 1)))
         assert list(dying_units(self.window(make, 0.0, steps=needed)))
 

@@ -24,8 +24,8 @@ from kerastricks.diagnosis.observation import LayerStatistics, Observation, Vect
 from kerastricks.diagnosis.rules._learning import constant_cost
 from kerastricks.diagnosis.rules._window import Window, layer_at
 
-MINIMUM_SAMPLES = 1000
-"""Samples without firing after which a unit counts as dead: firing rate below 0.3 %."""
+MINIMUM_SAMPLES = 2000
+"""Samples without firing after which a unit counts as dead: firing rate below 0.15 %."""
 MINIMUM_EXAMPLES = 200
 """Examples among them: the positions of one feature map are no independent samples."""
 LAYER_FRACTION = 0.4

@@ -6,6 +6,8 @@ Inference normalizes with moving averages. They start at mean 0 and variance 1, 
 (Wu and Johnson, "Rethinking 'Batch' in BatchNorm" (2021), section 3). Training does not notice;
 a validation does. So the averages are judged when they are about to be used, against the batches
 of the steps before: each channel's mean by the channel's deviation, its variance by its ratio.
+A start that is not forgotten yet passes with further steps: in a validation on the way it is a
+note, and more only when the training ends with it.
 """
 
 import math
@@ -63,7 +65,7 @@ def stale_batch_statistics(window: Window) -> Iterator[Finding]:
         yield Finding(
             condition="stale_batch_statistics",
             layer=layer.path,
-            severity="critical" if critical else "warning",
+            severity=_severity(critical, passes=lags and not window[-1].over),
             onset=run[0].step,
             message=(
                 f"The averages that inference uses are off: means by {math.sqrt(distance):.2g} "
@@ -86,6 +88,12 @@ def stale_batch_statistics(window: Window) -> Iterator[Finding]:
                 "healthy_variance_ratio_below": RATIO,
             },
         )
+
+
+def _severity(critical: bool, *, passes: bool) -> str:
+    if passes:
+        return "note"
+    return "critical" if critical else "warning"
 
 
 def _remedy(steps: int, lags: bool) -> str:

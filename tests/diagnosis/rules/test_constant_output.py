@@ -215,7 +215,7 @@ class TestWhereItIsCutOff:
         x = np.random.default_rng(0).normal(size=(256, 6, 1)).astype("float32")
         doctor = kt.callbacks.TrainingDoctor(verbose=0)
         y = x[:, 0] - x[:, 1]
-        model.fit(x, y, epochs=5, batch_size=32, callbacks=[doctor], verbose=0)
+        model.fit(x, y, epochs=8, batch_size=32, callbacks=[doctor], verbose=0)
         report = doctor.report
         if not sick:
             assert report.healthy

@@ -34,7 +34,9 @@ def layer(mean=0.0, variance=1.0, *, moving_mean=0.0, moving_variance=1.0, chann
 def judged(make):
     """Judges a run, of these layers or one layer throughout, when its averages are used."""
 
-    def judged(given, *, count=8, closing=True, examples=32, at_start=True, start=0, gap=1):
+    def judged(
+        given, *, count=8, closing=True, over=True, examples=32, at_start=True, start=0, gap=1
+    ):
         given = given if isinstance(given, list) else [given] * count
         examples = examples if isinstance(examples, list) else [examples] * len(given)
         window = [
@@ -46,7 +48,7 @@ def judged(make):
             )
             for i, (each, n) in enumerate(zip(given, examples, strict=True))
         ]
-        window[-1] = replace(window[-1], closing=closing)
+        window[-1] = replace(window[-1], closing=closing, over=over)
         return list(stale_batch_statistics(window))
 
     return judged
@@ -105,6 +107,14 @@ def test_the_default_forgets_its_start_in_some_hundred_steps(judged):
     assert finding.evidence["start_left"] == pytest.approx(0.99**50)
     assert "after 50 steps they still hold 61% of where they began" in finding.message
     assert not judged(course(300, mean=2.0))
+
+
+def test_a_start_that_is_still_being_forgotten_is_a_note(judged):
+    """Keras' default, at the validation of an early epoch; what trails for good is no note."""
+    (finding,) = judged(course(51, mean=2.0), over=False)
+    assert finding.severity == "note"
+    trailing = [layer(i / 3, moving_mean=max(0.0, i / 3 - 5)) for i in range(600)]
+    assert judged(trailing, over=False)[0].severity != "note"
 
 
 def test_the_proposed_alpha_forgets_the_start_in_as_many_steps(judged):
