@@ -65,7 +65,7 @@ class Keeper:
     def __getattr__(self, name: str):
         """The examination's own method, and a note of the call."""
         method = getattr(self._examination, name)
-        if name == "report":
+        if name in ("report", "findings"):
             return method
 
         def kept(*arguments, **options):

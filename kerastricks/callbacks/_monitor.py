@@ -188,7 +188,7 @@ class Monitor(keras.callbacks.Callback):
 
     def _findings(self) -> int:
         """How many findings above a note are known."""
-        return sum(finding.severity != "note" for finding in self.report.findings)
+        return sum(finding.severity != "note" for finding in self._examination.findings)
 
     def _tell(self, judge: Callable[[], list[Finding]], *, over: bool = False) -> None:
         """Judge, and say what is new."""

@@ -157,6 +157,11 @@ class Examination:
                 self._findings[finding.key] = kept
         return new, present
 
+    @property
+    def findings(self) -> list[Finding]:
+        """What was found, as it stands, and not yet explained by one another."""
+        return [self._as_it_stands(finding) for finding in self._findings.values()]
+
     def report(self, unobserved: Mapping[str, str]) -> Report:
         """What is known by now.
 
@@ -164,10 +169,11 @@ class Examination:
             unobserved: What the probe could not see, as path and reason.
         """
         return Report(
-            findings=explain(map(self._as_it_stands, self._findings.values()), self._depth),
+            findings=explain(self.findings, self._depth),
             timeline=self._timeline,
             pool=self._pool,
             unobserved={**unobserved, **self._failures},
+            conditions=tuple(self._rules),
         )
 
     def _as_it_stands(self, finding: Finding) -> Finding:

@@ -101,6 +101,7 @@ def _context(section: Section) -> dict[str, Any]:
         "title": section.title,
         "description": section.description,
         "healthy": report.healthy,
+        "alone": report.conditions if report.partial else (),
         "observed": report.observed or report.sick,
         "roots": [
             {

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from kerastricks.diagnosis.conditions import CONDITIONS
 from kerastricks.diagnosis.data import Pool
 from kerastricks.diagnosis.finding import Finding, grouped
 from kerastricks.diagnosis.timeline import Timeline
@@ -16,18 +17,21 @@ class Record:
         timeline: The course of the run, for the pictures.
         unobserved: What could not be seen or judged, as place and reason.
         pool: The data and the steps of the run, all observations together.
+        conditions: What was looked for.
     """
 
     findings: list[Finding] = field(default_factory=list)
     timeline: Timeline = field(default_factory=Timeline)
     unobserved: dict[str, str] = field(default_factory=dict)
     pool: Pool = field(default_factory=Pool)
+    conditions: tuple[str, ...] = CONDITIONS
 
     @property
     def healthy(self) -> bool:
         """True when something was observed, and nothing above severity `"note"` was found.
 
-        What is in `unobserved` was not looked at: a healthy report says nothing of it.
+        What is in `unobserved` was not looked at, nor what is not in `conditions`: a healthy report
+        says nothing of it.
         """
         return self.observed and not self.sick
 
@@ -43,6 +47,11 @@ class Record:
     def observed(self) -> bool:
         """True when any layer or weight was seen at all."""
         return any(moment.scale or moment.gradient for moment in self.timeline.moments)
+
+    @property
+    def partial(self) -> bool:
+        """True when some conditions were not looked for, as a monitor for a single concern does."""
+        return not set(CONDITIONS) <= set(self.conditions)
 
     @property
     def root_causes(self) -> list[Finding]:

@@ -21,6 +21,7 @@ class Report(Record):
         timeline: The course of the run, for the pictures.
         unobserved: What could not be seen or judged, as place and reason.
         pool: The data and the steps of the run, all observations together.
+        conditions: What was looked for; a monitor for a single concern looks for no more than that.
     """
 
     def __str__(self) -> str:
@@ -30,7 +31,7 @@ class Report(Record):
         """The report as text: each root cause with its remedy, its consequences under it."""
         lines = []
         if self.healthy:
-            lines.append("Healthy, with notes:" if self.findings else "Healthy: no findings.")
+            lines.append(self._healthy())
         elif not self.sick:
             lines.append("Nothing was observed.")
         for number, roots in enumerate(self.roots_by_condition, 1):
@@ -43,11 +44,18 @@ class Report(Record):
             lines.append(f"Not observed: {place}: {reason}.")
         return "\n".join(lines)
 
+    def _healthy(self) -> str:
+        if self.partial:
+            noted = "notes only" if self.findings else "none found"
+            return f"Looked for {', '.join(self.conditions)} alone: {noted}."
+        return "Healthy, with notes:" if self.findings else "Healthy: no findings."
+
     def to_dict(self) -> dict[str, Any]:
         """The report in JSON's types, pictures left out."""
         moments = self.timeline.moments
         return {
             "healthy": self.healthy,
+            "conditions": list(self.conditions),
             "findings": [finding.to_dict() for finding in self.findings],
             "observed_steps": [moment.step for moment in moments],
             "unobserved": dict(self.unobserved),

@@ -65,7 +65,7 @@ def stale_batch_statistics(window: Window) -> Iterator[Finding]:
         yield Finding(
             condition="stale_batch_statistics",
             layer=layer.path,
-            severity=_severity(critical, passes=lags and not window[-1].over),
+            severity=_severity(critical, passes=left >= START and not window[-1].over),
             onset=run[0].step,
             message=(
                 f"The averages that inference uses are off: means by {math.sqrt(distance):.2g} "
