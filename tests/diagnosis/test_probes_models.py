@@ -201,6 +201,36 @@ def test_what_runs_inside_a_loop_is_named(trained):
     assert any("gru" in path for path in unobserved)
 
 
+@pytest.mark.skipif(BACKEND == "tensorflow", reason="Keras cannot train a recomputed layer that knows training there")
+def test_what_is_recomputed_in_the_backward_pass_is_named_and_left_alone(trained, assert_same_run):
+    def build():
+        with keras.RematScope(mode="full"):
+            recomputed = layers.Dense(8, activation="relu", name="recomputed")
+        head = layers.Dense(5, activation="softmax")
+        return keras.Sequential([layers.Flatten(), layers.Dense(16), recomputed, head])
+
+    doctor = TrainingDoctor(verbose=0)
+    trained(build, doctor)
+    (path,) = (path for path in doctor.report.unobserved if "recomputed" in path)
+    assert doctor.report.unobserved[path] == "is recomputed in the backward pass"
+    seen = {path for moment in doctor.report.timeline.moments for path in moment.scale}
+    assert len(seen) == 2
+    assert path not in seen
+    assert_same_run(build)
+
+
+def test_data_of_a_single_batch_are_observed_once_an_epoch(trained, images, labels, assert_clean):
+    model = sequential()
+    model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
+    doctor = TrainingDoctor(verbose=0)
+    model.fit(images[:3], labels[:3], batch_size=32, epochs=1, verbose=0, callbacks=[doctor])
+    assert [moment.step for moment in doctor.report.timeline.moments] == [0]
+    assert_clean(model)
+    model.fit(images[:1], labels[:1], batch_size=1, epochs=3, verbose=0, callbacks=[doctor])
+    assert [moment.step for moment in doctor.report.timeline.moments] == [0, 1, 2]
+    assert_clean(model)
+
+
 MIRRORED = """
 import sys
 import warnings
