@@ -201,7 +201,10 @@ def test_what_runs_inside_a_loop_is_named(trained):
     assert any("gru" in path for path in unobserved)
 
 
-@pytest.mark.skipif(BACKEND == "tensorflow", reason="Keras cannot train a recomputed layer that knows training there")
+@pytest.mark.skipif(
+    BACKEND == "tensorflow",
+    reason="Keras cannot train such a layer there",
+)
 def test_what_is_recomputed_in_the_backward_pass_is_named_and_left_alone(trained, assert_same_run):
     def build():
         with keras.RematScope(mode="full"):
