@@ -11,6 +11,10 @@ GROWTH = 2.0
 in any look that was judged."""
 LOST = 0.5
 """A layer has changed at once when this share of the units that still worked no longer does."""
+LOOKS_AFTER_LOSS = 64
+"""Steps worth a look when a layer has: 2000 samples, in batches of 32, tell whether it is dead."""
+LOOKS_AFTER_JUMP = 16
+"""Steps worth a look after a jump: rules want up to eight, and many a jump is over by the next."""
 
 
 class Alarm:
@@ -52,14 +56,16 @@ class Alarm:
             or bool((self._reach(numbers) > self._range).any())
         )
 
-    def startles(self, numbers: Numbers) -> bool:
-        """Tell whether something has changed at once, so that the next steps are worth a look.
+    def startles(self, numbers: Numbers) -> int:
+        """Tell how many of the next steps are worth a look, as something has changed at once.
 
         Args:
             numbers: What the look is read from.
         """
         lost = self._idle_shares(numbers) > self._idle + LOST * (1 - self._idle)
-        return self._jumps(numbers) or bool(lost.any())
+        if lost.any():
+            return LOOKS_AFTER_LOSS
+        return LOOKS_AFTER_JUMP if self._jumps(numbers) else 0
 
     def judged(self, numbers: Numbers) -> None:
         """Take a look that is being judged for ordinary from now on."""

@@ -9,8 +9,6 @@ from kerastricks.theory._checks import checked_number
 _RESOLUTION = 32
 _DENSE_LOOKS = 2 * _RESOLUTION
 _TIMINGS = 9
-CLOSE_LOOKS = 64
-"""Looks in a row when something has changed at once: 2000 samples, in batches of 32."""
 _LONGEST_WAIT = 64
 """Looks of which at least one is judged: rules follow a run of looks back that far."""
 
@@ -21,8 +19,8 @@ class Schedule:
     The first 64 steps are all observed; after that the gap before step `s` grows to `s / 32`, so
     that an onset is known to about 3 % of its step number, and a run of n steps costs about
     64 + 32 ln(n / 64) looks. The gap grows further when that is needed to keep the measured extra
-    time of looking within `budget`. When something changes at once, the next 64 steps are observed
-    whatever they cost, but not more than 64 in a run, and one in 32 steps.
+    time of looking within `budget`. When something changes at once, a number of steps are observed
+    in a row whatever they cost, but not more than 64 in a run, and one in 32 steps.
 
     Args:
         every: A fixed distance between observed steps, or None for the schedule above.
@@ -67,15 +65,16 @@ class Schedule:
         """Have the next step observed whatever the schedule says."""
         self._demanded = max(self._demanded, 1)
 
-    def look_closely(self, step: int) -> None:
+    def look_closely(self, step: int, looks: int) -> None:
         """Have the next steps observed, as something has changed at once, where few are.
 
         Args:
             step: The step that was observed.
+            looks: How many steps.
         """
         if self._every is None and self._gap(step) > 1:
             left = _DENSE_LOOKS + step // _RESOLUTION - self._close_looks
-            more = min(CLOSE_LOOKS, left) - self._demanded
+            more = min(looks, left) - self._demanded
             if more > 0:
                 self._demanded += more
                 self._close_looks += more

@@ -120,9 +120,10 @@ class Watch:
         self._waiting.append(observation)
         if self._alarm.rings(numbers):
             self._closely = CLOSELY
-        if self._looks and self.timed and self._alarm.startles(numbers):
+        if self._looks and self.timed:
+            looks = self._alarm.startles(numbers)
             for observer in self.observers:
-                observer.schedule.look_closely(observation.step)
+                observer.schedule.look_closely(observation.step, looks)
         patience = self._patience
         self._looks += 1
         if len(self._waiting) >= patience or self._closely > 0:

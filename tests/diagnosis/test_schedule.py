@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import pytest
 
-from kerastricks.diagnosis.schedule import CLOSE_LOOKS, Schedule
+from kerastricks.diagnosis.schedule import Schedule
 
 
 def looks(schedule, steps, look=0.002, plain=0.002):
@@ -49,11 +49,11 @@ def test_what_changes_at_once_is_looked_at_closely():
     schedule = Schedule()
     looks(schedule, 1000)
     schedule.observed(1000, 0.002)
-    schedule.look_closely(1000)
-    for step in range(1001, 1001 + CLOSE_LOOKS):
+    schedule.look_closely(1000, 64)
+    for step in range(1001, 1001 + 64):
         assert schedule.due(step)
         schedule.observed(step, 0.002)
-    assert not schedule.due(1001 + CLOSE_LOOKS)
+    assert not schedule.due(1001 + 64)
 
 
 def test_close_looks_are_few_however_often_something_changes():
@@ -62,15 +62,15 @@ def test_close_looks_are_few_however_often_something_changes():
         if schedule.due(step):
             seen.append(step)
             schedule.observed(step, 0.002)
-            schedule.look_closely(step)
+            schedule.look_closely(step, 16)
     calm = len(looks(Schedule(), 20_000))
-    assert CLOSE_LOOKS < len(seen) - calm <= 64 + 20_000 // 32
+    assert 64 < len(seen) - calm <= 64 + 20_000 // 32
 
 
 @pytest.mark.parametrize("schedule", [Schedule(every=7), Schedule()])
 def test_where_it_is_not_the_doctors_choice_or_all_is_seen_nothing_changes(schedule):
     schedule.observed(0, 0.002)
-    schedule.look_closely(0)
+    schedule.look_closely(0, 16)
     assert schedule.due(1) == (schedule.timed)
 
 
