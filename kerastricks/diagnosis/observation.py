@@ -301,6 +301,7 @@ class Observation:
         epochs: The epochs that have ended, oldest first.
         closing: True when the averages are about to be used: before a validation, and at the end.
         over: True at the end.
+        learning_rate: The optimizer's when `fit` began; None where it is not known.
     """
 
     step: int
@@ -318,6 +319,7 @@ class Observation:
     epochs: tuple[Epoch, ...] = ()
     closing: bool = False
     over: bool = False
+    learning_rate: float | None = None
 
     @property
     def kernels(self) -> tuple[WeightStatistics, ...]:

@@ -120,9 +120,7 @@ class Plan:
         """Length of the flat vector: the numbers of the forward pass, then those of the update."""
         return self.forward_length + self.backward_length
 
-    def read(
-        self, step: int, numbers: Numbers, *, at_start: bool, loss_scaled: bool
-    ) -> Observation:
+    def read(self, step: int, numbers: Numbers) -> Observation:
         """Turn the flat vector of one step into an observation.
 
         It holds sums over calls and replicas; reading makes rates and means of them, once somebody
@@ -132,12 +130,10 @@ class Plan:
         calls, loss, _ = forward[self.calls_at : self.calls_at + FORWARD_TAIL]
         return Observation(
             step=step,
-            at_start=at_start,
             loss=float(loss / calls) if calls else None,
             input_nonfinite=int(forward[-1]),
             layers=Later(lambda: self._layers(forward)),
             weights=Later(lambda: self._weights(backward)),
-            loss_scaled=loss_scaled,
             inputs=Later(lambda: self._inputs(forward)),
             outputs=Later(lambda: self._outputs(forward)),
             normalizations=Later(lambda: self._seen(self.normalizations, forward)),

@@ -150,6 +150,7 @@ class Probe:
     def _install(self) -> None:
         model = self._model
         self._fresh = steps.updates_made(model.optimizer) == 0
+        self._learning_rate = steps.learning_rate_of(model.optimizer)
         self._plain = model.train_function
         original_step = model.train_step
 
@@ -296,7 +297,13 @@ class Probe:
             self._carrier = Carrier(self._plan)
         # A model that is fitted further is not at its start.
         self._reader = Reader(
-            model, self._plan, self._carrier, self._watch, self._fails, fresh=self._fresh
+            model,
+            self._plan,
+            self._carrier,
+            self._watch,
+            self._fails,
+            fresh=self._fresh,
+            learning_rate=self._learning_rate,
         )
         if keras.backend.backend() == "jax":
             # Here a step may write the variables of the model's metrics only. Elsewhere the model

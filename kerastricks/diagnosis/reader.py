@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -27,6 +28,7 @@ class Reader:
         watch: Told of each look.
         failed: Called with place and reason when a look cannot be read; the training goes on.
         fresh: Whether the training starts with a model that was never updated.
+        learning_rate: The optimizer's when it starts, where it is known.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Reader:
         failed: Callable[[str, str], None],
         *,
         fresh: bool,
+        learning_rate: float | None,
     ):
         self._model = model
         self._plan = plan
@@ -45,6 +48,7 @@ class Reader:
         self._watch = watch
         self._failed = failed
         self._fresh = fresh
+        self._learning_rate = learning_rate
         self._first = True
         self._unread: tuple[int, Any] | None = None
 
@@ -73,7 +77,12 @@ class Reader:
         """Make an observation of what the step has carried out."""
         scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
         at_start = self._fresh and step < getattr(self._model, "steps_per_execution", 1)
-        seen = self._plan.read(step, numbers, at_start=at_start, loss_scaled=scaled)
+        seen = replace(
+            self._plan.read(step, numbers),
+            at_start=at_start,
+            loss_scaled=scaled,
+            learning_rate=self._learning_rate,
+        )
         if self._first:
             self._first = False
             for place, reason in missing_from(self._plan, seen):

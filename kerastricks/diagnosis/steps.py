@@ -17,6 +17,7 @@ from keras import ops
 from kerastricks.diagnosis.statistics import is_dense
 
 Arguments = tuple[Any, ...]
+_Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
 def peek(args: Arguments) -> tuple[Any, Any, Arguments]:
@@ -173,6 +174,15 @@ def updates_made(optimizer: Any) -> int:
     """Updates that an optimizer made so far; 0 for one that does not count them."""
     iterations = getattr(optimizer, "iterations", None)
     return 0 if iterations is None else int(ops.convert_to_numpy(ops.convert_to_tensor(iterations)))
+
+
+def learning_rate_of(optimizer: Any) -> float | None:
+    """The learning rate now; None where a schedule makes it, or it is not known."""
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss
+    if isinstance(getattr(optimizer, "_learning_rate", None), _Schedule):
+        return None
+    rate = getattr(optimizer, "learning_rate", None)
+    return None if rate is None else float(ops.convert_to_numpy(ops.convert_to_tensor(rate)))
 
 
 def is_end_of_data(error: BaseException) -> bool:

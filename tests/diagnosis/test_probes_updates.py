@@ -59,3 +59,24 @@ def test_updates_are_the_distances_that_the_weights_moved(name, constraint, list
             rounding = np.sqrt(weight.size) * 2.0**-23
             moved = np.linalg.norm(weight - before[path])
             assert seen[path] == pytest.approx(moved, rel=1e-4, abs=rounding)
+
+
+@pytest.mark.parametrize(
+    ("build", "rate"),
+    [
+        (lambda: optimizers.SGD(0.25), 0.25),
+        (lambda: optimizers.LossScaleOptimizer(optimizers.Adam(0.25)), 0.25),
+        (lambda: optimizers.SGD(optimizers.schedules.CosineDecay(0.25, 10)), None),
+    ],
+)
+def test_the_learning_rate_with_which_fit_began(build, rate, listening):
+    """Not that of a schedule, which is another in every step."""
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    model.compile(build(), "mse")
+    doctor = TrainingDoctor(verbose=0)
+    spy = listening(doctor)
+    lower = keras.callbacks.LearningRateScheduler(lambda epoch, now: now / 5)
+    later = [] if rate is None else [lower]
+    x = np.ones((8, 3), "float32")
+    model.fit(x, x[:, :1], batch_size=4, epochs=2, verbose=0, callbacks=[doctor, *later])
+    assert [seen.learning_rate for seen in spy.seen] == [rate] * 4

@@ -16,6 +16,8 @@ from kerastricks.diagnosis.rules._window import Window, layer_at
 
 HEALTHY_UPDATE = 1e-3
 """Usual size of a step relative to the weight (CS231n course notes, "Ratio of weights:updates")."""
+USUAL = 1e-3
+"""Learning rate in place of zero: the default of Keras' Adam."""
 SMALL_START = 0.3
 """Kernels smaller than this share of a unit-gain kernel are judged as if they had that size."""
 UPDATE = 0.05
@@ -51,6 +53,15 @@ def median_update(observation: Observation) -> float:
 def too_large_by(update: float) -> int:
     """The power of ten by which steps of this size, 1e-3 of the weight or more, are too large."""
     return int(min(LARGEST_FACTOR, 10 ** math.floor(math.log10(update / HEALTHY_UPDATE))))
+
+
+def rate_in_code(observation: Observation, times: float) -> str:
+    """The learning rate that is so many times what it was, as the argument of an optimizer."""
+    rate = observation.learning_rate
+    if rate is None:
+        return f"learning_rate={times:g} * float(model.optimizer.learning_rate)"
+    better = float(f"{rate * times:.2g}") if rate else USUAL
+    return f"learning_rate={better:g} (`fit` began with {rate:g})"
 
 
 def sensitivity_of(observation: Observation) -> float:

@@ -26,6 +26,7 @@ from kerastricks.diagnosis.rules._learning import (
     died_since_start,
     losses_of,
     median_update,
+    rate_in_code,
     sensitivity_of,
     too_large_by,
 )
@@ -127,8 +128,8 @@ def learning_rate_too_high(window: Window) -> Iterator[Finding]:
             f"{HEALTHY_UPDATE:.0e} is usual, and {what}."
         ),
         remedy=(
-            f"Start again with a learning rate about {factor} times smaller than "
-            "float(model.optimizer.learning_rate), and clip gradients (clipnorm=1.0)."
+            "Start again, in the optimizer, with "
+            f"{rate_in_code(window[-1], 1 / factor)} and clipnorm=1.0."
         ),
         evidence={
             "update_ratio": update,

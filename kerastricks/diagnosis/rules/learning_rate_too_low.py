@@ -23,6 +23,7 @@ from kerastricks.diagnosis.rules._learning import (
     HEALTHY_UPDATE,
     constant_cost,
     losses_of,
+    rate_in_code,
     sensitivity_of,
     updates_of,
 )
@@ -100,8 +101,8 @@ def learning_rate_too_low(window: Window) -> Iterator[Finding]:
             f"{HEALTHY_UPDATE:.0e} is usual."
         ),
         remedy=(
-            f"Compile anew with a learning rate, or a schedule of it, about {factor:g} times as "
-            "large; at present it is float(model.optimizer.learning_rate)."
+            "Compile anew, the optimizer with "
+            f"{rate_in_code(last, factor)}, or a schedule about {factor:g} times as high."
         ),
         evidence={
             "largest_update_ratio": max(updates),

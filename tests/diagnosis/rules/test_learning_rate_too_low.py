@@ -88,13 +88,17 @@ def test_a_fresh_model_that_stays_where_it_began(window):
     assert finding.evidence["loss_of_a_constant_answer"] == pytest.approx(TEN)
     # From 1e-6 to the usual 1e-3.
     assert "about 1000 times" in finding.remedy
+    (finding,) = found(window(loss=(2.34, 2.33), learning_rate=2e-6))
+    assert "learning_rate=0.002 (`fit` began with 2e-06)" in finding.remedy
+    (finding,) = found(window(learning_rate=0.0))
+    assert "learning_rate=0.001 (`fit` began with 0)" in finding.remedy
     assert finding.evidence["healthy_learning_rate_times"] == pytest.approx(1000)
 
 
 def test_the_remedy_holds_with_a_schedule_too(window):
     """To a scheduled optimizer no learning rate can be assigned."""
     (finding,) = found(window())
-    assert "learning_rate =" not in finding.remedy
+    assert "learning_rate=1000 * float(model.optimizer.learning_rate)" in finding.remedy
     (typed,) = re.findall(r"float\(.*?\)", finding.remedy)
     for rate in (0.25, keras.optimizers.schedules.CosineDecay(0.25, 10)):
         model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
