@@ -127,12 +127,12 @@ class Examination:
         return new
 
     def _judge_again(
-        self, conditions: Iterable[str], **known: bool
+        self, conditions: Iterable[str], *, closing: bool = False, over: bool = False
     ) -> tuple[list[Finding], set[tuple[str, str | None]]]:
         """Judge the last observation once more, by what has become known since."""
         if not self._window:
             return [], set()
-        last = replace(self._window[-1], epochs=tuple(self._epochs), **known)
+        last = replace(self._window[-1], epochs=tuple(self._epochs), closing=closing, over=over)
         window = [*list(self._window)[:-1], last]
         return self._remember(self._judge(window, self._only(conditions)))
 
