@@ -4,10 +4,9 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from kerastricks.augment.border import FILL_MODES, Border
 from kerastricks.augment.checks import is_number
-from kerastricks.augment.plan import Border
 from kerastricks.augment.transform import Transform
-from kerastricks.augment.warp import FILL_MODES
 
 
 def check_transforms(transforms: Any) -> list[Transform]:

@@ -46,3 +46,48 @@ def check_range(name: str, argument: str, value: object, limit: float) -> tuple[
         f"pair (low, high) with {-limit:g} <= low <= high <= {limit:g}. "
         f"Received: {argument}={value!r}"
     )
+
+
+def check_factor(name: str, argument: str, value: object) -> tuple[float, float]:
+    """Read a number f as (1 - f, 1 + f) and a pair as itself.
+
+    >>> check_factor("RandomBrightness", "factor", 0.25)
+    (0.75, 1.25)
+    >>> check_factor("RandomBrightness", "factor", (0.5, 0.5))
+    (0.5, 0.5)
+    """
+    if is_number(value) and 0 <= float(value) <= 1:  # type: ignore[arg-type]
+        return 1.0 - float(value), 1.0 + float(value)  # type: ignore[arg-type]
+    if isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_number, value)):
+        low, high = float(value[0]), float(value[1])
+        if 0 <= low <= high:
+            return low, high
+    raise ValueError(
+        f"{name}: `{argument}` is a number f from 0 to 1, meaning factors (1 - f, 1 + f), or a "
+        f"pair (low, high) of factors with 0 <= low <= high. Received: {argument}={value!r}"
+    )
+
+
+def check_positive_range(name: str, argument: str, value: object) -> tuple[float, float]:
+    """Read a number f as (1 - f, 1 + f) and a pair as itself, all above zero.
+
+    >>> check_positive_range("RandomZoom", "scale", 0.25)
+    (0.75, 1.25)
+    """
+    low, high = check_factor(name, argument, value)
+    if low == 0:
+        raise ValueError(
+            f"{name}: `{argument}` is above 0 throughout. Received: {argument}={value!r}"
+        )
+    return low, high
+
+
+def check_size(name: str, argument: str, value: object) -> int:
+    """Return a length in pixels, or say what is wrong with it."""
+    whole = is_number(value) and float(value) == int(value)  # type: ignore[arg-type, call-overload]
+    if not whole or int(value) < 1:  # type: ignore[call-overload]
+        raise ValueError(
+            f"{name}: `{argument}` is a whole number of pixels, 1 or more. "
+            f"Received: {argument}={value!r}"
+        )
+    return int(value)  # type: ignore[call-overload, no-any-return]

@@ -2,7 +2,7 @@
 
 from typing import Any, Protocol
 
-from kerastricks.augment.kernels import Ops, Tensor
+from kerastricks.augment.kernels import Ops, Size, Tensor
 from kerastricks.augment.targets import split_element
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.values import ValueContract
@@ -16,6 +16,9 @@ class Augmenter(Protocol):
 
     def transform(self, ops: Ops, images: Tensor, keys: SampleKeys, compiler: Any) -> Tensor:
         """Augment images (B, H, W, C)."""
+
+    def output_size(self, size: Size) -> Size:
+        """(height, width) of what comes out, for images of this size."""
 
 
 def augment_dataset(pipeline: Augmenter, dataset: Any, num_parallel_calls: int | None) -> Any:
@@ -72,13 +75,12 @@ def augment_dataset(pipeline: Augmenter, dataset: Any, num_parallel_calls: int |
         images, restore = split_element(element)
         batch = images[None] if len(images.shape) == 3 else images
         positions = position + tf.range(tf.shape(batch)[0])
-        # XLA compiles anew for each shape. Batch sizes are a full one and a rest; image sizes that
-        # are not known beforehand may be many, and are left to TensorFlow's own kernels.
-        known = None not in images.shape[-3:]
         keys = SampleKeys(pipeline.seed, epoch, positions)
-        result = pipeline.transform(ops, batch, keys, ops.compiled if known else None)
-        result = result[0] if len(images.shape) == 3 else result
-        return restore(ops.ensure_shape(result, images.shape))
+        result = pipeline.transform(ops, batch, keys, ops.compiled)
+        *_, height, width, channels = images.shape
+        shape = (*batch.shape[:1], *pipeline.output_size((height, width)), channels)
+        result = ops.ensure_shape(result, shape)
+        return restore(result[0] if len(images.shape) == 3 else result)
 
     start = (tf.constant(-1, tf.int32), tf.constant(0, tf.int32))
     mapped = dataset.scan(start, number).map(

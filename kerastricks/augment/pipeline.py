@@ -13,7 +13,7 @@ from kerastricks.augment.arguments import (
 )
 from kerastricks.augment.dataset import augment_dataset
 from kerastricks.augment.explain import explain_plan
-from kerastricks.augment.kernels import Ops, Tensor, compiled
+from kerastricks.augment.kernels import Ops, Size, Tensor, compiled
 from kerastricks.augment.plan import Plan
 from kerastricks.augment.targets import check_images, split
 from kerastricks.augment.threefry import SampleKeys
@@ -108,7 +108,7 @@ class Pipeline(keras.layers.Layer):
         self.seed = check_seed(seed)
         check_bounding_box_format(bounding_box_format)
         self.border = check_border(fill_mode, fill_value, self.values.value_range)
-        self.plan = Plan(self.transforms, self.border)
+        self.plan = Plan(self.transforms, self.border, self.values)
         # It counts training calls and is state under every backend's rules; of its seed, which
         # some backends hold in 31 bits, no use is made.
         self.calls = keras.random.SeedGenerator(seed=0)
@@ -149,25 +149,32 @@ class Pipeline(keras.layers.Layer):
             ops: `keras.ops` or a namespace like it.
             images: Tensor (B, H, W, C).
             keys: The names of the B samples.
-            compiler: Wraps the part that touches pixels.
+            compiler: Wraps each stage, a loop over the pixels.
 
         Returns:
             Tensor (B, H, W, C) of the dtype that the pipeline gives.
         """
         dtype = self.values.result_dtype(keras.backend.standardize_dtype(images.dtype))
 
-        def move(images: Tensor, *parameters: Tensor) -> Tensor:
-            return self.values.finish(ops, self.plan.apply(ops, images, parameters), dtype)
-
         _, height, width, _ = ops.shape(images)
         parameters = self.plan.draw(ops, keys, (height, width))
-        return (compiler(move) if compiler else move)(images, *parameters)
+        return self.plan.apply(ops, images, parameters, dtype, compiler)
+
+    def output_size(self, size: Size) -> Size:
+        """Give the (height, width) that images of a (height, width) come out in.
+
+        Args:
+            size: In pixels; None, or a scalar tensor, where it is not known.
+        """
+        return self.plan.output_size(size)
 
     def compute_output_spec(self, images: Any, training: bool = True) -> keras.KerasTensor:
         """Give the images' shape, and the dtype that comes out."""
         check_images(images)
         dtype = self.values.result_dtype(keras.backend.standardize_dtype(images.dtype))
-        return keras.KerasTensor(images.shape, dtype=dtype)
+        *batch, height, width, channels = images.shape
+        size = self.output_size((height, width))
+        return keras.KerasTensor((*batch, *size, channels), dtype=dtype)
 
     def augment(self, dataset: Any, *, num_parallel_calls: int | None = None) -> Any:
         """Augment a `tf.data.Dataset` on the host, under any Keras backend.

@@ -66,6 +66,11 @@ class RandomFlip(GeometricTransform):
         """A mirror image has the pixels of the image."""
         return True
 
+    @property
+    def keeps_axes(self) -> bool:
+        """Rows stay rows."""
+        return True
+
     def matrix(self, ops: Ops, uniforms: Tensor, size: Size) -> Tensor:
         """Negate x, y, or both, where the draw falls below the probability."""
         ones = ops.ones_like(uniforms[:, 0])

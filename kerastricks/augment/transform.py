@@ -35,20 +35,53 @@ class Transform(ABC):
         return cls(**config)
 
 
+def between(uniform: Tensor, limits: Any) -> Tensor:
+    """Bring numbers in [0, 1) to the range (low, high)."""
+    low, high = limits
+    return low + uniform * (high - low)
+
+
+def sometimes(
+    ops: Ops, uniform: Tensor, probability: float, value: Tensor, neutral: Tensor
+) -> Tensor:
+    """Give the value to that share of the samples, and the neutral one to the others."""
+    return ops.where(uniform < probability, value, neutral)
+
+
 @dataclass(frozen=True)
 class GeometricTransform(Transform):
     """Move pixels by one 3x3 matrix a sample.
 
     The matrix maps where a pixel goes to where it comes from, output to input, on homogeneous
-    points (x, y, 1) in pixels, x to the right, y down, with the image centre as the origin. In
-    these coordinates turning, flipping and stretching need no image size, and the composition of
-    two transforms is the product of their matrices.
+    points (x, y, 1) in pixels, x to the right, y down, with the image centre as the origin: that of
+    the input, and that of the output, where their sizes differ. In these coordinates turning,
+    flipping and stretching need no image size, and the composition of two transforms is the product
+    of their matrices.
     """
 
     @property
     def keeps_lattice(self) -> bool:
         """Whether every output pixel is some input pixel, so that nothing needs interpolation."""
         return False
+
+    @property
+    def keeps_axes(self) -> bool:
+        """Whether rows come from rows and columns from columns: a, 0, b; 0, c, d; 0, 0, 1."""
+        return False
+
+    @property
+    def is_projective(self) -> bool:
+        """Whether the matrix's last row may be other than (0, 0, 1)."""
+        return False
+
+    def output_size(self, size: Size) -> Size:
+        """(height, width) of the output, for an input of this size."""
+        return size
+
+    def minification(self, size: Size) -> Any:
+        """At most how many input pixels an output pixel spans, along either axis."""
+        del size
+        return 1.0
 
     @abstractmethod
     def matrix(self, ops: Ops, uniforms: Tensor, size: Size) -> Tensor:

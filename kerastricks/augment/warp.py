@@ -1,25 +1,42 @@
-"""Move pixels by one matrix a sample: the only geometric pass over the pixels.
+"""Move pixels by one matrix a sample, whatever it does to the axes.
 
 Pixel centres lie at whole numbers and matrices turn about the centre ((W - 1) / 2, (H - 1) / 2).
 Indices and weights are computed once for all channels, and pixels are gathered in the dtype they
 came in, so that uint8 images cross memory as bytes.
 """
 
-from kerastricks.augment.kernels import Ops, Tensor
+from kerastricks.augment.border import Border, is_inside
+from kerastricks.augment.kernels import Ops, Size, Tensor
 
-FILL_MODES = ("reflect", "constant", "nearest", "wrap")
 
+def source(
+    ops: Ops, matrices: Tensor, size: Size, output_size: Size, *, projective: bool = False
+) -> tuple[Tensor, Tensor]:
+    """Look up where each output pixel comes from.
 
-def _source(ops: Ops, matrices: Tensor, height: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
-    """Look up where each output pixel comes from: x and y, each (B, H, W), in pixels."""
-    center_x = (ops.cast(width, "float32") - 1.0) / 2.0
-    center_y = (ops.cast(height, "float32") - 1.0) / 2.0
-    x = (ops.arange(width, dtype="float32") - center_x)[None, None, :]
-    y = (ops.arange(height, dtype="float32") - center_y)[None, :, None]
+    Args:
+        ops: `keras.ops` or a namespace like it.
+        matrices: float32 tensor (B, 3, 3), output to input, the centres as origins.
+        size: (height, width) of the input.
+        output_size: (height, width) of the output.
+        projective: Whether last rows may be other than (0, 0, 1).
+
+    Returns:
+        x and y in pixels of the input, each (B, height, width) of the output.
+    """
+    center_y, center_x = ((ops.cast(length, "float32") - 1.0) / 2.0 for length in size)
+    y, x = (
+        ops.arange(length, dtype="float32") - (ops.cast(length, "float32") - 1.0) / 2.0
+        for length in output_size
+    )
+    x, y = x[None, None, :], y[None, :, None]
     entry = matrices[:, :, :, None, None]
-    source_x = entry[:, 0, 0] * x + entry[:, 0, 1] * y + entry[:, 0, 2] + center_x
-    source_y = entry[:, 1, 0] * x + entry[:, 1, 1] * y + entry[:, 1, 2] + center_y
-    return source_x, source_y
+    source_x, source_y, depth = (
+        entry[:, row, 0] * x + entry[:, row, 1] * y + entry[:, row, 2] for row in range(3)
+    )
+    if projective:
+        source_x, source_y = source_x / depth, source_y / depth
+    return source_x + center_x, source_y + center_y
 
 
 class _Pixels:
@@ -37,94 +54,71 @@ class _Pixels:
         return self.ops.take(self.flat, self.offsets + row * self.width + column, axis=0)
 
 
-def permute(ops: Ops, images: Tensor, matrices: Tensor) -> Tensor:
-    """Move whole pixels: exact, in any dtype, for matrices that map the pixel grid onto itself.
+def copy_nearest(ops: Ops, images: Tensor, x: Tensor, y: Tensor, border: Border) -> Tensor:
+    """Copy the pixel nearest to each place: exact in any dtype where places are whole pixels.
 
     Args:
         ops: `keras.ops` or a namespace like it.
         images: Tensor (B, H, W, C).
-        matrices: float32 tensor (B, 3, 3), output to input, image centre as the origin.
+        x: Where each output pixel comes from, float32 tensor (B, height, width).
+        y: The same, downwards.
+        border: What lies beyond the border.
 
     Returns:
-        Tensor of the images' shape and dtype.
+        Tensor (B, height, width, C) of the images' dtype.
     """
     pixels = _Pixels(ops, images)
-    x, y = _source(ops, matrices, pixels.height, pixels.width)
-    return pixels(y, x)
+    width, height = ops.cast(pixels.width, "float32"), ops.cast(pixels.height, "float32")
+    # Halves go up: whole pixels that a rounded product has missed by little are met.
+    x, y = ops.floor(x + 0.5), ops.floor(y + 0.5)
+    x, y = border.fold(ops, x, width), border.fold(ops, y, height)
+    value = pixels(border.neighbour(ops, y, height), border.neighbour(ops, x, width))
+    if not border.is_constant:
+        return value
+    inside = ops.logical_and(is_inside(ops, x, width), is_inside(ops, y, height))
+    fill = ops.zeros_like(value) + ops.cast(border.fill_value, value.dtype)
+    return ops.where(inside[..., None], value, fill)
 
 
-def _fold(ops: Ops, coordinate: Tensor, size: Tensor, fill_mode: str) -> Tensor:
-    """Bring coordinates back to the image where its border pattern repeats."""
-    if fill_mode == "reflect":
-        period = 2.0 * size
-        inside = coordinate - period * ops.floor((coordinate + 0.5) / period)
-        return ops.minimum(inside, period - 1.0 - inside)
-    if fill_mode == "wrap":
-        return coordinate - size * ops.floor(coordinate / size)
-    return coordinate
+def warp(ops: Ops, images: Tensor, x: Tensor, y: Tensor, border: Border) -> Tensor:
+    """Resample a batch bilinearly at the given places.
 
+    Use it once, on composed coordinates: every further resampling blurs.
 
-def _neighbour(ops: Ops, whole: Tensor, size: Tensor, fill_mode: str) -> Tensor:
-    """Give the pixel to read for a neighbour that may lie just outside the image."""
-    if fill_mode == "wrap":
-        whole = ops.where(whole >= size, whole - size, whole)
-    return ops.clip(whole, 0.0, size - 1.0)
-
-
-def warp(
-    ops: Ops, images: Tensor, matrices: Tensor, *, fill_mode: str, fill_value: float
-) -> Tensor:
-    """Resample a batch bilinearly under one matrix a sample.
-
-    Use it once, on composed matrices: every further resampling blurs.
-
-        out[y, x] = lerp over the four pixels around (x_in, y_in),  (x_in, y_in) = M (x, y)
-
-    | fill_mode    | beyond the border                | scipy.ndimage   |
-    |--------------|----------------------------------|-----------------|
-    | `"reflect"`  | (d c b a | a b c d | d c b a)    | `reflect`       |
-    | `"constant"` | (k k k k | a b c d | k k k k)    | `grid-constant` |
-    | `"nearest"`  | (a a a a | a b c d | d d d d)    | `nearest`       |
-    | `"wrap"`     | (a b c d | a b c d | a b c d)    | `grid-wrap`     |
-
-    The names are those of `keras.ops.image.affine_transform`.
+        out[i, j] = lerp over the four pixels around (x[i, j], y[i, j])
 
     Args:
         ops: `keras.ops` or a namespace like it.
         images: Tensor (B, H, W, C) of any real dtype.
-        matrices: float32 tensor (B, 3, 3), output to input, image centre as the origin, last row
-            (0, 0, 1).
-        fill_mode: What lies beyond the border, as above.
-        fill_value: k, for "constant".
+        x: Where each output pixel comes from, float32 tensor (B, height, width), in pixels.
+        y: The same, downwards.
+        border: What lies beyond the border.
 
     Returns:
-        float32 tensor of the images' shape. Coordinates that fall on pixels give their values
+        float32 tensor (B, height, width, C). Coordinates that fall on pixels give their values
         exactly, and a constant image stays constant.
 
     Example:
     >>> import keras
     >>> images = keras.ops.reshape(keras.ops.arange(4, dtype="float32"), (1, 1, 4, 1))
     >>> half_pixel = keras.ops.convert_to_tensor([[[1.0, 0, 0.5], [0, 1, 0], [0, 0, 1]]])
-    >>> out = warp(keras.ops, images, half_pixel, fill_mode="nearest", fill_value=0.0)
+    >>> x, y = source(keras.ops, half_pixel, (1, 4), (1, 4))
+    >>> out = warp(keras.ops, images, x, y, Border("nearest", 0.0))
     >>> [float(v) for v in out[0, 0, :, 0]]
     [0.5, 1.5, 2.5, 3.0]
     """
     pixels = _Pixels(ops, images)
     width, height = ops.cast(pixels.width, "float32"), ops.cast(pixels.height, "float32")
-    x, y = _source(ops, matrices, pixels.height, pixels.width)
-    x, y = _fold(ops, x, width, fill_mode), _fold(ops, y, height, fill_mode)
+    x, y = border.fold(ops, x, width), border.fold(ops, y, height)
     left, top = ops.floor(x), ops.floor(y)
 
     def read(row: Tensor, column: Tensor) -> Tensor:
-        value = pixels(
-            _neighbour(ops, row, height, fill_mode), _neighbour(ops, column, width, fill_mode)
-        )
+        value = pixels(border.neighbour(ops, row, height), border.neighbour(ops, column, width))
         value = ops.cast(value, "float32")
-        if fill_mode != "constant":
+        if not border.is_constant:
             return value
-        inside = ops.logical_and(row >= 0.0, row <= height - 1.0)
-        inside = ops.logical_and(inside, ops.logical_and(column >= 0.0, column <= width - 1.0))
-        return ops.where(inside[..., None], value, ops.zeros_like(value) + fill_value)
+        inside = ops.logical_and(is_inside(ops, row, height), is_inside(ops, column, width))
+        return ops.where(inside[..., None], value, ops.zeros_like(value) + border.fill_value)
 
     across, down = (x - left)[..., None], (y - top)[..., None]
     upper_left, lower_left = read(top, left), read(top + 1.0, left)

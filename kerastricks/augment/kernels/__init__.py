@@ -35,4 +35,21 @@ def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return function
 
 
-__all__ = ["Ops", "Size", "Tensor", "compiled"]
+def materialised(images: Tensor) -> Tensor:
+    """Keep a compiler from computing images anew for every pixel that the next stage reads.
+
+    XLA on JAX would merge the stages into one loop, and the reads of both would multiply.
+    """
+    if keras.backend.backend() == "jax" and not _is_tensorflow(images):
+        import jax
+
+        return jax.lax.optimization_barrier(images)
+    return images
+
+
+def _is_tensorflow(x: Tensor) -> bool:
+    """True for a tensor of a `tf.data` graph, which there may be under any backend."""
+    return type(x).__module__.startswith("tensorflow")
+
+
+__all__ = ["Ops", "Size", "Tensor", "compiled", "materialised"]

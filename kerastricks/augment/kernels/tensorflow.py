@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from kerastricks.augment.kernels import Tensor
 
+abs = tf.abs  # noqa: A001 - the name it has in keras.ops
 bitwise_and = tf.bitwise.bitwise_and
 bitwise_or = tf.bitwise.bitwise_or
 bitwise_xor = tf.bitwise.bitwise_xor
@@ -17,12 +18,20 @@ left_shift = tf.bitwise.left_shift
 right_shift = tf.bitwise.right_shift
 logical_and = tf.logical_and
 cast = tf.cast
+ceil = tf.math.ceil
 clip = tf.clip_by_value
+concatenate = tf.concat
+exp = tf.exp
 floor = tf.floor
+max = tf.reduce_max  # noqa: A001 - the name it has in keras.ops
+maximum = tf.maximum
 minimum = tf.minimum
+ones = tf.ones
 ones_like = tf.ones_like
+repeat = tf.repeat
 reshape = tf.reshape
 round = tf.round  # noqa: A001 - the name it has in keras.ops
+sqrt = tf.sqrt
 stack = tf.stack
 where = tf.where
 zeros_like = tf.zeros_like
@@ -31,6 +40,19 @@ zeros_like = tf.zeros_like
 def arange(stop: int | Tensor, dtype: str) -> Tensor:
     """Count from 0 up to, not including, `stop`."""
     return tf.cast(tf.range(stop), dtype)
+
+
+def fori_loop(
+    lower: int | Tensor, upper: int | Tensor, body: Callable[..., Tensor], start: Tensor
+) -> Tensor:
+    """Apply `body(number, value)` for each number from `lower` up to, not including, `upper`."""
+    state = tf.constant(lower), start
+    _, value = tf.while_loop(
+        lambda number, _: number < upper,
+        lambda number, value: (number + 1, body(number, value)),
+        state,
+    )
+    return value
 
 
 def shape(x: Tensor) -> tuple[int | Tensor, ...]:
@@ -52,8 +74,13 @@ def take(x: Tensor, indices: Tensor, axis: int) -> Tensor:
 
 
 def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """Compile with XLA, which fuses index arithmetic, gathers and blend into one loop."""
-    return tf.function(function, autograph=False, jit_compile=True)  # type: ignore[no-any-return]
+    """Compile with XLA, which fuses index arithmetic, gathers and blend into one loop.
+
+    XLA compiles anew for each shape. Batch sizes are a full one and a rest; image sizes that are
+    not known beforehand may be many, and are left to TensorFlow's own kernels.
+    """
+    fused = tf.function(function, autograph=False, jit_compile=True)
+    return lambda images, *rest: (function if None in images.shape[1:] else fused)(images, *rest)
 
 
 def ensure_shape(x: Tensor, static_shape: Sequence[int | None]) -> Tensor:

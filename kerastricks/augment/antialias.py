@@ -1,0 +1,158 @@
+"""Shrink without aliasing: what an output pixel spans is averaged, not sampled.
+
+Sampling a picture more coarsely than it is drawn turns fine patterns into wrong coarse ones. Where
+a map shrinks, each output pixel takes the mean of what it spans, weighted by a triangle: PIL's
+`BILINEAR` filter. Where rows stay rows the triangle is applied along each axis on its own, exactly;
+elsewhere the input is smoothed first, along its axes, by as much as the map shrinks there.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from kerastricks.augment.border import Border, is_inside
+from kerastricks.augment.kernels import Ops, Tensor
+
+
+def _total(ops: Ops, count: Any, term: Callable[[Any], Tensor], zero: Tensor) -> Tensor:
+    """Add up term(0) to term(count - 1); the count may be a tensor."""
+    if isinstance(count, int):
+        for number in range(count):
+            zero = zero + term(float(number))
+        return zero
+    return ops.fori_loop(
+        0, count, lambda number, total: total + term(ops.cast(number, "float32")), zero
+    )
+
+
+def taps(minification: float) -> int:
+    """How many pixels along an axis take part in an output pixel.
+
+    >>> taps(1.0), taps(1.2), taps(4.0)
+    (2, 3, 8)
+    """
+    return math.ceil(2.0 * max(1.0, minification) - 1e-6)
+
+
+def resample_axis(
+    ops: Ops,
+    images: Tensor,
+    scale: Tensor,
+    shift: Tensor,
+    output_length: Any,
+    border: Border,
+    count: Any,
+) -> Tensor:
+    """Resample the rows of a batch: axis 1 of (B, N, M).
+
+        x = scale (i - (n - 1) / 2) + shift + (N - 1) / 2
+        out[i] = sum_j w_j images[j],  w_j = max(0, 1 - |j - x| / s),  s = max(1, |scale|)
+
+    with weights that add up to 1 within the image. A constant fills what is centred beyond it.
+
+    Args:
+        ops: `keras.ops` or a namespace like it.
+        images: Tensor (B, N, M) of any real dtype.
+        scale: float32 tensor (B,).
+        shift: float32 tensor (B,), in pixels.
+        output_length: n.
+        border: What lies beyond the border.
+        count: Pixels that may take part, `taps(largest scale)`; perhaps a tensor.
+
+    Returns:
+        float32 tensor (B, n, M).
+    """
+    batch, length, others = ops.shape(images)
+    rows = ops.cast(length, "float32")
+    place = ops.arange(output_length, dtype="float32")
+    place = place - (ops.cast(output_length, "float32") - 1.0) / 2.0
+    center = scale[:, None] * place[None] + shift[:, None] + (rows - 1.0) / 2.0
+    center = border.fold(ops, center, rows)
+    span = ops.maximum(ops.abs(scale), 1.0)[:, None]
+    first = ops.ceil(center - span)
+    flat = ops.reshape(images, (-1, others))
+    offsets = ops.arange(batch, dtype="int32")[:, None] * length
+
+    # Of what lies beyond a constant's border no pixel of the image is a part.
+    area = ops.logical_and(center >= -0.5, center <= rows - 0.5)
+
+    def tap(number: Any) -> tuple[Tensor, Tensor]:
+        whole = first + number
+        weight = ops.maximum(1.0 - ops.abs(whole - center) / span, 0.0)
+        if border.fill_mode == "wrap":
+            return whole, weight
+        return whole, ops.where(is_inside(ops, whole, rows), weight, ops.zeros_like(weight))
+
+    def term(number: Any) -> Tensor:
+        whole, weight = tap(number)
+        row = ops.cast(border.neighbour(ops, whole, rows), "int32")
+        return weight[..., None] * ops.cast(ops.take(flat, offsets + row, axis=0), "float32")
+
+    zero = ops.zeros_like(center)
+    start = ops.zeros_like(images[:, :1], dtype="float32") + zero[..., None]
+    value = _total(ops, count, term, start)
+    seen = _total(ops, count, lambda number: tap(number)[1], zero)
+    if not border.is_constant:
+        return value / seen[..., None]
+    mean = value / ops.where(area, seen, ops.ones_like(seen))[..., None]
+    return ops.where(area[..., None], mean, ops.zeros_like(mean) + border.fill_value)
+
+
+def spans(ops: Ops, matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """Tell how many input pixels an output pixel at the centre spans along y and x, each (B,)."""
+    m = matrices / matrices[:, 2:, 2:]
+    lengths = []
+    for row in (1, 0):
+        across = m[:, row, 0] - m[:, row, 2] * m[:, 2, 0]
+        down = m[:, row, 1] - m[:, row, 2] * m[:, 2, 1]
+        lengths.append(ops.sqrt(across * across + down * down))
+    return lengths[0], lengths[1]
+
+
+def smooth_axis(
+    ops: Ops, images: Tensor, span: Tensor, axis: int, border: Border, radius: Any
+) -> Tensor:
+    """Smooth a batch along one axis, before it is sampled at every `span`-th pixel bilinearly.
+
+        out[i] = sum_k w_k images[i + k]
+
+    where w has the variance (s^2 - 1) / 6 by which a triangle as wide as s = max(1, span) pixels
+    exceeds that of the bilinear sampling itself: (a, 1 - 2a, a), a = (s^2 - 1) / 12, up to 2, and a
+    triangle beyond. Where s is 1 nothing changes.
+
+    Args:
+        ops: `keras.ops` or a namespace like it.
+        images: Tensor (B, H, W, C) of any real dtype.
+        span: float32 tensor (B,).
+        axis: 1 or 2.
+        border: What lies beyond the border; a constant is not mixed in.
+        radius: Largest k, ceil(largest span) - 1; perhaps a tensor.
+
+    Returns:
+        float32 tensor (B, H, W, C).
+    """
+    length = ops.shape(images)[axis]
+    rows = ops.cast(length, "float32")
+    place = ops.arange(length, dtype="float32")
+    around = Border("wrap" if border.fill_mode == "wrap" else "reflect", 0.0)
+    s = ops.maximum(span, 1.0)
+    near = (s * s - 1.0) / 12.0
+
+    def weight(number: Any) -> Tensor:
+        distance = ops.abs(number - middle) + ops.zeros_like(s)
+        triangle = ops.maximum(1.0 - distance / s, 0.0)
+        zeros = ops.zeros_like(s)
+        narrow = ops.where(distance < 0.5, 1.0 - 2.0 * near, ops.where(distance < 1.5, near, zeros))
+        return ops.where(s < 2.0, narrow, triangle)
+
+    middle = float(radius) if isinstance(radius, int) else ops.cast(radius, "float32")
+    count = 2 * radius + 1
+
+    def term(number: Any) -> Tensor:
+        whole = around.neighbour(ops, around.fold(ops, place + (number - middle), rows), rows)
+        moved = ops.take(images, ops.cast(whole, "int32"), axis=axis)
+        return weight(number)[:, None, None, None] * ops.cast(moved, "float32")
+
+    total = _total(ops, count, weight, ops.zeros_like(s))
+    value = _total(ops, count, term, ops.zeros_like(images, dtype="float32"))
+    return value / total[:, None, None, None]

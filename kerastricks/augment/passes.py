@@ -1,0 +1,42 @@
+"""What a pass over the pixels is."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from kerastricks.augment.border import Border
+from kerastricks.augment.kernels import Ops, Size, Tensor
+from kerastricks.augment.threefry import SampleKeys
+
+Stage = Callable[[Tensor, Any], Tensor]
+"""A function of images (B, H, W, C) and the pass's parameters."""
+
+
+class Pass(ABC):
+    """Carry out neighbouring transforms of one family together.
+
+    Args:
+        transforms: Pairs (place in the pipeline's list, transform), in the order they apply.
+        border: What lies beyond the border.
+    """
+
+    def __init__(self, transforms: Sequence[tuple[int, Any]], border: Border) -> None:
+        self.transforms = tuple(transforms)
+        self.border = border
+
+    @property
+    @abstractmethod
+    def summary(self) -> str:
+        """Name the pass in a few words."""
+
+    def output_size(self, size: Size) -> Size:
+        """(height, width) of what comes out, for images of this size."""
+        return size
+
+    @abstractmethod
+    def draw(self, ops: Ops, keys: SampleKeys, size: Size) -> Any:
+        """Draw the pass's parameters: a few numbers a sample."""
+
+    @abstractmethod
+    def stages(self, ops: Ops, size: Size) -> list[Stage]:
+        """Give the functions that do it, one after the other, each a loop over the pixels."""

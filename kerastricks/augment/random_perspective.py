@@ -1,0 +1,93 @@
+"""See images from another point of view."""
+
+from dataclasses import dataclass
+
+import keras
+
+from kerastricks.augment.checks import check_probability, is_number
+from kerastricks.augment.geometry import compose, inverse, quadrilateral, scaling
+from kerastricks.augment.kernels import Ops, Size, Tensor
+from kerastricks.augment.transform import GeometricTransform, sometimes
+
+_CORNERS = ((1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0))
+"""Ways inwards from the corners, in the order of `quadrilateral`."""
+
+
+@keras.saving.register_keras_serializable(package="kerastricks")
+@dataclass(frozen=True)
+class RandomPerspective(GeometricTransform):
+    """Move each image's four corners inwards, each by its own share, as on a tilted sheet.
+
+    Use it for flat things seen at an angle: documents, signs, walls.
+
+        corner_out = corner_in + (d_x W / 2, d_y H / 2) inwards,  d ~ U(0, distortion), 8 draws
+
+    and the one projective map that takes the four corners there.
+
+    Args:
+        distortion: Largest way of a corner, as a share of half the width and half the height, from
+            0 to below 1. torchvision's `distortion_scale`. Defaults to 0.5.
+        probability: Share of the samples that are transformed, 0 to 1. Defaults to 1.0.
+
+    Raises:
+        ValueError: A distortion outside 0 to 1, or a probability outside 0 to 1.
+
+    Example:
+    >>> import numpy as np
+    >>> import kerastricks as kt
+    >>> images = np.full((1, 8, 8, 1), 200, dtype="uint8")
+    >>> pipeline = kt.augment.Pipeline(
+    ...     [kt.augment.RandomPerspective(0.3)], fill_mode="constant", seed=0
+    ... )
+    >>> out = np.asarray(pipeline(images, training=True))[0, :, :, 0]
+    >>> int(out[4, 4]), int(out[0, 0])
+    (200, 0)
+
+    Reference:
+        Heckbert, "Fundamentals of texture mapping and image warping", 1989.
+    """
+
+    distortion: float = 0.5
+    probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not is_number(self.distortion) or not 0 <= float(self.distortion) < 1:
+            raise ValueError(
+                "RandomPerspective: `distortion` is a share of half the image, from 0 to below 1. "
+                f"Received: distortion={self.distortion!r}"
+            )
+        object.__setattr__(self, "distortion", float(self.distortion))
+        probability = check_probability("RandomPerspective", self.probability)
+        object.__setattr__(self, "probability", probability)
+
+    @property
+    def num_draws(self) -> int:
+        """One number for whether, two for each corner."""
+        return 9
+
+    @property
+    def is_projective(self) -> bool:
+        """What is far away is smaller."""
+        return True
+
+    def minification(self, size: Size) -> float:
+        """At the centre, all corners having come in as far as they may."""
+        del size
+        return 1.0 / (1.0 - self.distortion)
+
+    def matrix(self, ops: Ops, uniforms: Tensor, size: Size) -> Tensor:
+        """Build the inverse of the map that moves the corners."""
+        ways = self.distortion * uniforms[:, 1:]
+        corners = [
+            ops.stack(
+                [x * (ways[:, 2 * corner] - 1.0), y * (ways[:, 2 * corner + 1] - 1.0)], axis=-1
+            )
+            for corner, (x, y) in enumerate(_CORNERS)
+        ]
+        moved = inverse(ops, quadrilateral(ops, ops.stack(corners, axis=1)))
+        ones = ops.ones_like(uniforms[:, 0])
+        x, y = (ones * (ops.cast(length, "float32") / 2.0) for length in (size[1], size[0]))
+        inwards = scaling(ops, 1.0 / x, 1.0 / y)
+        matrices = compose(ops, compose(ops, scaling(ops, x, y), moved), inwards)
+        still = scaling(ops, ones, ones)
+        return sometimes(ops, uniforms[:, :1, None], self.probability, matrices, still)

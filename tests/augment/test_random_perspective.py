@@ -1,0 +1,54 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+import kerastricks as kt
+
+Perspective = kt.augment.RandomPerspective
+
+
+def corners_in(matrices, size=(20, 30)):
+    """Where the corners of the input come to lie in the output, as shares of half the image."""
+    half = np.array([size[1] / 2, size[0] / 2])
+    square = np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)])
+    points = np.concatenate([square * half, np.ones((4, 1))], axis=1)
+    moved = np.linalg.inv(matrices) @ points.T
+    return np.swapaxes(moved[:, :2] / moved[:, 2:], 1, 2) / half, square
+
+
+def test_corners_move_inwards_by_uniform_shares(draw):
+    moved, square = corners_in(draw(Perspective(0.4)))
+    ways = (1 - moved * square).reshape(-1, 8)
+    assert ways.min() >= -1e-4
+    for way in ways.T:
+        assert stats.kstest(way, "uniform", (0, 0.4)).pvalue > 1e-3
+    assert np.abs(np.corrcoef(ways.T) - np.eye(8)).max() < 0.07
+
+
+def test_straight_lines_stay_straight(draw):
+    """The middle of the image, where its diagonals meet, goes where they meet then."""
+    matrices = draw(Perspective(0.6), count=50)
+    moved, _ = corners_in(matrices)
+    middle = np.linalg.inv(matrices)[:, :, 2]
+    middle = middle[:, :2] / middle[:, 2:] / (15, 10)
+    a, b, c, d = np.swapaxes(moved, 0, 1)
+    for one, other in ((a, c), (b, d)):
+        way, of = other - one, middle - one
+        np.testing.assert_allclose(way[:, 0] * of[:, 1], way[:, 1] * of[:, 0], atol=1e-4)
+
+
+def test_without_distortion_nothing_changes(run, images):
+    np.testing.assert_array_equal(run([Perspective(0.5, probability=0)], images), images)
+    difference = run([Perspective(0.0)], images).astype(int) - images
+    assert np.abs(difference).max() <= 1
+
+
+def test_a_probability_is_the_share_that_is_transformed(draw):
+    moved = (draw(Perspective(0.5, probability=0.25)) != np.eye(3)).any(axis=(1, 2))
+    assert abs(moved.mean() - 0.25) <= 4 * np.sqrt(0.25 * 0.75 / 4000)
+
+
+@pytest.mark.parametrize("distortion", [1, -0.1, (0, 0.5), None])
+def test_a_distortion_outside_its_range_is_refused(distortion):
+    with pytest.raises(ValueError, match=r"RandomPerspective: `distortion`.*Received"):
+        Perspective(distortion)
