@@ -40,7 +40,7 @@ class RandomPerspective(GeometricTransform):
     ...     [kt.augment.RandomPerspective(0.3)], fill_mode="constant", seed=0
     ... )
     >>> out = np.asarray(pipeline(images, training=True))[0, :, :, 0]
-    >>> int(out[4, 4]), int(out[0, 0])
+    >>> int(out[4, 4]), int(out[0, 7])
     (200, 0)
 
     Reference:

@@ -23,7 +23,8 @@ class RandomShear(GeometricTransform):
         y_in = y_out + tan(b) x_out,  x_in = x_out + tan(a) y_in,  image centre as the origin
 
     A positive angle moves the top to the right and, of `vertical_degrees`, the left side down, as
-    in torchvision. Where both are drawn, the horizontal slant is done first.
+    in torchvision. Where both are drawn, the horizontal slant is done first. Across the slant an
+    image shrinks, and is smoothed by as much.
 
     Args:
         degrees: The angle a by which upright lines lean: a number f from 0 to 80 for the range
@@ -41,9 +42,9 @@ class RandomShear(GeometricTransform):
     >>> shear = kt.augment.RandomShear((45, 45))
     >>> pipeline = kt.augment.Pipeline([shear], seed=0)
     >>> np.asarray(pipeline(images, training=True))[0, :, :, 0]
-    array([[0, 0, 0, 9, 0],
-           [0, 0, 9, 0, 0],
-           [0, 9, 0, 0, 0]], dtype=uint8)
+    array([[0, 0, 1, 8, 1],
+           [0, 1, 8, 1, 0],
+           [1, 8, 1, 0, 0]], dtype=uint8)
     """
 
     degrees: float | tuple[float, float]

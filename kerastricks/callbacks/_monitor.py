@@ -23,6 +23,8 @@ from kerastricks.diagnosis.schedule import Schedule
 from kerastricks.diagnosis.steps import updates_made
 from kerastricks.diagnosis.vitals import vitals
 
+_FEW = 3
+"""Places that are told of one by one."""
 _STYLES = {"critical": "bold red", "warning": "bold yellow"}
 
 
@@ -69,6 +71,8 @@ class Monitor(keras.callbacks.Callback):
         self._advised: set[str] = set()
         self._last: Observation | None = None
         self._probe: Probe | None = None
+        self._unobserved: dict[str, str] = {}
+        self._told: set[Any] = set()
 
     @property
     def report(self) -> Report:
@@ -76,7 +80,7 @@ class Monitor(keras.callbacks.Callback):
         if self._probe is not None:
             self._probe.leave_if_over()
         self._catch_up()
-        return self._examination.report(self._probe.unobserved if self._probe else {})
+        return self._examination.report(self._probe.unobserved if self._probe else self._unobserved)
 
     def set_model(self, model: Any) -> None:
         """Take the model to watch.
@@ -97,6 +101,8 @@ class Monitor(keras.callbacks.Callback):
         del logs
         self._examination = self._new_examination()
         self._advised = set()
+        self._told = set()
+        self._unobserved = {}
         self._last = None
         self.schedule = Schedule(self._every, self._budget)
         if self._log_dir is not None:
@@ -110,6 +116,12 @@ class Monitor(keras.callbacks.Callback):
             reasons = "; ".join(f"{path}: {reason}" for path, reason in plan.unobserved.items())
             told = f"nothing of this model can be observed: {reasons}. Training goes on."
             self._attempt(lambda: self._say(told))
+
+    def miss(self, missing: Mapping[str, str]) -> None:
+        """Say what was to be observed and is not (called by the probe)."""
+        reasons = "; ".join(f"{place}: {reason}" for place, reason in list(missing.items())[:_FEW])
+        more = f"; and {len(missing) - _FEW} more, see `report`" if len(missing) > _FEW else ""
+        self._attempt(lambda: self._say(f"not all can be observed: {reasons}{more}."))
 
     def observe(self, observation: Observation) -> None:
         """Judge an observed step (called by the probe, in the midst of the training)."""
@@ -145,6 +157,8 @@ class Monitor(keras.callbacks.Callback):
         self._close()
         if self._probe is not None:
             self._probe.detach(self)
+            # What is over holds no model and no threads, so that the callback can be copied.
+            self._unobserved, self._probe = self._probe.unobserved, None
 
     def _new_examination(self) -> Examination:
         """What observations are held against, in one `fit`."""
@@ -199,8 +213,8 @@ class Monitor(keras.callbacks.Callback):
         try:
             action()
         except Exception as error:
-            if self._probe is not None:
-                self._probe.unobserved[type(self).__name__] = in_short(error)
+            unobserved = self._probe.unobserved if self._probe else self._unobserved
+            unobserved[type(self).__name__] = in_short(error)
 
     def _speak_of(self, findings: list[Finding], *, over: bool) -> None:
         known = {finding.key: finding for finding in self.report.findings} if findings else {}
@@ -210,6 +224,7 @@ class Monitor(keras.callbacks.Callback):
             self._probe.stop_training()  # before anything is printed, which may fail
         for group in grouped(f for f in findings if f.severity != "note"):
             self._speak(group, known)
+        self._told.update(finding.key for finding in findings)
         if stops:
             self._say(f"training stops because of {stops[0].condition}.")
 
@@ -222,7 +237,18 @@ class Monitor(keras.callbacks.Callback):
         elif told.condition not in self._advised:
             self._advised.add(told.condition)
             text.append("\n  Remedy: ", "bold green").append(told.remedy)
+        effects = {f.condition: None for f in known.values() if self._is_told_effect(f, group)}
+        if effects:
+            text.append(f"\n  It explains {' and '.join(effects)}, told before.")
         self._say(text)
+
+    def _is_told_effect(self, finding: Finding, causes: list[Finding]) -> bool:
+        cause = finding.caused_by
+        return (
+            cause is not None
+            and finding.key in self._told
+            and cause.key in {each.key for each in causes}
+        )
 
     def _say(self, text: str | Text) -> None:
         if self._verbose:

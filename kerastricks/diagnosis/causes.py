@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from kerastricks.diagnosis.finding import SEVERITIES, Finding
-from kerastricks.diagnosis.rules.non_finite import INPUTS, TARGETS
+from kerastricks.diagnosis.rules.non_finite import is_in_data
 
 Depth = Mapping[str | None, int]
 Relation = Callable[[int, int], bool]
@@ -147,7 +147,7 @@ def explain(findings: Iterable[Finding], depth: Depth) -> list[Finding]:
 
     def roots_first(finding: Finding) -> tuple[int, int, int]:
         backwards = finding.condition in _FROM_THE_OUTPUT
-        if _is_in_data(finding):
+        if is_in_data(finding):
             return -1, finding.onset, at(finding)
         if finding.condition == "saturated_units" and finding.onset == 0:
             # Large weights to begin with: what explodes behind them is their doing.
@@ -171,16 +171,10 @@ def explain(findings: Iterable[Finding], depth: Depth) -> list[Finding]:
 def _explains(cause: Finding, effect: Finding, at: Callable[[Finding], int]) -> bool:
     if cause.severity == "note" and effect.severity != "note":
         return False  # what has passed does not explain what has not
-    if cause.condition == "non_finite" and not _is_in_data(cause):
+    if cause.condition == "non_finite" and not is_in_data(cause):
         return False  # it is where a trouble shows
     where = _EXPLAINS.get(cause.condition, {}).get(effect.condition)
     return where is not None and cause.onset <= effect.onset and where(at(cause), at(effect))
-
-
-def _is_in_data(finding: Finding) -> bool:
-    """True for NaN that the model was given."""
-    given = finding.evidence.get("place") in (INPUTS, TARGETS)
-    return finding.condition == "non_finite" and given
 
 
 def _with_consequences(root: Finding, findings: list[Finding]) -> list[Finding]:

@@ -1,6 +1,6 @@
 """The audit before any epoch is wasted: one batch, no training."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -43,7 +43,10 @@ def checkup(model: Any, x: Any, y: Any = None, *, batch_size: int = 2048) -> Rep
     units that die) only `kt.callbacks.TrainingDoctor` sees.
 
     One step of the model's own `train_step` is made and undone: weights, optimizers, metrics and
-    random seeds are afterwards as they were. A model that is not built yet is built.
+    the seeds that layers keep are afterwards as they were. A model that is not built yet is built.
+    On torch the step also draws from torch's own generator, as dropout does there, and on JAX a
+    `fit` of a built model shuffles otherwise than the one that builds it: seed anew behind the
+    checkup for the run that you would have had without.
 
     Args:
         model: A compiled `keras.Model`.
@@ -200,6 +203,9 @@ class _Look(keras.callbacks.Callback):
         del logs
         if self._probe is not None:
             self._probe.detach(self)
+
+    def miss(self, missing: Mapping[str, str]) -> None:
+        """It is in the report."""
 
     def begin(self, plan: Plan) -> None:
         """The model is built by now, and the step not yet made."""

@@ -16,7 +16,13 @@ from kerastricks.diagnosis.timeline import Timeline
 
 WINDOW = 512
 """Observations that the rules may look back on."""
-STATES = ("saturated_units", "dying_units", "vanishing_gradients", "symmetric_units")
+STATES = (
+    "saturated_units",
+    "dying_units",
+    "vanishing_gradients",
+    "symmetric_units",
+    "constant_output",
+)
 """Conditions that may pass; the others are events, and stay as they were found."""
 RECOVERED_LOOKS = 4
 """Observations in a row without the condition after which it has passed."""
@@ -152,8 +158,11 @@ class Examination:
                 new.append(finding)
                 self._findings[finding.key] = finding
             elif finding.key in self._present or _graver(finding, known):
-                # Still true, or worse: newer numbers, the same beginning and what helps with it.
-                kept = replace(finding, onset=known.onset, remedy=known.remedy)
+                # Still true, or worse: newer numbers, the same beginning and what helps with it;
+                # what helps against what is judged at the end is known at the end.
+                last_word = finding.condition in JUDGED_WHEN_CLOSING
+                remedy = finding.remedy if last_word else known.remedy
+                kept = replace(finding, onset=known.onset, remedy=remedy)
                 self._findings[finding.key] = kept
         return new, present
 

@@ -192,7 +192,7 @@ class Probe:
             return
         reason = (
             f"`fit` was left after {self._step} steps: a callback or the data raised, or a "
-            "callback fitted the model anew"
+            "callback fitted the model, or compiled it, anew"
         )
         self._break_off("the rest of the training", reason, lambda: None)
 
@@ -210,12 +210,15 @@ class Probe:
             self._end.detach()
         self._taps.remove()
         self._reader = None
-        if self._carrier is not None:
-            if self._carrier in model._metrics:
-                model._metrics.remove(self._carrier)
-            self._carrier = None
+        self._remove_carrier()
         if model.train_function == self._dispatch:
             model.train_function = self._plain
+
+    def _remove_carrier(self) -> None:
+        if self._carrier is not None:
+            if self._carrier in self._model._metrics:
+                self._model._metrics.remove(self._carrier)
+            self._carrier = None
 
     def _dispatch(self, *args: Any) -> Any:
         """Stand in for the model's train function: run one step, observed or plain."""
@@ -292,13 +295,31 @@ class Probe:
         self._watch.begin(self._plan)
         if not self._plan.layers:
             return args
+        try:
+            return self._prepare(args)
+        except Exception as error:
+            self._withdraw(path_of(model), in_short(error))
+            return args
+
+    def _withdraw(self, place: str, reason: str) -> None:
+        """Leave the model alone for the rest of the training, and tell why."""
+        self._taps.remove()
+        self._remove_carrier()
+        self._reader = None
+        self._fails(place, reason)
+        self._watch.miss({place: reason})
+
+    def _prepare(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Add the variable that carries the numbers, and the taps that take them."""
+        model, plan = self._model, self._plan
+        assert plan is not None
         before = list(model.metrics_variables)
         with steps.variable_scope(model):
-            self._carrier = Carrier(self._plan)
+            self._carrier = Carrier(plan)
         # A model that is fitted further is not at its start.
         self._reader = Reader(
             model,
-            self._plan,
+            plan,
             self._carrier,
             self._watch,
             self._fails,
@@ -309,7 +330,11 @@ class Probe:
             # Here a step may write the variables of the model's metrics only. Elsewhere the model
             # need not know of it, and `for metric in self.metrics` does not meet it.
             model._metrics.append(self._carrier)
-        for layer in self._plan.tapped:
+            if not any(each is self._carrier.numbers for each in model.metrics_variables):
+                reason = "is overridden without super().metrics: on JAX no numbers leave the step"
+                self._withdraw(f"{type(model).__name__}.metrics", reason)
+                return args
+        for layer in plan.tapped:
             self._taps.tap_layer(layer)
         self._taps.tap_loss(model)
         if model.optimizer is not None:  # else the model's `train_step` has its own

@@ -85,8 +85,11 @@ class Reader:
         )
         if self._first:
             self._first = False
-            for place, reason in missing_from(self._plan, seen):
+            missing = dict(missing_from(self._plan, seen))
+            for place, reason in missing.items():
                 self._failed(place, reason)
+            if missing:
+                self._watch.miss(missing)
         self._watch.add(seen, numbers, self._failed)
 
     @contextmanager
@@ -95,4 +98,5 @@ class Reader:
         try:
             yield
         except Exception as error:
-            self._failed(f"training step {step}", f"cannot be read: {in_short(error)}")
+            reason = f"could not be read at step {step}: {in_short(error)}"
+            self._failed("the numbers of a step", reason)

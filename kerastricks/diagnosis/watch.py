@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -26,6 +26,9 @@ class Observer(Protocol):
 
     def begin(self, plan: Plan) -> None:
         """It is known what can be observed."""
+
+    def miss(self, missing: Mapping[str, str]) -> None:
+        """The first look lacks what was planned, by place and reason."""
 
     def observe(self, observation: Observation) -> None:
         """A step was observed."""
@@ -85,6 +88,11 @@ class Watch:
         self._alarm = Alarm(plan)
         for observer in self.observers:
             observer.begin(plan)
+
+    def miss(self, missing: Mapping[str, str]) -> None:
+        """Tell what the first look lacks, by place and reason."""
+        for observer in self.observers:
+            observer.miss(missing)
 
     def due(self, step: int) -> bool:
         """Tell whether the step of this number is to be observed."""

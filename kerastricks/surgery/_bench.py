@@ -18,6 +18,7 @@ HELD_OUT = 0.2
 LARGEST_HELD_OUT = 1024
 GAIN = 0.01
 """A remedy helps when it lowers that loss by more than this share of it."""
+_TIE = "as good within 1 % so far, and the finding is critical"
 
 
 class Bench:
@@ -74,6 +75,9 @@ class Bench:
                 if _helps(before, after):
                     chart.keep(treatment, "the loss fell", before, after)
                     before = after
+                elif treatment.critical and not _helps(after, before):
+                    chart.keep(treatment, _TIE, before, after)
+                    before = after
                 else:
                     useless.append((treatment, before, after))
         self._try_together(chart, before, useless)
@@ -96,7 +100,8 @@ class Bench:
                     chart.keep(treatment, reason, before, together)
                 return
         for treatment, without, after in useless:
-            chart.leave(treatment, "the loss did not fall", without, after)
+            fell = "by no more than 1 %" if after < without else "not at all"
+            chart.leave(treatment, f"the loss fell {fell}", without, after)
 
     def _loss(self, edits: Edits) -> float:
         """The loss on held-out samples after training; infinite where it is not finite."""

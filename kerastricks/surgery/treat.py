@@ -169,14 +169,14 @@ def treat(
     anatomy = _checked(checked_model(model), report)
     steps = checked_integer(steps, "steps", "an integer of at least 1", 1)
     treatments = prescribed(Case(anatomy, report))
-    starts_anew = bool(reinitialize and treatments)
-    make = partial(operate, anatomy, reinitialize=starts_anew)
+    make = partial(operate, anatomy, reinitialize=reinitialize)
     bench = None if data is None else Bench(_checked_data(data), steps, make)
     if bench is None:
         edits, trials = apply_all(treatments)
     else:
         edits, trials = bench.try_out(treatments)
-    treated = make(edits)
+    starts_anew = bool(reinitialize and any(trial.kept for trial in trials))
+    treated = operate(anatomy, edits, reinitialize=starts_anew)
     if verbose:
         _show(trials, starts_anew)
     return (treated, trials) if return_trials else treated

@@ -110,17 +110,23 @@ def test_the_first_observation_stays_in_sight(make):
     assert examination.report({}).unobserved == {}
 
 
-def test_a_finding_keeps_the_remedy_of_its_beginning(make):
+@pytest.mark.parametrize(
+    ("condition", "remedy"),
+    [("dying_units", "start otherwise"), ("stale_batch_statistics", "go on otherwise")],
+)
+def test_a_finding_keeps_the_remedy_of_its_beginning(make, condition, remedy):
+    """But for what is judged of the end, about which a message of the end speaks."""
+
     def rule(window):
         step = window[-1].step
-        remedy = "start otherwise" if step == 0 else "go on otherwise"
-        yield replace(finding(), onset=step, message=f"at {step}", remedy=remedy)
+        text = "start otherwise" if step == 0 else "go on otherwise"
+        yield replace(finding(condition), onset=step, message=f"at {step}", remedy=text)
 
-    examination = Examination({"stale_batch_statistics": rule})
+    examination = Examination({condition: rule})
     for seen in make.window(3):
         examination.add(seen)
     (found,) = examination.report({}).findings
-    assert (found.onset, found.message, found.remedy) == (0, "at 2", "start otherwise")
+    assert (found.onset, found.message, found.remedy) == (0, "at 2", remedy)
 
 
 def test_a_note_that_becomes_more_is_told_with_its_own_onset(make):

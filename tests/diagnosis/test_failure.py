@@ -402,7 +402,8 @@ def test_a_look_that_cannot_be_read_does_not_reach_the_training(monkeypatch):
     model = compiled()
     history = model.fit(X, Y, verbose=0, callbacks=[doctor]).history
     assert np.isfinite(history["loss"]).all()
-    assert "unreadable" in doctor.report.unobserved["training step 0"]
+    reason = doctor.report.unobserved["the numbers of a step"]
+    assert reason == "could not be read at step 0: RuntimeError: unreadable"
 
 
 def test_files_are_whole_after_an_exception(tmp_path):

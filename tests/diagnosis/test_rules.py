@@ -61,24 +61,32 @@ class TestSaturatedUnits:
         assert found(5)[0].severity == "warning"
 
 
+DEAD_BUT_ONE = np.r_[0.5, np.zeros(9)]
+
+
 class TestDyingUnits:
-    def window(self, make, firing, steps=40, samples=100, **kernel):
+    def window(self, make, firing=DEAD_BUT_ONE, steps=40, samples=100, **kernel):
         layer = make.layer(events=firing, samples=samples)
         dead = np.where(np.broadcast_to(firing, 10) == 0, 0.0, 0.1)
         weights = [make.kernel(**{"unit_gradient": dead, **kernel}), make.kernel("output")]
         return make.window(steps, layers=[layer], weights=weights)
 
     def test_a_unit_that_fires_once_in_a_while_is_alive(self, make):
-        window = self.window(make, 0.0)
-        sparse = make.observation(35, layers=[make.layer(events=0.01)])
+        window = self.window(make)
+        sparse = make.observation(35, layers=[make.layer(events=np.r_[0.5, np.full(9, 0.01)])])
         assert list(dying_units(window))
         assert not list(dying_units([*window[:35], sparse, *window[36:]]))
 
     def test_death_needs_thousands_of_samples(self, make):
         needed = MINIMUM_SAMPLES // 100
         assert MINIMUM_SAMPLES >= 2000
-        assert not list(dying_units(self.window(make, 0.0, steps=needed - 1)))
-        assert list(dying_units(self.window(make, 0.0, steps=needed)))
+        assert not list(dying_units(self.window(make, steps=needed - 1)))
+        assert list(dying_units(self.window(make, steps=needed)))
+
+    def test_units_of_a_layer_that_is_silent_as_a_whole_are_judged_together(self, make):
+        """Ten of them on two hundred examples are two thousand samples."""
+        assert not list(dying_units(self.window(make, 0.0, steps=1)))
+        assert list(dying_units(self.window(make, 0.0, steps=2)))
 
     def test_the_bound_on_the_firing_rate_is_the_rule_of_three(self, make):
         (finding,) = dying_units(self.window(make, 0.0, steps=30))
@@ -166,10 +174,15 @@ class TestVanishingGradients:
     def test_no_gradient_anywhere_while_there_is_a_loss(self, make):
         """As behind a loss that is clipped."""
         assert len(list(vanishing_gradients(self.window(make, [0.0, 0.0])))) == 2
-        window = [
-            make.observation(i, weights=[make.kernel(gradient=0.0)], loss=0.0) for i in range(9)
-        ]
-        assert not list(vanishing_gradients(window))
+
+        def without_loss(*, at_start):
+            weights = [make.kernel(gradient=0.0)]
+            first = make.observation(0, weights=weights, loss=0.0, at_start=at_start)
+            later = [make.observation(i, weights=weights, loss=0.0) for i in range(1, 9)]
+            return list(vanishing_gradients([first, *later]))
+
+        assert without_loss(at_start=True)  # as with sample weights of zero
+        assert not without_loss(at_start=False)  # what was learned to the end
 
     def test_eight_looks_are_needed(self, make):
         assert not list(vanishing_gradients(self.window(make, [1e-9, 1.0], count=7)))

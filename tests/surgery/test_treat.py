@@ -48,6 +48,9 @@ def fitted(data):
     return model
 
 
+SLOWER = {"healthy_learning_rate_times": 0.1}
+
+
 def sick(*conditions, layer="net/hidden", **evidence):
     return Report(
         [Finding(name, layer, "critical", 0, "message", "remedy", evidence) for name in conditions]
@@ -90,13 +93,30 @@ def test_a_healthy_model_is_copied(fitted, data, reinitialize):
 
 
 def test_what_was_trained_starts_anew(fitted):
-    treated = healed(fitted, sick("overfitting", layer=None))
+    treated = healed(fitted, sick("learning_rate_too_high", layer=None, **SLOWER))
     kernel = treated.get_layer("hidden").kernel
     assert not np.isclose(array(kernel), array(fitted.get_layer("hidden").kernel)).any()
     averages = treated.get_layer("normalization").non_trainable_variables
     assert [array(average).tolist() for average in averages] == [[0.0] * 8, [1.0] * 8]
     assert array(fitted.get_layer("normalization").moving_mean).any()
     assert int(treated.optimizer.iterations) == 0
+
+
+def test_where_nothing_is_changed_weights_stay(fitted):
+    """Nor do they start anew for a finding about which nothing can be done in the model."""
+    treated, (trial,) = healed(fitted, sick("overfitting", layer=None), return_trials=True)
+    assert not trial.kept
+    for kept, own in zip(weights(treated), weights(fitted), strict=True):
+        np.testing.assert_array_equal(kept, own)
+
+
+@pytest.mark.parametrize("place", ["the inputs", "the targets"])
+def test_what_is_wrong_with_the_data_is_left_to_their_owner(fitted, place):
+    treated, (trial,) = healed(fitted, sick("non_finite", place=place), return_trials=True)
+    assert not trial.kept
+    assert trial.remedy == "The data are at fault, not the model. remedy"
+    for kept, own in zip(weights(treated), weights(fitted), strict=True):
+        np.testing.assert_array_equal(kept, own)
 
 
 def test_averages_of_batches_start_anew_without_weights_to_train(data):
@@ -108,7 +128,7 @@ def test_averages_of_batches_start_anew_without_weights_to_train(data):
         batches.moving_variance.assign([np.nan] * 4)
         return made
 
-    report = sick("overfitting", layer=None)
+    report = sick("learning_rate_too_high", layer=None, **SLOWER)
     mean, variance = weights(healed(model(True), report).layers[0])
     assert (mean.tolist(), variance.tolist()) == ([0.0] * 4, [1.0] * 4)
     assert all(np.isnan(each).all() for each in weights(healed(model(False), report).layers[0]))
@@ -135,7 +155,7 @@ def test_what_is_not_trained_stays(data):
     frozen = L.Dense(8, "relu", name="frozen", trainable=False)
     model = keras.Sequential([keras.Input((4,)), scaling, frozen, L.Dense(1, name="head")])
     model.compile("sgd", "mse")
-    treated = healed(model, sick("overfitting", layer=None))
+    treated = healed(model, sick("learning_rate_too_high", layer=None, **SLOWER))
     for name, same in (("frozen", True), ("scaling", True), ("head", False)):
         pairs = zip(weights(treated.get_layer(name)), weights(model.get_layer(name)), strict=True)
         assert all(np.array_equal(*pair) for pair in pairs) == same

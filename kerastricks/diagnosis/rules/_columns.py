@@ -19,7 +19,7 @@ One odd column among many is no other unit of measurement.
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of a tensor whose statistics are finite.
+    """The columns of a tensor whose entries are finite.
 
     Attributes:
         index: Their places in the tensor.
@@ -75,11 +75,18 @@ class Unevenness:
 
 
 def finite_columns(data: ColumnStatistics) -> Columns:
-    """The columns whose statistics are all finite."""
-    rows = np.stack([data.mean, data.variance, data.minimum, data.maximum])
-    finite = np.isfinite(rows).all(axis=0)
+    """The columns whose entries are all finite.
+
+    Where sums of entries, or of squares, were too large for float32, the middle and half of the
+    range stand for mean and deviation.
+    """
+    rows = np.stack([data.mean, data.variance, data.minimum, data.maximum]).astype(np.float64)
+    finite = np.isfinite(rows[2:]).all(axis=0)
     mean, variance, minimum, maximum = rows[:, finite]
-    return Columns(np.flatnonzero(finite), mean, np.sqrt(variance), minimum, maximum)
+    summed = np.isfinite(mean) & np.isfinite(variance)
+    mean = np.where(summed, mean, (minimum + maximum) / 2)
+    deviation = np.where(summed, np.sqrt(np.where(summed, variance, 0)), (maximum - minimum) / 2)
+    return Columns(np.flatnonzero(finite), mean, deviation, minimum, maximum)
 
 
 def unevenness(data: ColumnStatistics) -> Unevenness | None:

@@ -28,6 +28,8 @@ MINIMUM_SAMPLES = 2000
 """Samples without firing after which a unit counts as dead: firing rate below 0.15 %."""
 MINIMUM_EXAMPLES = 200
 """Examples among them: the positions of one feature map are no independent samples."""
+TOGETHER = 10
+"""Units of a layer that is silent as a whole whose samples count together."""
 LAYER_FRACTION = 0.4
 """A layer is sick when at least this fraction of its units is dead."""
 CRITICAL_FRACTION = 0.75
@@ -54,7 +56,7 @@ def dying_units(window: Window, *, layer_fraction: float = LAYER_FRACTION) -> It
         if layer.active is None or float(np.mean(layer.active == 0)) < layer_fraction:
             continue
         silent, since = _silence(window, layer)
-        dead = (silent >= _needed(layer)) & _without_gradient(window[-1], layer)
+        dead = (silent >= _needed(layer, silent)) & _without_gradient(window[-1], layer)
         count = int(np.sum(dead))
         if count < max(layer_fraction * layer.units, min(2, layer.units)):
             continue
@@ -116,9 +118,14 @@ def _has_learned(window: Window) -> bool:
     return median(references) > 0 and median(losses) <= LEARNED * median(references)
 
 
-def _needed(layer: LayerStatistics) -> float:
-    """Silent examples that it takes to call a unit of this layer dead."""
-    return max(MINIMUM_EXAMPLES, MINIMUM_SAMPLES * layer.examples / layer.samples)
+def _needed(layer: LayerStatistics, silent: NDArray[np.int64]) -> float:
+    """Silent examples that it takes to call a unit of this layer dead.
+
+    Where all units are silent, and none can be told to be merely rare, their samples count
+    together.
+    """
+    together = min(layer.units, TOGETHER) if (silent > 0).all() else 1
+    return max(MINIMUM_EXAMPLES, MINIMUM_SAMPLES * layer.examples / layer.samples / together)
 
 
 def _silence(window: Window, layer: LayerStatistics) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -44,6 +44,12 @@ def non_finite(window: Window) -> Iterator[Finding]:
     )
 
 
+def is_in_data(finding: Finding) -> bool:
+    """True for NaN or infinity that the model was given."""
+    given = finding.evidence.get("place") in (INPUTS, TARGETS)
+    return finding.condition == "non_finite" and given
+
+
 def _first_place(observation: Observation) -> tuple[str, str | None, int, str] | None:
     smaller = (
         "Lower the learning rate, clip gradients (clipnorm=1.0), and look for a division or a "
@@ -55,7 +61,7 @@ def _first_place(observation: Observation) -> tuple[str, str | None, int, str] |
     spread = spread or any(layer.nonfinite for layer in observation.layers)
     spread = spread or any(weight.nonfinite for weight in weights)
     if observation.input_nonfinite and spread:  # a model may replace what is missing
-        remedy = "Remove or replace them in the data: x = np.nan_to_num(x)."
+        remedy = "Remove or replace them in the data: x = np.nan_to_num(x, posinf=0.0, neginf=0.0)."
         return INPUTS, None, observation.input_nonfinite, remedy
     for output in observation.outputs:
         if spread and output.target is not None and output.target.nonfinite:

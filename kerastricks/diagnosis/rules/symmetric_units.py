@@ -21,7 +21,10 @@ LAYER_FRACTION = 0.5
 MINIMUM_LOOKS = 3
 """Observations over which this must have held without a break."""
 TOLERANCE = 1e-5
-"""Signatures that differ by less than this share of the largest one are equal: float32 rounding."""
+"""Signatures that differ by less than this share are equal: float32 rounding.
+
+Of weights it is a share of the unit's larger one, of gradients of the largest unit's.
+"""
 
 
 def symmetric_units(window: Window, *, minimum_looks: int = MINIMUM_LOOKS) -> Iterator[Finding]:
@@ -65,7 +68,10 @@ def _twins(kernel: WeightStatistics) -> tuple[float, int]:
         return 0.0, weights.shape[-1]
     # A unit that is zero in a kernel that is not is one whose weights are not among those seen.
     known = np.any(weights != 0, axis=0) | (kernel.norm == 0)
-    keys = _hashed([_rounded(row) for row in (*weights, gradients)])[known]
+    # Of each unit relative to its own size: beside one that has run away all others are small.
+    sizes = _power_of_two(np.max(np.abs(weights), axis=0))
+    rows = [sizes, *(_rounded(row / sizes) for row in weights), _rounded(gradients)]
+    keys = _hashed(rows)[known]
     _, counts = np.unique(keys, return_counts=True)
     alike, unknown = np.sum(counts[counts > 1]), np.sum(~known)
     return float(alike / len(known)), len(counts) + int(unknown)
@@ -74,6 +80,11 @@ def _twins(kernel: WeightStatistics) -> tuple[float, int]:
 def _rounded(signatures: Vector) -> Vector:
     scale = float(np.max(np.abs(signatures)))
     return np.round(signatures / scale / TOLERANCE) if scale > 0 else signatures
+
+
+def _power_of_two(sizes: Vector) -> Vector:
+    """The next power of two above each; 1 for zero."""
+    return np.exp2(np.frexp(np.where(sizes > 0, sizes, 1.0))[1].astype(np.float64))
 
 
 def _hashed(rows: list[Vector]) -> NDArray[np.uint64]:

@@ -79,7 +79,7 @@ def unnormalized_inputs(window: Window) -> Iterator[Finding]:
                 "The inputs that it multiplies are not normalized: "
                 f"{'; '.join(fault.what for fault in faults)} ({inputs.data.samples} samples)."
             ),
-            remedy=_remedy(inputs.data),
+            remedy=_remedy(inputs, alone=len(window[0].inputs) == 1),
             evidence=_evidence(inputs),
         )
 
@@ -152,10 +152,11 @@ def _pixels(data: ColumnStatistics) -> bool:
     return data.whole > 0.999 and within and (uneven is None or uneven.ratio <= UNEVEN)
 
 
-def _remedy(data: ColumnStatistics) -> str:
-    if _pixels(data):
-        return "Put keras.layers.Rescaling(1 / 255) first in the model, or divide x by 255."
+def _remedy(inputs: InputStatistics, *, alone: bool) -> str:
+    where = "first in the model" if alone else f"in front of {inputs.path}"
+    if _pixels(inputs.data):
+        return f"Put keras.layers.Rescaling(1 / 255) {where}, or divide that input by 255."
     return (
-        "Put normalize = keras.layers.Normalization() first in the model, after "
-        "normalize.adapt(x_train): each column then has mean 0 and variance 1."
+        f"Put normalize = keras.layers.Normalization() {where}, after normalize.adapt("
+        f"{'x_train' if alone else 'its inputs'}): each column then has mean 0 and variance 1."
     )

@@ -74,6 +74,8 @@ def _has_learned(window: Window) -> bool:
     first, last = window[0].loss, window[-1].loss
     if first is None or last is None:
         return False
+    if first == 0:
+        return not window[0].at_start  # a fresh model has nothing to learn from such a loss
     return last == 0 or (first > 0 and last <= LEARNED * first)
 
 

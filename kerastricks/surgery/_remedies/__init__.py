@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from kerastricks.diagnosis.finding import Finding
+from kerastricks.diagnosis.rules.non_finite import is_in_data
 from kerastricks.surgery._remedies._case import Case, Remedy, Treatment, omitted, told
 from kerastricks.surgery._remedies.activations import (
     leaky_network,
@@ -72,6 +73,7 @@ REMEDIES: dict[str, tuple[Remedy, ...]] = {
 }
 """What helps against each condition, in order; without any, somebody has to help."""
 _NOTHING = "Nothing in the model's build to change."
+_DATA = "The data are at fault, not the model."
 _FROZEN = "Layers with trainable=False stay as they are"
 BUILT_IN = ("symmetric_units", "poor_initialization")
 """Conditions that lie in how the model is built, and outlast what explains them."""
@@ -93,6 +95,9 @@ def prescribed(case: Case) -> list[Treatment]:
             treatments.append(omitted(theirs[0], f"{_FROZEN}: {told(frozen)}."))
             group = [f for f in group if id(case.anatomy.layer(f.layer)) not in at]
         if not group:
+            continue
+        if is_in_data(group[0]):
+            treatments.append(omitted(group[0], _DATA))
             continue
         found = [t for remedy in _remedies(group[0]) for t in remedy(case, group)]
         treatments += found or [omitted(group[0], _NOTHING)]

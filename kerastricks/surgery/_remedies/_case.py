@@ -24,6 +24,7 @@ class Treatment:
         remedy: What is done; where nothing can be, what somebody has to do instead.
         edits: The changes; None where the remedy cannot be applied.
         necessary: Whether losses with and without it cannot be compared: it poses another task.
+        critical: Whether a finding of that condition is.
     """
 
     condition: str
@@ -31,6 +32,7 @@ class Treatment:
     remedy: str
     edits: Edits | None = None
     necessary: bool = False
+    critical: bool = False
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,10 @@ Remedy = Callable[[Case, list[Finding]], Iterator[Treatment]]
 
 def treated(findings: list[Finding], remedy: str, edits: Edits, **changes: Any) -> Treatment:
     """A treatment of these findings."""
-    return Treatment(findings[0].condition, findings[0].layer, remedy, edits, **changes)
+    critical = any(finding.severity == "critical" for finding in findings)
+    return Treatment(
+        findings[0].condition, findings[0].layer, remedy, edits, critical=critical, **changes
+    )
 
 
 def omitted(finding: Finding, reason: str) -> Treatment:

@@ -44,8 +44,24 @@ def leaky_network(case: Case, findings: list[Finding]) -> Iterator[Treatment]:
     """Give leaky rectifiers to all layers that can block the gradient."""
     known = [(layer, activation_of(layer)) for layer in case.anatomy.layers]
     named = [layer for layer, a in known if a is not None and (a.rectifier or _is_bounded(a))]
-    named = [layer for layer in named if _is_known_to_be_no_gate(case, layer)]
-    yield from _leaky(case, findings, named)
+    found = {id(_activation_at(case, layer)) for layer in case.owners(findings)}
+    kept = [each for each in named if id(each) in found or _is_known_to_be_no_gate(case, each)]
+    yield from _leaky(case, findings, kept)
+    ours = {id(layer) for layer in kept}
+    left = [
+        layer
+        for layer in named
+        if id(layer) not in ours
+        and not _has_to_stay(case, layer)
+        and not case.anatomy.order_known(layer)
+    ]
+    if left:
+        yield Treatment(
+            findings[0].condition,
+            findings[0].layer,
+            f"In {told(left)} the activation may be a gate's: the model is no graph that tells. "
+            'Where it is none, use activation="leaky_relu" too.',
+        )
 
 
 def _leaky(case: Case, findings: list[Finding], named: list[Any]) -> Iterator[Treatment]:

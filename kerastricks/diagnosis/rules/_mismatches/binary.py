@@ -11,6 +11,7 @@ from kerastricks.diagnosis.rules._mismatches.mismatch import (
 )
 from kerastricks.diagnosis.rules._mismatches.probabilities import no_probabilities
 from kerastricks.diagnosis.rules._mismatches.shapes import misshapen
+from kerastricks.diagnosis.rules.unreachable_targets import RANGES
 
 
 def binary(output: OutputStatistics, loss: Loss) -> Mismatch | None:
@@ -24,7 +25,8 @@ def binary(output: OutputStatistics, loss: Loss) -> Mismatch | None:
     if loss.from_logits:
         return None  # see `squashed`
     low, high = ends(output.prediction)
-    if low < -TOLERANCE or high > 1 + TOLERANCE:
+    least, most = RANGES.get(name_of(output), (0, 1))
+    if min(low, least) < -TOLERANCE or max(high, most) > 1 + TOLERANCE:
         return no_probabilities(output, loss, "sigmoid")
     of_one = one_hot(output)
     if not softmax or units is None or not (of_one or (units > 2 and zeros_and_ones(output))):
