@@ -138,7 +138,7 @@ class Monitor(keras.callbacks.Callback):
         """Judge what the validation is about to use."""
         del logs
         self._catch_up()
-        self._tell(lambda: self._examination.close(over=False))
+        self._judge_averages(over=False)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Judge the epoch; look at the next step when the loss has become NaN or infinite."""
@@ -186,10 +186,14 @@ class Monitor(keras.callbacks.Callback):
 
     def _close(self) -> None:
         """Judge what was learned, and end the files."""
-        self._tell(lambda: self._examination.close(over=True), over=True)
+        self._judge_averages(over=True)
         if self._scalars is not None:
             self._attempt(self._scalars.close)
             self._scalars = None
+
+    def _judge_averages(self, *, over: bool) -> None:
+        made = self._probe.step if self._probe else None
+        self._tell(lambda: self._examination.close(over=over, made=made), over=over)
 
     def _catch_up(self) -> None:
         """Have the probe tell what was observed and not told yet."""

@@ -4,6 +4,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from kerastricks.diagnosis.causes import explain
 from kerastricks.diagnosis.data import Pool
@@ -101,16 +102,17 @@ class Examination:
         new, _ = self._judge_again(JUDGED_WHEN_AN_EPOCH_ENDS)
         return new
 
-    def close(self, *, over: bool) -> list[Finding]:
+    def close(self, *, over: bool, made: int | None = None) -> list[Finding]:
         """Judge what is about to be used: before a validation, and when the training ends.
 
         Args:
             over: Whether the training ends.
+            made: Steps made so far; as many as were observed, by default.
 
         Returns:
             The findings that were not known before.
         """
-        new, present = self._judge_again(JUDGED_WHEN_CLOSING, closing=True, over=over)
+        new, present = self._judge_again(JUDGED_WHEN_CLOSING, closing=True, over=over, made=made)
         kept = {key for key in self._present if key[0] not in JUDGED_WHEN_CLOSING}
         self._present = kept | present
         for key in self._findings:
@@ -133,12 +135,12 @@ class Examination:
         return new
 
     def _judge_again(
-        self, conditions: Iterable[str], *, closing: bool = False, over: bool = False
+        self, conditions: Iterable[str], **state: Any
     ) -> tuple[list[Finding], set[tuple[str, str | None]]]:
         """Judge the last observation once more, by what has become known since."""
         if not self._window:
             return [], set()
-        last = replace(self._window[-1], epochs=tuple(self._epochs), closing=closing, over=over)
+        last = replace(self._window[-1], epochs=tuple(self._epochs), **state)
         window = [*list(self._window)[:-1], last]
         return self._remember(self._judge(window, self._only(conditions)))
 

@@ -301,6 +301,7 @@ class Observation:
         epochs: The epochs that have ended, oldest first.
         closing: True when the averages are about to be used: before a validation, and at the end.
         over: True at the end.
+        made: Steps made by then, which may be more than were observed; None before that.
         learning_rate: The optimizer's when `fit` began; None where it is not known.
     """
 
@@ -319,6 +320,7 @@ class Observation:
     epochs: tuple[Epoch, ...] = ()
     closing: bool = False
     over: bool = False
+    made: int | None = None
     learning_rate: float | None = None
 
     @property

@@ -54,6 +54,21 @@ def test_what_is_said_begins_on_a_line_of_its_own_beside_the_progress_bar(printe
     assert "16/16" in text.rsplit("TrainingDoctor", 1)[1]  # the bar goes on to its end
 
 
+def test_a_root_that_is_found_after_its_symptoms_says_so(capsys):
+    keras.utils.set_random_seed(0)
+    hidden = [layers.Dense(32, "relu") for _ in range(2)]
+    model = keras.Sequential([layers.Input((8,)), *hidden, layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(3.0, clipnorm=30.0), "mse")
+    doctor = kt.callbacks.TrainingDoctor()
+    model.fit(X, X[:, :1], batch_size=16, epochs=4, verbose=0, callbacks=[doctor])
+    said = capsys.readouterr().out
+    first, *later = said.split("TrainingDoctor: ")[1:]
+    assert first.startswith("exploding_gradients")
+    (root,) = (text for text in later if text.startswith("learning_rate_too_high"))
+    assert "It explains exploding_gradients" in root
+    assert "told before." in root
+
+
 def test_a_monitor_for_one_concern_does_not_call_all_else_healthy(printed):
     monitor = kt.callbacks.SaturationMonitor()
     assert "SaturationMonitor" not in printed(monitor)

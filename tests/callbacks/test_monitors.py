@@ -120,6 +120,7 @@ def test_a_sick_network_is_named_by_its_root_cause(case, tmp_path):
     for finding in report.findings:
         assert finding.remedy
         assert any(isinstance(number, int | float) for number in finding.evidence.values())
+        assert any(name.startswith("healthy_") for name in finding.evidence)
 
 
 HEALTHY = {
@@ -277,6 +278,21 @@ def test_vitals_are_logged_when_asked_for(tmp_path):
     assert all(0 < ratio < 0.1 for ratio in logged["doctor_update_ratio"])
     assert all(0 <= share < 0.4 for share in logged["doctor_silent_units"])
     assert np.isnan(logged["doctor_saturation"]).all()
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="Keras' TensorBoard is TensorFlow's"
+)
+def test_keras_tensorboard_writes_them(tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    model = mlp(1, "relu", kt.initializers.He)
+    model.compile(SGD(0.1), LOSS)
+    doctor = kt.callbacks.TrainingDoctor(verbose=0, log_vitals=True)
+    board = keras.callbacks.TensorBoard(tmp_path)
+    model.fit(IMAGES[:320], DIGITS[:320], epochs=2, verbose=0, callbacks=[doctor, board])
+    tags = EventAccumulator(str(tmp_path / "train")).Reload().Tags()["tensors"]
+    assert {f"epoch_doctor_{name}" for name in VITALS} <= set(tags)
 
 
 def test_early_stopping_reads_them():

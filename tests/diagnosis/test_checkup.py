@@ -130,6 +130,58 @@ def test_an_optimizer_of_the_models_own_is_put_back(x):
     assert int(keras.ops.convert_to_numpy(model.own.iterations.value)) == 0
 
 
+def test_a_layer_that_is_silent_as_a_whole_is_named_in_few_examples(x, y):
+    dead = keras.layers.Dense(32, "relu", bias_initializer=keras.initializers.Constant(-30))
+    model = keras.Sequential([keras.Input((x.shape[1],)), dead, keras.layers.Dense(3, "softmax")])
+    model.compile("adam", "sparse_categorical_crossentropy")
+    report = kt.checkup(model, x[:200], y[:200])
+    assert "dying_units" in {finding.condition for finding in report.root_causes}
+
+
+def test_a_first_loss_far_above_chance_is_noted_with_both_numbers():
+    x = np.random.default_rng(0).normal(size=(256, 8)).astype("float32")
+    head = keras.layers.Dense(10, bias_initializer=keras.initializers.Constant([50.0] + [0] * 9))
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, "relu"), head])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile("adam", loss)
+    report = kt.checkup(model, x, np.arange(256) % 10)
+    (found,) = (f for f in report.findings if f.condition == "poor_initialization")
+    assert found.severity == "note"
+    assert found.evidence["first_loss"] > 30
+    assert found.evidence["loss_of_a_constant_answer"] == pytest.approx(np.log(10))
+
+
+@pytest.mark.parametrize("activation", ["relu", "tanh", "softplus"])
+def test_a_head_that_gives_no_probabilities_is_named_whatever_it_gives_first(activation):
+    x = np.random.default_rng(0).normal(size=(256, 8)).astype("float32")
+    head = keras.layers.Dense(1, activation, kernel_initializer=keras.initializers.Constant(1e-3))
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, "relu"), head])
+    model.compile("adam", "binary_crossentropy")
+    report = kt.checkup(model, x, (x[:, 0] > 0).astype("float32"))
+    assert "loss_mismatch" in {finding.condition for finding in report.findings}
+
+
+@pytest.mark.parametrize("value", [np.inf, 3.4e38])
+def test_a_remedy_for_infinite_inputs_leaves_nothing_to_find(value):
+    x = np.random.default_rng(0).normal(size=(256, 8)).astype("float32")
+    y = x[:, :1].copy()
+    x[3, 2] = value
+    model = keras.Sequential([keras.Input((8,)), keras.layers.Dense(16, "relu")])
+    model.add(keras.layers.Dense(1))
+    model.compile("adam", "mse")
+    report = kt.checkup(model, x, y)
+    root = report.root_causes[0]
+    if np.isinf(value):
+        assert root.condition == "non_finite"
+        typed = root.remedy.split("in the data: ")[1].rstrip(".")
+        given = {"np": np, "x": x}
+        exec(typed, given)
+        assert kt.checkup(model, given["x"], y).healthy
+    else:
+        assert "unnormalized_inputs" in {finding.condition for finding in report.findings}
+        assert report.sick
+
+
 def test_a_head_that_starts_at_zero_is_healthy(x, y):
     layers = [keras.layers.Dense(16, "relu", kernel_initializer="he_normal") for _ in range(2)]
     head = keras.layers.Dense(3, "softmax", kernel_initializer="zeros")

@@ -8,6 +8,7 @@ from kerastricks.diagnosis import Epoch, Finding, rules
 from kerastricks.diagnosis.examination import (
     JUDGED_WHEN_AN_EPOCH_ENDS,
     JUDGED_WHEN_CLOSING,
+    RECOVERED_LOOKS,
     Examination,
 )
 from kerastricks.diagnosis.timeline import MAXIMUM_POINTS
@@ -50,6 +51,19 @@ def test_what_was_true_at_one_closing_and_not_at_the_next_has_passed(make):
     sick = True
     examination.close(over=True)
     assert not examination.report({}).healthy
+
+
+@pytest.mark.parametrize(
+    ("condition", "passes"), [("constant_output", True), ("non_finite", False)]
+)
+def test_a_state_passes_and_an_event_does_not(make, condition, passes):
+    examination = Examination(when(lambda last: last.step < 5, condition))
+    for step in range(5 + RECOVERED_LOOKS):
+        assert not examination.report({}).healthy
+        examination.add(make.observation(step))
+    report = examination.report({})
+    assert report.sick != passes
+    assert ("Recovered by step 5" in report.findings[0].message) == passes
 
 
 def test_epochs_are_seen_by_the_rules_as_they_end(make):

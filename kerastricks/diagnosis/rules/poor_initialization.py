@@ -60,7 +60,12 @@ def poor_initialization(window: Window) -> Iterator[Finding]:
     hidden = nonlinear_hidden(start)
     if not all(math.isfinite(layer.scale) for layer in hidden):
         return
-    found = _trend(start, hidden) or _each_loses(start, hidden) or _grows(start, hidden)
+    found = (
+        _trend(start, hidden)
+        or _each_loses(start, hidden)
+        or _grows(start, hidden)
+        or _begins_far_off(start)
+    )
     if found is not None:
         yield found
 
@@ -127,6 +132,23 @@ def _grows(start: Observation, hidden: list[LayerStatistics]) -> Finding | None:
         f"At the start the kernels make the outputs {growth:.2g} times as large as the inputs, and "
         f"{absurd.what}.",
         {**absurd.evidence, "growth": growth, "healthy_growth_below": GROWTH},
+    )
+
+
+def _begins_far_off(start: Observation) -> Finding | None:
+    """Absurd answers that are not the doing of the kernels: worth knowing, and soon unlearned."""
+    absurd = absurd_answers(start)
+    if absurd is None or not start.kernels:
+        return None
+    return Finding(
+        condition="poor_initialization",
+        layer=start.kernels[-1].layer,
+        severity="note",
+        onset=0,
+        message=f"At the start {absurd.what}: the first steps go to unlearning that.",
+        remedy='Start the last layer with bias_initializer="zeros", or at the logarithms of the '
+        "classes' shares, and scale what it gets, by kt.layers.BatchNormalization() before it.",
+        evidence=absurd.evidence,
     )
 
 

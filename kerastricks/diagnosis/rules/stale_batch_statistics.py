@@ -61,6 +61,8 @@ def stale_batch_statistics(window: Window) -> Iterator[Finding]:
         distance, ratio = (median(numbers) for numbers in zip(*looks, strict=True))
         left = (1 - layer.alpha) ** last.step if window[0].at_start else 0.0
         lags = left >= START and not _sick(_off(layer, left))
+        if lags and (1 - layer.alpha) ** (window[-1].made or 0) < START:
+            continue  # seen while it lagged, and not since
         critical = distance > CRITICAL_DISTANCE or ratio > CRITICAL_RATIO
         yield Finding(
             condition="stale_batch_statistics",

@@ -69,8 +69,9 @@ def _twins(kernel: WeightStatistics) -> tuple[float, int]:
     # A unit that is zero in a kernel that is not is one whose weights are not among those seen.
     known = np.any(weights != 0, axis=0) | (kernel.norm == 0)
     # Of each unit relative to its own size: beside one that has run away all others are small.
-    sizes = _power_of_two(np.max(np.abs(weights), axis=0))
-    rows = [sizes, *(_rounded(row / sizes) for row in weights), _rounded(gradients)]
+    exponents = np.frexp(np.max(np.abs(weights), axis=0))[1]
+    shares = [_rounded(np.ldexp(row, -exponents)) for row in weights]
+    rows = [exponents, *shares, _rounded(gradients)]
     keys = _hashed(rows)[known]
     _, counts = np.unique(keys, return_counts=True)
     alike, unknown = np.sum(counts[counts > 1]), np.sum(~known)
@@ -80,11 +81,6 @@ def _twins(kernel: WeightStatistics) -> tuple[float, int]:
 def _rounded(signatures: Vector) -> Vector:
     scale = float(np.max(np.abs(signatures)))
     return np.round(signatures / scale / TOLERANCE) if scale > 0 else signatures
-
-
-def _power_of_two(sizes: Vector) -> Vector:
-    """The next power of two above each; 1 for zero."""
-    return np.exp2(np.frexp(np.where(sizes > 0, sizes, 1.0))[1].astype(np.float64))
 
 
 def _hashed(rows: list[Vector]) -> NDArray[np.uint64]:

@@ -35,7 +35,16 @@ def judged(make):
     """Judges a run, of these layers or one layer throughout, when its averages are used."""
 
     def judged(
-        given, *, count=8, closing=True, over=True, examples=32, at_start=True, start=0, gap=1
+        given,
+        *,
+        count=8,
+        closing=True,
+        over=True,
+        made=None,
+        examples=32,
+        at_start=True,
+        start=0,
+        gap=1,
     ):
         given = given if isinstance(given, list) else [given] * count
         examples = examples if isinstance(examples, list) else [examples] * len(given)
@@ -48,7 +57,7 @@ def judged(make):
             )
             for i, (each, n) in enumerate(zip(given, examples, strict=True))
         ]
-        window[-1] = replace(window[-1], closing=closing, over=over)
+        window[-1] = replace(window[-1], closing=closing, over=over, made=made)
         return list(stale_batch_statistics(window))
 
     return judged
@@ -115,6 +124,14 @@ def test_a_start_that_is_still_being_forgotten_is_a_note(judged):
     assert finding.severity == "note"
     trailing = [layer(i / 3, moving_mean=max(0.0, i / 3 - 5)) for i in range(600)]
     assert judged(trailing, over=False)[0].severity != "note"
+
+
+def test_a_start_that_has_been_forgotten_since_the_last_look_is_none(judged):
+    """1 % of it is left after 459 steps."""
+    assert not judged(course(51, mean=2.0), made=460)
+    assert judged(course(51, mean=2.0), made=300)
+    trailing = [layer(i / 3, moving_mean=max(0.0, i / 3 - 5)) for i in range(600)]
+    assert judged(trailing, made=5000)
 
 
 def test_the_proposed_alpha_forgets_the_start_in_as_many_steps(judged):
