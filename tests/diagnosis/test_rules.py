@@ -214,8 +214,8 @@ class TestExplodingGradients:
 
 
 class TestSymmetricUnits:
-    def window(self, make, weights, gradients, count=3):
-        signature = np.stack([weights, np.cos(weights)])
+    def window(self, make, weights, gradients, count=3, scale=1.0):
+        signature = np.stack([weights, scale * np.cos(weights)])
         kernel = make.kernel(
             units=len(weights), unit_signature=signature, unit_gradient_signature=gradients
         )
@@ -234,6 +234,13 @@ class TestSymmetricUnits:
     def test_equal_gradients_alone_are_no_symmetry(self, make):
         """Dead units: no gradient, different weights."""
         assert not list(symmetric_units(self.window(make, np.arange(10.0), np.zeros(10))))
+
+    def test_beside_units_that_ran_away_the_others_are_not_alike(self, make):
+        weights = np.r_[np.arange(1.0, 10.0), 1e20]
+        sizes = np.r_[np.ones(9), 1e20]
+        assert not list(symmetric_units(self.window(make, weights, np.zeros(10), scale=sizes)))
+        alike = np.r_[np.ones(9), 1e20]
+        assert list(symmetric_units(self.window(make, alike, np.zeros(10), scale=sizes)))
 
     def test_what_begins_unequal_does_not_become_equal(self, make):
         """Weights that decay to nothing only look alike."""

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import kerastricks as kt
+from kerastricks.diagnosis import Finding
 
 L = keras.layers
 RANDOM = np.random.default_rng(0)
@@ -26,6 +27,29 @@ def test_the_like_of_a_sick_layer_are_exchanged_and_outputs_and_gates_are_not(fi
     names = {n: treated.get_layer(n).activation.__name__ for n in ("sick", "like", "gate", "other")}
     assert names == {"sick": "leaky_relu", "like": "leaky_relu", "gate": "sigmoid", "other": "tanh"}
     assert treated.get_layer("head").activation is keras.activations.sigmoid
+
+
+def test_of_layers_that_no_graph_shows_those_named_are_exchanged_and_the_others_told(healed):
+    class Deep(keras.Model):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.hidden = [L.Dense(8, "sigmoid", name=f"hidden_{i}") for i in range(8)]
+            self.head = L.Dense(1, name="head")
+
+        def call(self, x):
+            for layer in self.hidden:
+                x = layer(x)
+            return self.head(x)
+
+    model = Deep(name="net")
+    model.compile("sgd", "mse")
+    model(np.ones((1, 4)))
+    found = Finding("vanishing_gradients", "net/hidden_0", "critical", 0, "message", "remedy")
+    treated, trials = healed(model, found)
+    names = [layer.activation.__name__ for layer in treated.hidden]
+    assert names == ["leaky_relu"] + ["sigmoid"] * 7
+    (told,) = (trial for trial in trials if not trial.kept and "hidden_1" in trial.remedy)
+    assert "may be a gate's" in told.remedy
 
 
 def two_heads_in_one():

@@ -2,7 +2,6 @@
 
 import random
 import tracemalloc
-
 import keras
 import numpy as np
 import pytest
@@ -64,6 +63,19 @@ def test_what_does_not_help_is_not_kept():
     assert not trial.kept
     assert trial.after > 2 * trial.before
     assert edits == Edits()
+
+
+@pytest.mark.parametrize("critical", [True, False])
+def test_what_makes_no_difference_yet_is_kept_against_what_is_critical(critical):
+    anatomy = Anatomy(net(0.1))
+    bench = Bench((X, Y), 20, lambda edits: operate(anatomy, edits, reinitialize=True))
+    same = Edits(compile=CompileChanges(learning_rate=0.1))
+    treatment = Treatment("dying_units", None, "remedy", same, critical=critical)
+    _, (trial,) = bench.try_out([treatment])
+    assert trial.after == trial.before
+    assert trial.kept == critical
+    reason = "as good within 1 % so far" if critical else "the loss fell not at all"
+    assert trial.reason.startswith(reason)
 
 
 def test_what_was_kept_stays_in_for_the_next():
