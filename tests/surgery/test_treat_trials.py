@@ -2,6 +2,7 @@
 
 import random
 import tracemalloc
+
 import keras
 import numpy as np
 import pytest
@@ -69,7 +70,7 @@ def test_what_does_not_help_is_not_kept():
 def test_what_makes_no_difference_yet_is_kept_against_what_is_critical(critical):
     anatomy = Anatomy(net(0.1))
     bench = Bench((X, Y), 20, lambda edits: operate(anatomy, edits, reinitialize=True))
-    same = Edits(compile=CompileChanges(learning_rate=0.1))
+    same = Edits(compile=CompileChanges(learning_rate=1.0))
     treatment = Treatment("dying_units", None, "remedy", same, critical=critical)
     _, (trial,) = bench.try_out([treatment])
     assert trial.after == trial.before
