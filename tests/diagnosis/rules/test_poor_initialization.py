@@ -23,10 +23,13 @@ TEN = math.log(10)
 def judged(make, columns):
     """Judges the start of a network whose inputs have size and deviation 1.
 
-    `scales` are the deviations of its hidden layers, `gain` is that of the output's kernel.
+    `scales` are the deviations of its hidden layers, `gain` is that of the output's kernel. Notes
+    are left out unless they are asked for.
     """
 
-    def judged(scales, gain=1.0, *, outputs=(), size=1.0, activation=make.relu, **changes):
+    def judged(
+        scales, gain=1.0, *, outputs=(), size=1.0, activation=make.relu, notes=False, **changes
+    ):
         inputs = RANDOM.normal(size=(1000, 5))
         inputs = size * (inputs - inputs.mean(axis=0)) / inputs.std(axis=0)
         layers = [
@@ -41,7 +44,8 @@ def judged(make, columns):
             "outputs": outputs,
             **changes,
         }
-        return list(poor_initialization([make.observation(**parts)]))
+        found = poor_initialization([make.observation(**parts)])
+        return [each for each in found if (each.severity == "note") == notes]
 
     return judged
 
@@ -134,6 +138,13 @@ def test_absurd_answers_without_growth_are_not_the_start(judged, classes):
     for scale, size, found in ((1.01, 1.0, True), (0.99, 1.0, False), (10.0, 20.0, False)):
         seen = judged([scale * GROWTH], outputs=classes, loss=100.0, size=size)
         assert bool(seen) == found
+
+
+def test_absurd_answers_without_growth_are_noted_with_both_numbers(judged, classes):
+    (note,) = judged([1.0], outputs=classes, loss=100.0, notes=True)
+    assert note.evidence["first_loss"] == 100.0
+    assert note.evidence["loss_of_a_constant_answer"] == pytest.approx(TEN)
+    assert not judged([1.0], outputs=classes, loss=1.2 * TEN, notes=True)
 
 
 def test_the_last_kernel_belongs_to_it(judged, classes):
