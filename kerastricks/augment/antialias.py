@@ -14,9 +14,15 @@ from kerastricks.augment.border import Border, is_inside
 from kerastricks.augment.kernels import Ops, Tensor
 
 
+_WRITTEN_OUT = 32
+
+
 def _total(ops: Ops, count: Any, term: Callable[[Any], Tensor], zero: Tensor) -> Tensor:
-    """Add up term(0) to term(count - 1); the count may be a tensor."""
-    if isinstance(count, int):
+    """Add up term(0) to term(count - 1); the count may be a tensor.
+
+    Few terms are written out, so that a compiler sees them side by side.
+    """
+    if isinstance(count, int) and count <= _WRITTEN_OUT:
         for number in range(count):
             zero = zero + term(float(number))
         return zero
@@ -109,6 +115,51 @@ def spans(ops: Ops, matrices: Tensor) -> tuple[Tensor, Tensor]:
     return lengths[0], lengths[1]
 
 
+def convolve_axis(
+    ops: Ops,
+    images: Tensor,
+    weight: Callable[[Tensor], Tensor],
+    like: Tensor,
+    axis: int,
+    border: Border,
+    radius: Any,
+) -> Tensor:
+    """Average a batch along one axis, by weights of the distance that each sample has of its own.
+
+        out[i] = sum_k w_|k| images[i + k] / sum_k w_|k|,  |k| <= radius
+
+    Args:
+        ops: `keras.ops` or a namespace like it.
+        images: Tensor (B, H, W, C) of any real dtype.
+        weight: From a distance in pixels to the weights, float32 tensors (B,).
+        like: float32 tensor (B,).
+        axis: 1 or 2.
+        border: What lies beyond the border; a constant is not mixed in.
+        radius: Largest k; perhaps a tensor.
+
+    Returns:
+        float32 tensor (B, H, W, C).
+    """
+    length = ops.shape(images)[axis]
+    rows = ops.cast(length, "float32")
+    place = ops.arange(length, dtype="float32")
+    around = Border("wrap" if border.fill_mode == "wrap" else "reflect", 0.0)
+    middle = float(radius) if isinstance(radius, int) else ops.cast(radius, "float32")
+
+    def weights(number: Any) -> Tensor:
+        return weight(ops.abs(number - middle) + ops.zeros_like(like))
+
+    def term(number: Any) -> Tensor:
+        whole = around.neighbour(ops, around.fold(ops, place + (number - middle), rows), rows)
+        moved = ops.take(images, ops.cast(whole, "int32"), axis=axis)
+        return weights(number)[:, None, None, None] * ops.cast(moved, "float32")
+
+    count = 2 * radius + 1
+    total = _total(ops, count, weights, ops.zeros_like(like))
+    value = _total(ops, count, term, ops.zeros_like(images, dtype="float32"))
+    return value / total[:, None, None, None]
+
+
 def smooth_axis(
     ops: Ops, images: Tensor, span: Tensor, axis: int, border: Border, radius: Any
 ) -> Tensor:
@@ -131,28 +182,13 @@ def smooth_axis(
     Returns:
         float32 tensor (B, H, W, C).
     """
-    length = ops.shape(images)[axis]
-    rows = ops.cast(length, "float32")
-    place = ops.arange(length, dtype="float32")
-    around = Border("wrap" if border.fill_mode == "wrap" else "reflect", 0.0)
     s = ops.maximum(span, 1.0)
     near = (s * s - 1.0) / 12.0
 
-    def weight(number: Any) -> Tensor:
-        distance = ops.abs(number - middle) + ops.zeros_like(s)
+    def weight(distance: Tensor) -> Tensor:
         triangle = ops.maximum(1.0 - distance / s, 0.0)
         zeros = ops.zeros_like(s)
         narrow = ops.where(distance < 0.5, 1.0 - 2.0 * near, ops.where(distance < 1.5, near, zeros))
         return ops.where(s < 2.0, narrow, triangle)
 
-    middle = float(radius) if isinstance(radius, int) else ops.cast(radius, "float32")
-    count = 2 * radius + 1
-
-    def term(number: Any) -> Tensor:
-        whole = around.neighbour(ops, around.fold(ops, place + (number - middle), rows), rows)
-        moved = ops.take(images, ops.cast(whole, "int32"), axis=axis)
-        return weight(number)[:, None, None, None] * ops.cast(moved, "float32")
-
-    total = _total(ops, count, weight, ops.zeros_like(s))
-    value = _total(ops, count, term, ops.zeros_like(images, dtype="float32"))
-    return value / total[:, None, None, None]
+    return convolve_axis(ops, images, weight, s, axis, border, radius)

@@ -48,6 +48,25 @@ def check_range(name: str, argument: str, value: object, limit: float) -> tuple[
     )
 
 
+def check_limits(
+    name: str, argument: str, value: object, within: tuple[float, float]
+) -> tuple[float, float]:
+    """Read a number as the range of itself alone and a pair as itself.
+
+    >>> check_limits("RandomSolarize", "threshold", 0.5, (0, 1))
+    (0.5, 0.5)
+    """
+    pair = (value, value) if is_number(value) else value
+    if isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(is_number, pair)):
+        low, high = float(pair[0]), float(pair[1])
+        if within[0] <= low <= high <= within[1]:
+            return low, high
+    raise ValueError(
+        f"{name}: `{argument}` is a number from {within[0]:g} to {within[1]:g}, or a pair (low, "
+        f"high) of such numbers to draw from. Received: {argument}={value!r}"
+    )
+
+
 def check_factor(name: str, argument: str, value: object) -> tuple[float, float]:
     """Read a number f as (1 - f, 1 + f) and a pair as itself.
 

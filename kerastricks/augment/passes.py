@@ -1,15 +1,13 @@
 """What a pass over the pixels is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from kerastricks.augment.border import Border
-from kerastricks.augment.kernels import Ops, Size, Tensor
+from kerastricks.augment.kernels import Ops, Size, Stage
 from kerastricks.augment.threefry import SampleKeys
-
-Stage = Callable[[Tensor, Any], Tensor]
-"""A function of images (B, H, W, C) and the pass's parameters."""
+from kerastricks.augment.values import ValueContract
 
 
 class Pass(ABC):
@@ -18,11 +16,15 @@ class Pass(ABC):
     Args:
         transforms: Pairs (place in the pipeline's list, transform), in the order they apply.
         border: What lies beyond the border.
+        values: The range of values.
     """
 
-    def __init__(self, transforms: Sequence[tuple[int, Any]], border: Border) -> None:
+    def __init__(
+        self, transforms: Sequence[tuple[int, Any]], border: Border, values: ValueContract
+    ) -> None:
         self.transforms = tuple(transforms)
         self.border = border
+        self.values = values
 
     @property
     @abstractmethod

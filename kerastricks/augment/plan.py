@@ -7,14 +7,28 @@ from typing import Any
 import keras
 
 from kerastricks.augment.border import Border
+from kerastricks.augment.color_pass import ColorPass
 from kerastricks.augment.kernels import Ops, Size, Tensor, materialised
 from kerastricks.augment.passes import Pass
+from kerastricks.augment.pixel_pass import PixelPass
+from kerastricks.augment.table_pass import TablePass
 from kerastricks.augment.threefry import SampleKeys
-from kerastricks.augment.transform import GeometricTransform, Transform
+from kerastricks.augment.transform import (
+    ColorTransform,
+    GeometricTransform,
+    PixelTransform,
+    TableTransform,
+    Transform,
+)
 from kerastricks.augment.values import ValueContract
 from kerastricks.augment.warp_pass import WarpPass
 
-_PASSES: dict[type, Callable[..., Pass]] = {GeometricTransform: WarpPass}
+_PASSES: dict[type, Callable[..., Pass]] = {
+    GeometricTransform: WarpPass,
+    ColorTransform: ColorPass,
+    TableTransform: TablePass,
+    PixelTransform: PixelPass,
+}
 
 
 def _family(transform: Transform) -> type:
@@ -25,6 +39,13 @@ def _family(transform: Transform) -> type:
     raise TypeError(
         f"No pass carries out {type(transform).__name__}. A transform subclasses one of: {known}."
     )
+
+
+def _kind(place: tuple[int, Transform]) -> tuple[type, int | None]:
+    """What neighbours have in common that go into one pass."""
+    index, transform = place
+    family = _family(transform)
+    return family, index if family is PixelTransform else None
 
 
 class Plan:
@@ -47,8 +68,8 @@ class Plan:
         self, transforms: Sequence[Transform], border: Border, values: ValueContract
     ) -> None:
         places: list[tuple[int, Any]] = list(enumerate(transforms))
-        runs = groupby(places, key=lambda place: _family(place[1]))
-        self.passes = tuple(_PASSES[family](list(run), border) for family, run in runs)
+        runs = groupby(places, key=_kind)
+        self.passes = tuple(_PASSES[family](list(run), border, values) for (family, _), run in runs)
         self.values = values
 
     def output_size(self, size: Size) -> Size:

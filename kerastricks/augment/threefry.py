@@ -107,3 +107,49 @@ class SampleKeys:
         words = ops.reshape(words, (-1, 2 * ((count + 1) // 2)))[:, :count]
         upper = ops.bitwise_and(ops.right_shift(words, 8), (1 << 24) - 1)
         return ops.cast(upper, "float32") * 2.0**-24
+
+
+def sample_keys_of(ops: Ops, uniforms: Tensor) -> tuple[Tensor, Tensor]:
+    """Make two key words of a sample's first four uniform numbers, for `pixel_uniforms`.
+
+    Args:
+        ops: `keras.ops` or a namespace like it.
+        uniforms: float32 tensor (B, 4) of numbers in [0, 1), multiples of 2**-24.
+
+    Returns:
+        Two int32 tensors (B,).
+    """
+    whole = ops.cast(uniforms * 2.0**24, "int32")
+    # Two numbers of 24 bits fill one word of 32: what overlaps is random on both sides.
+    words = [
+        ops.bitwise_xor(whole[:, first], ops.left_shift(whole[:, first + 1], _BLOCK_BITS))
+        for first in (0, 2)
+    ]
+    return words[0], words[1]
+
+
+def pixel_uniforms(
+    ops: Ops, key: tuple[Tensor, Tensor], shape: tuple[Tensor, Tensor, Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Draw two uniform numbers in [0, 1) for each value of each image.
+
+    Args:
+        ops: `keras.ops` or a namespace like it.
+        key: Two int32 tensors (B,), each sample's own.
+        shape: (height, width, channels), together below 2**31.
+
+    Returns:
+        Two float32 tensors (B, height, width, channels).
+    """
+    height, width, channels = shape
+    place = ops.reshape(
+        ops.arange(height * width * channels, dtype="int32"), (1, height, width, channels)
+    )
+    place = place + ops.zeros_like(key[0][:, None, None, None])
+    keys = tuple(word[:, None, None, None] + ops.zeros_like(place) for word in key)
+    words = threefry_2x32(ops, keys, (place, ops.zeros_like(place)))
+    numbers = [
+        ops.cast(ops.bitwise_and(ops.right_shift(word, 8), (1 << 24) - 1), "float32") * 2.0**-24
+        for word in words
+    ]
+    return numbers[0], numbers[1]

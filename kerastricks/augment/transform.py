@@ -4,7 +4,9 @@ from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from kerastricks.augment.kernels import Ops, Size, Tensor
+from kerastricks.augment.border import Border
+from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
+from kerastricks.augment.values import ValueContract
 
 
 @dataclass(frozen=True)
@@ -95,3 +97,109 @@ class GeometricTransform(Transform):
         Returns:
             float32 tensor (B, 3, 3).
         """
+
+
+@dataclass(frozen=True)
+class ColorTransform(Transform):
+    """Mix the channels of every pixel by one matrix and one offset a sample.
+
+        out = M v + o,  v = (value - low) / (high - low)
+
+    Images of three channels are red, green and blue. Of any other number, each channel is mixed
+    with itself alone, by one factor for all: M and o are then of one channel.
+    """
+
+    @property
+    def needs_mean(self) -> bool:
+        """Whether the matrix depends on the mean of the image that it is applied to."""
+        return False
+
+    @property
+    def needs_color(self) -> bool:
+        """Whether it means nothing but for red, green and blue, or for grey, which it leaves."""
+        return False
+
+    @abstractmethod
+    def matrix(self, ops: Ops, uniforms: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn random numbers into matrices and offsets.
+
+        Args:
+            ops: `keras.ops` or a namespace like it.
+            uniforms: float32 tensor (B, num_draws) of numbers in [0, 1).
+            mean: float32 tensor (B, K): the mean v of each channel, K = 3, or over all channels,
+                K = 1. Of use where `needs_mean` says so.
+
+        Returns:
+            M, float32 tensor (B, K, K), and o, float32 tensor (B, K).
+        """
+
+
+@dataclass(frozen=True)
+class PixelTransform(Transform):
+    """Make each pixel anew of its surroundings, or of random numbers of its own.
+
+    Such transforms do not fuse: each is a pass, of as many stages as it has.
+    """
+
+    @property
+    def summary(self) -> str:
+        """Name the pass in a few words."""
+        return type(self).__name__
+
+    @abstractmethod
+    def draw(self, ops: Ops, uniforms: Tensor, size: Size) -> Any:
+        """Turn random numbers into the parameters that the stages take.
+
+        Args:
+            ops: `keras.ops` or a namespace like it.
+            uniforms: float32 tensor (B, num_draws) of numbers in [0, 1).
+            size: (height, width) of the images in pixels.
+        """
+
+    @abstractmethod
+    def stages(self, ops: Ops, border: Border, values: ValueContract) -> list[Stage]:
+        """Give the functions that do it, each a loop over the pixels.
+
+        Args:
+            ops: `keras.ops` or a namespace like it.
+            border: What lies beyond the border.
+            values: The range of values.
+        """
+
+
+LEVELS = 256
+"""Levels at which tables are kept."""
+
+
+@dataclass(frozen=True)
+class TableTransform(Transform):
+    """Look every value up in a table of 256 levels, one a sample, or one a sample and channel.
+
+    Levels count from 0 at the darkest value to 255 at the brightest, as those of uint8 images do.
+    Values of other dtypes and ranges are read at the nearest level, and come out at one.
+    """
+
+    @property
+    def needs_counts(self) -> bool:
+        """Whether the table depends on how often each level occurs."""
+        return False
+
+    @abstractmethod
+    def table(self, ops: Ops, uniforms: Tensor, counts: Tensor | None) -> Tensor:
+        """Turn random numbers into tables.
+
+        Args:
+            ops: `keras.ops` or a namespace like it.
+            uniforms: float32 tensor (B, num_draws) of numbers in [0, 1).
+            counts: int32 tensor (B, C, 256): how many pixels of each channel have each level.
+                None where no transform of the pass needs it.
+
+        Returns:
+            int32 tensor (B, K, 256) of levels, K = C or 1.
+        """
+
+
+def identity_table(ops: Ops, uniforms: Tensor) -> Tensor:
+    """Give the table (B, 1, 256) that leaves every level."""
+    zeros = ops.cast(ops.zeros_like(uniforms[:, :1]), "int32")
+    return zeros[:, :, None] + ops.arange(LEVELS, dtype="int32")

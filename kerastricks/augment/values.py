@@ -73,6 +73,16 @@ class ValueContract:
                 "Ask for a floating-point dtype, or declare the range the images have."
             )
 
+    @property
+    def low(self) -> float:
+        """The darkest value."""
+        return self.value_range[0]
+
+    @property
+    def span(self) -> float:
+        """The brightest value less the darkest."""
+        return self.value_range[1] - self.value_range[0]
+
     def result_dtype(self, dtype: str) -> str:
         """Give the dtype that images of a dtype come out in.
 

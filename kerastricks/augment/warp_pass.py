@@ -5,8 +5,8 @@ from typing import Any
 
 from kerastricks.augment.antialias import resample_axis, smooth_axis, spans, taps
 from kerastricks.augment.geometry import compose
-from kerastricks.augment.kernels import Ops, Size, Tensor
-from kerastricks.augment.passes import Pass, Stage
+from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
+from kerastricks.augment.passes import Pass
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.warp import copy_nearest, source, warp
 

@@ -8,12 +8,26 @@ import kerastricks as kt
 
 tf = pytest.importorskip("tensorflow")
 
-TRANSFORMS = [kt.augment.RandomFlip("horizontal"), kt.augment.RandomRotation(degrees=15)]
+TRANSFORMS = [
+    kt.augment.RandomFlip("horizontal"),
+    kt.augment.RandomRotation(degrees=15),
+    kt.augment.RandomZoom(0.2),
+    kt.augment.ColorJitter(0.2, 0.2, 0.2, 0.05),
+    kt.augment.RandomEqualize(0.3),
+    kt.augment.RandomErasing(),
+]
 IMAGES = np.random.default_rng(0).integers(0, 256, (23, 12, 9, 3)).astype("uint8")
 
 
 def make_pipeline(**kwargs):
     return kt.augment.Pipeline(TRANSFORMS, seed=4, **kwargs)
+
+
+def assert_nearly_equal(out, expected):
+    """Rounding may differ by a level, which equalizing then spreads."""
+    difference = np.abs(out.astype(int) - expected)
+    assert np.mean(difference > 1) < 0.02
+    assert np.mean(difference > 0) < 0.05
 
 
 def collect(dataset):
@@ -49,13 +63,12 @@ def test_images_of_unknown_size_are_served(expected):
     dataset = tf.data.Dataset.from_generator(lambda: iter(IMAGES), output_signature=spec)
     out = make_pipeline().augment(dataset)
     assert out.element_spec == spec
-    difference = collect(out.batch(5)).astype(int) - expected
-    assert np.abs(difference).max() <= 1
+    assert_nearly_equal(collect(out.batch(5)), expected)
 
 
 def test_the_layer_and_the_data_set_agree_to_rounding(expected, to_numpy):
     out = to_numpy(make_pipeline()(IMAGES, training=True))
-    assert np.abs(out.astype(int) - expected).max() <= 1
+    assert_nearly_equal(out, expected)
 
 
 def test_epochs_differ_and_runs_repeat(expected):

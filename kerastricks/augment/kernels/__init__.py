@@ -22,6 +22,10 @@ Size: TypeAlias = tuple[Any, Any]
 """(height, width) in pixels: integers where they are known, scalar tensors where they are not."""
 
 
+Stage: TypeAlias = Callable[[Tensor, Any], Tensor]
+"""A function of images (B, H, W, C) and the parameters of a pass: one loop over the pixels."""
+
+
 def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Compile a pure function of tensors where Keras' backend would compile it piece by piece.
 
@@ -52,4 +56,4 @@ def _is_tensorflow(x: Tensor) -> bool:
     return type(x).__module__.startswith("tensorflow")
 
 
-__all__ = ["Ops", "Size", "Tensor", "compiled", "materialised"]
+__all__ = ["Ops", "Size", "Stage", "Tensor", "compiled", "materialised"]

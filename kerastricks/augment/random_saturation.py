@@ -1,0 +1,63 @@
+"""Make colours stronger and paler."""
+
+from dataclasses import dataclass
+
+import keras
+
+from kerastricks.augment.checks import check_factor, check_probability
+from kerastricks.augment.color import blend_with_grey
+from kerastricks.augment.kernels import Ops, Tensor
+from kerastricks.augment.transform import ColorTransform, between, sometimes
+
+
+@keras.saving.register_keras_serializable(package="kerastricks")
+@dataclass(frozen=True)
+class RandomSaturation(ColorTransform):
+    """Draw the colours of each image away from their grey, by a factor drawn uniformly.
+
+        out = g + f (v - g),  f ~ U(low, high),  g = 0.299 red + 0.587 green + 0.114 blue
+
+    as PIL's `ImageEnhance.Color`. Images of one channel are left as they are.
+
+    Args:
+        factor: A number f from 0 to 1 for the range (1 - f, 1 + f), or a pair (low, high) of
+            factors, 0 or more; 0 takes all colour out.
+        probability: Share of the samples that are changed, 0 to 1. Defaults to 1.0.
+
+    Raises:
+        ValueError: Factors that are no range of 0 and more, or a probability outside 0 to 1; when
+            it runs, images of neither 1 nor 3 channels.
+
+    Example:
+    >>> import numpy as np
+    >>> import kerastricks as kt
+    >>> images = np.array([200, 100, 100], dtype="uint8").reshape(1, 1, 1, 3)
+    >>> pipeline = kt.augment.Pipeline([kt.augment.RandomSaturation((0.5, 0.5))], seed=0)
+    >>> np.asarray(pipeline(images, training=True)).ravel()
+    array([165, 115, 115], dtype=uint8)
+    """
+
+    factor: float | tuple[float, float]
+    probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factor", check_factor("RandomSaturation", "factor", self.factor))
+        probability = check_probability("RandomSaturation", self.probability)
+        object.__setattr__(self, "probability", probability)
+
+    @property
+    def num_draws(self) -> int:
+        """One number for whether, one for how far."""
+        return 2
+
+    @property
+    def needs_color(self) -> bool:
+        """Only colours have a saturation."""
+        return True
+
+    def matrix(self, ops: Ops, uniforms: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Blend with grey."""
+        ones = ops.ones_like(uniforms[:, 0])
+        factor = between(uniforms[:, 1], self.factor)
+        factor = sometimes(ops, uniforms[:, 0], self.probability, factor, ones)
+        return blend_with_grey(ops, factor, mean.shape[-1]), ops.zeros_like(mean)

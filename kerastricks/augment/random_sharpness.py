@@ -1,0 +1,84 @@
+"""Sharpen images and blur them."""
+
+from dataclasses import dataclass
+
+import keras
+
+from kerastricks.augment.border import Border
+from kerastricks.augment.checks import check_factor, check_probability
+from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
+from kerastricks.augment.transform import PixelTransform, between, sometimes
+from kerastricks.augment.values import ValueContract
+
+
+@keras.saving.register_keras_serializable(package="kerastricks")
+@dataclass(frozen=True)
+class RandomSharpness(PixelTransform):
+    """Draw each image away from a smoothed one, by a factor drawn uniformly.
+
+        out = s + f (v - s),  f ~ U(low, high)
+        s = (sum of the eight neighbours + 5 v) / 13,  but v itself at the border
+
+    as PIL's `ImageEnhance.Sharpness`, which rounds s.
+
+    Args:
+        factor: A number f from 0 to 1 for the range (1 - f, 1 + f), or a pair (low, high) of
+            factors, 0 or more; below 1 blurs, above sharpens.
+        probability: Share of the samples that are changed, 0 to 1. Defaults to 1.0.
+
+    Raises:
+        ValueError: Factors that are no range of 0 and more, or a probability outside 0 to 1.
+
+    Example:
+    >>> import numpy as np
+    >>> import kerastricks as kt
+    >>> images = np.zeros((1, 3, 3, 1), dtype="uint8")
+    >>> images[0, 1, 1] = 130
+    >>> pipeline = kt.augment.Pipeline([kt.augment.RandomSharpness((0, 0))], seed=0)
+    >>> int(np.asarray(pipeline(images, training=True))[0, 1, 1, 0])
+    50
+    """
+
+    factor: float | tuple[float, float]
+    probability: float = 1.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "factor", check_factor("RandomSharpness", "factor", self.factor))
+        probability = check_probability("RandomSharpness", self.probability)
+        object.__setattr__(self, "probability", probability)
+
+    @property
+    def num_draws(self) -> int:
+        """One number for whether, one for how far."""
+        return 2
+
+    @property
+    def summary(self) -> str:
+        """Name the pass in a few words."""
+        return "blend with the mean of 3 x 3 neighbours"
+
+    def draw(self, ops: Ops, uniforms: Tensor, size: Size) -> Tensor:
+        """Draw the factors, (B,)."""
+        factor = between(uniforms[:, 1], self.factor)
+        return sometimes(ops, uniforms[:, 0], self.probability, factor, ops.ones_like(factor))
+
+    def stages(self, ops: Ops, border: Border, values: ValueContract) -> list[Stage]:
+        """Blend in one loop."""
+
+        def blend(images: Tensor, factor: Tensor) -> Tensor:
+            value = ops.cast(images, "float32")
+            _, height, width, _ = ops.shape(images)
+            total, insides = value, []
+            for axis, length in ((1, height), (2, width)):
+                place = ops.arange(length, dtype="int32")
+                before = ops.take(total, ops.maximum(place - 1, 0), axis=axis)
+                after = ops.take(total, ops.minimum(place + 1, length - 1), axis=axis)
+                total = total + before + after
+                within = ops.logical_and(place > 0, place < length - 1)
+                insides.append(within[:, None] if axis == 1 else within[None, :])
+            smooth = (total + 4.0 * value) * (1.0 / 13.0)
+            blended = smooth + factor[:, None, None, None] * (value - smooth)
+            inside = ops.logical_and(*insides)
+            return ops.where(inside[None, :, :, None], blended, value)
+
+        return [blend]
