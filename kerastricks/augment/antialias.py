@@ -13,7 +13,6 @@ from typing import Any
 from kerastricks.augment.border import Border, is_inside
 from kerastricks.augment.kernels import Ops, Tensor
 
-
 _WRITTEN_OUT = 32
 
 
