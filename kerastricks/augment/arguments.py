@@ -38,16 +38,6 @@ def check_seed(seed: Any) -> int:
     return seed
 
 
-def check_bounding_box_format(bounding_box_format: Any) -> None:
-    """Refuse every format: a format accepted without boxes would promise what is not kept."""
-    if bounding_box_format is not None:
-        raise ValueError(
-            "Bounding boxes are not served yet, so no format is accepted: pass "
-            "bounding_box_format=None, and no boxes. "
-            f"Received: bounding_box_format={bounding_box_format!r}"
-        )
-
-
 def check_border(fill_mode: Any, fill_value: Any, value_range: tuple[float, float]) -> Border:
     """Return what lies beyond the border."""
     if fill_mode not in FILL_MODES:

@@ -3,7 +3,7 @@
 from typing import Any, Protocol
 
 from kerastricks.augment.kernels import Ops, Size, Tensor
-from kerastricks.augment.targets import split_element
+from kerastricks.augment.targets import Parts, batched, split_element, unbatched
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.values import ValueContract
 
@@ -14,8 +14,11 @@ class Augmenter(Protocol):
     seed: int
     values: ValueContract
 
-    def transform(self, ops: Ops, images: Tensor, keys: SampleKeys, compiler: Any) -> Tensor:
-        """Augment images (B, H, W, C)."""
+    def check(self, parts: Parts) -> None:
+        """Refuse what cannot be served."""
+
+    def transform(self, ops: Ops, parts: Parts, keys: SampleKeys, compiler: Any) -> Parts:
+        """Augment images (B, H, W, C), and what lies on them."""
 
     def output_size(self, size: Size) -> Size:
         """(height, width) of what comes out, for images of this size."""
@@ -50,7 +53,9 @@ def augment_dataset(pipeline: Augmenter, dataset: Any, num_parallel_calls: int |
             "`augment` takes a `tf.data.Dataset`; call the pipeline itself on arrays. "
             f"Received: {type(dataset).__name__}"
         )
-    images, _ = split_element(dataset.element_spec)
+    parts, _ = split_element(dataset.element_spec)
+    pipeline.check(parts)
+    images = parts["images"]
     if not isinstance(images, tf.TensorSpec):
         raise ValueError(
             "Images in a data set are dense tensors, of one size within a batch; resize ragged "
@@ -66,21 +71,24 @@ def augment_dataset(pipeline: Augmenter, dataset: Any, num_parallel_calls: int |
         epoch = tf.cond(
             epoch < 0, lambda: tf.cast(epochs.assign_add(1) - 1, tf.int32), lambda: epoch
         )
-        images, _ = split_element(element)
+        images = split_element(element)[0]["images"]
         count = 1 if len(images.shape) == 3 else tf.shape(images)[0]
         return (epoch, position + count), (epoch, position, element)
 
     @tf.autograph.experimental.do_not_convert
     def augment(epoch: Tensor, position: Tensor, element: Any) -> Any:
-        images, restore = split_element(element)
-        batch = images[None] if len(images.shape) == 3 else images
-        positions = position + tf.range(tf.shape(batch)[0])
+        parts, restore = split_element(element)
+        images = parts["images"]
+        single = len(images.shape) == 3
+        batch = batched(parts) if single else parts
+        positions = position + tf.range(tf.shape(batch["images"])[0])
         keys = SampleKeys(pipeline.seed, epoch, positions)
         result = pipeline.transform(ops, batch, keys, ops.compiled)
         *_, height, width, channels = images.shape
-        shape = (*batch.shape[:1], *pipeline.output_size((height, width)), channels)
-        result = ops.ensure_shape(result, shape)
-        return restore(result[0] if len(images.shape) == 3 else result)
+        size = pipeline.output_size((height, width))
+        shape = (*batch["images"].shape[:1], *size, channels)
+        result["images"] = ops.ensure_shape(result["images"], shape)
+        return restore(unbatched(result) if single else result)
 
     start = (tf.constant(-1, tf.int32), tf.constant(0, tf.int32))
     mapped = dataset.scan(start, number).map(

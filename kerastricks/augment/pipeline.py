@@ -7,15 +7,15 @@ import keras
 
 from kerastricks.augment.arguments import (
     check_border,
-    check_bounding_box_format,
     check_seed,
     check_transforms,
 )
+from kerastricks.augment.box_contract import BoxContract
 from kerastricks.augment.dataset import augment_dataset
 from kerastricks.augment.explain import explain_plan
 from kerastricks.augment.kernels import Ops, Size, Tensor, compiled
 from kerastricks.augment.plan import Plan
-from kerastricks.augment.targets import check_images, split
+from kerastricks.augment.targets import Parts, batched, check_images, split, unbatched
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.transform import Transform
 from kerastricks.augment.values import ValueContract
@@ -56,7 +56,11 @@ class Pipeline(keras.layers.Layer):
             are clipped, so declare the range that the images have, standardised ones included.
         seed: 0 to 2**32 - 1. None, the default, picks one with Python's `random`, which
             `keras.utils.set_random_seed` governs; the pick is saved with the pipeline.
-        bounding_box_format: None. Boxes are not served yet.
+        bounding_box_format: How boxes are written: "xyxy", "yxyx", "xywh", "center_xywh",
+            "center_yxhw", or "rel_" before "xyxy", "yxyx", "xywh" and "center_xywh", as in Keras.
+            None, the default, where there are none.
+        minimum_visibility: Share of a box's area that must be left after the cuts at borders, 0 to
+            1. What is less is no box any more: zeros, labelled -1. Defaults to 0.0.
         output_dtype: The dtype that comes out; None, the default, keeps the images' own.
         fill_mode: What lies beyond the border: "reflect" (the default), "constant", "nearest" or
             "wrap", drawn in `kerastricks.augment.warp.warp`.
@@ -64,8 +68,15 @@ class Pipeline(keras.layers.Layer):
         **kwargs: `name` and the other arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: Images (B, H, W, C) or (H, W, C), or a dictionary with "images" and perhaps
-            "labels", which pass through untouched.
+        inputs: Images (B, H, W, C) or (H, W, C), or a dictionary with "images" and perhaps, each
+            without the batch for a single image:
+            "labels": pass through untouched.
+            "segmentation_masks" (B, H, W) or (B, H, W, K): move by the images' own matrices, each
+            place with the label of the nearest pixel; dtype and labels stay.
+            "bounding_boxes", a dictionary of "boxes" (B, N, 4) and perhaps "labels" (B, N), -1
+            where there is no box: become the upright hull of their moved corners, cut to the image.
+            "keypoints" (B, K, 2), (x, y) in pixels, whole numbers at the centres of pixels: move
+            with what they lie on, out of the image too.
         training: Whether to augment.
 
     Raises:
@@ -96,6 +107,7 @@ class Pipeline(keras.layers.Layer):
         value_range: tuple[float, float] = (0, 255),
         seed: int | None = None,
         bounding_box_format: str | None = None,
+        minimum_visibility: float = 0.0,
         output_dtype: str | None = None,
         fill_mode: str = "reflect",
         fill_value: float = 0.0,
@@ -106,7 +118,7 @@ class Pipeline(keras.layers.Layer):
         self.transforms = check_transforms(transforms)
         self.values = ValueContract(value_range, output_dtype)
         self.seed = check_seed(seed)
-        check_bounding_box_format(bounding_box_format)
+        self.boxes = BoxContract(bounding_box_format, minimum_visibility)
         self.border = check_border(fill_mode, fill_value, self.values.value_range)
         self.plan = Plan(self.transforms, self.border, self.values)
         # It counts training calls and is state under every backend's rules; of its seed, which
@@ -116,49 +128,69 @@ class Pipeline(keras.layers.Layer):
         self.built = True
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:
-        """Augment images, or the images of a dictionary; see the class."""
-        images, restore = split(inputs)
-        return restore(super().__call__(images, **kwargs))
+        """Augment images, or the images of a dictionary and what lies on them; see the class."""
+        parts, restore = split(inputs)
+        self.check(parts)
+        return restore(super().__call__(parts, **kwargs))
 
-    def call(self, images: Tensor, training: bool = True) -> Tensor:
-        """Augment images of shape (B, H, W, C) or (H, W, C)."""
+    def call(self, parts: Parts, training: bool = True) -> Parts:
+        """Augment images of shape (B, H, W, C) or (H, W, C), and what lies on them."""
         ops = keras.ops
+        images = parts["images"]
         if not training:
+            if not self.values.output_dtype:
+                return parts
             dtype = self.values.result_dtype(keras.backend.standardize_dtype(images.dtype))
-            return self.values.finish(ops, images, dtype) if self.values.output_dtype else images
+            return {**parts, "images": self.values.finish(ops, images, dtype)}
         single = len(images.shape) == 3
-        batch = images[None] if single else images
         epoch = ops.cast(self.calls.next()[1], "int32")
-        result = self.run(batch, epoch)
-        return result[0] if single else result
+        result = self.run(batched(parts) if single else parts, epoch)
+        return unbatched(result) if single else result
 
-    def _run(self, images: Tensor, epoch: Tensor) -> Tensor:
-        positions = keras.ops.arange(keras.ops.shape(images)[0], dtype="int32")
-        return self.transform(keras.ops, images, SampleKeys(self.seed, epoch, positions))
+    def _run(self, parts: Parts, epoch: Tensor) -> Parts:
+        positions = keras.ops.arange(keras.ops.shape(parts["images"])[0], dtype="int32")
+        return self.transform(keras.ops, parts, SampleKeys(self.seed, epoch, positions))
 
     def transform(
         self,
         ops: Ops,
-        images: Tensor,
+        parts: Parts,
         keys: SampleKeys,
         compiler: Callable[[Callable[..., Tensor]], Callable[..., Tensor]] | None = None,
-    ) -> Tensor:
+    ) -> Parts:
         """Augment a batch as a pure function of pixels and keys, on any array namespace.
 
         Args:
             ops: `keras.ops` or a namespace like it.
-            images: Tensor (B, H, W, C).
+            parts: "images" (B, H, W, C) and perhaps what lies on them, of B as well.
             keys: The names of the B samples.
             compiler: Wraps each stage, a loop over the pixels.
 
         Returns:
-            Tensor (B, H, W, C) of the dtype that the pipeline gives.
+            The same, augmented, images in the dtype that the pipeline gives.
         """
+        images = parts["images"]
         dtype = self.values.result_dtype(keras.backend.standardize_dtype(images.dtype))
-
         _, height, width, _ = ops.shape(images)
-        parameters = self.plan.draw(ops, keys, (height, width))
-        return self.plan.apply(ops, images, parameters, dtype, compiler)
+        size = height, width
+        parameters = self.plan.draw(ops, keys, size)
+        targets = {name: part for name, part in parts.items() if name != "images"}
+        masks = targets.get("segmentation_masks")
+        flat = masks is not None and len(masks.shape) == 3
+        if masks is not None and flat:
+            targets["segmentation_masks"] = masks[..., None]
+        moved = self.plan.move(ops, targets, parameters, size, self.boxes)
+        if flat:
+            moved["segmentation_masks"] = moved["segmentation_masks"][..., 0]
+        return {"images": self.plan.apply(ops, images, parameters, dtype, compiler), **moved}
+
+    def check(self, parts: Parts) -> None:
+        """Refuse boxes where it is not known how they are written."""
+        if "bounding_boxes" in parts and self.boxes.bounding_box_format is None:
+            raise ValueError(
+                'A pipeline that gets "bounding_boxes" must know how they are written: pass it '
+                'bounding_box_format="xyxy", or another of Keras\' formats.'
+            )
 
     def output_size(self, size: Size) -> Size:
         """Give the (height, width) that images of a (height, width) come out in.
@@ -168,13 +200,24 @@ class Pipeline(keras.layers.Layer):
         """
         return self.plan.output_size(size)
 
-    def compute_output_spec(self, images: Any, training: bool = True) -> keras.KerasTensor:
-        """Give the images' shape, and the dtype that comes out."""
-        check_images(images)
+    def compute_output_spec(self, parts: Any, training: bool = True) -> Any:
+        """Give the shapes, and the dtype that images come out in."""
+        images = check_images(parts["images"])
         dtype = self.values.result_dtype(keras.backend.standardize_dtype(images.dtype))
         *batch, height, width, channels = images.shape
         size = self.output_size((height, width))
-        return keras.KerasTensor((*batch, *size, channels), dtype=dtype)
+        spec = {**parts, "images": keras.KerasTensor((*batch, *size, channels), dtype=dtype)}
+        if "segmentation_masks" in parts:
+            masks = parts["segmentation_masks"]
+            others = masks.shape[len(batch) + 2 :]
+            spec["segmentation_masks"] = keras.KerasTensor((*batch, *size, *others), masks.dtype)
+        if "keypoints" in parts:
+            spec["keypoints"] = keras.KerasTensor(parts["keypoints"].shape, "float32")
+        if "bounding_boxes" in parts:
+            boxes = parts["bounding_boxes"]
+            moved = keras.KerasTensor(boxes["boxes"].shape, "float32")
+            spec["bounding_boxes"] = {**boxes, "boxes": moved}
+        return spec
 
     def augment(self, dataset: Any, *, num_parallel_calls: int | None = None) -> Any:
         """Augment a `tf.data.Dataset` on the host, under any Keras backend.
@@ -185,7 +228,7 @@ class Pipeline(keras.layers.Layer):
 
         Args:
             dataset: Elements are images, (images, labels), (images, labels, weights), or
-                dictionaries with "images" and perhaps "labels"; all but images pass through.
+                dictionaries as the pipeline takes them.
             num_parallel_calls: Batches in work at once; None, the default, lets `tf.data` decide.
                 The result does not depend on it.
 
@@ -242,7 +285,8 @@ class Pipeline(keras.layers.Layer):
             "transforms": [keras.saving.serialize_keras_object(t) for t in self.transforms],
             "value_range": list(self.values.value_range),
             "seed": self.seed,
-            "bounding_box_format": None,
+            "bounding_box_format": self.boxes.bounding_box_format,
+            "minimum_visibility": self.boxes.minimum_visibility,
             "output_dtype": self.values.output_dtype,
             "fill_mode": self.border.fill_mode,
             "fill_value": self.border.fill_value,

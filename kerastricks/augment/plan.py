@@ -1,12 +1,14 @@
 """From declared transforms to passes over the pixels: draw, plan, one pass a family."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Any
 
 import keras
 
 from kerastricks.augment.border import Border
+from kerastricks.augment.box_contract import BoxContract
 from kerastricks.augment.color_pass import ColorPass
 from kerastricks.augment.kernels import Ops, Size, Tensor, materialised
 from kerastricks.augment.passes import Pass
@@ -123,6 +125,52 @@ class Plan:
             images = materialised(images) if number else images
             images = (compiler(stage) if compiler else stage)(images, parameter)
         return images
+
+    def move(
+        self,
+        ops: Ops,
+        targets: Mapping[str, Any],
+        parameters: Sequence[Any],
+        size: Size,
+        boxes: BoxContract,
+    ) -> dict[str, Any]:
+        """Move what lies on the images along with them.
+
+        Args:
+            ops: `keras.ops` or a namespace like it.
+            targets: "segmentation_masks" (B, H, W, K), "keypoints" (B, K, 2), and
+                "bounding_boxes" with "boxes" (B, N, 4) and perhaps "labels" (B, N).
+            parameters: What `draw` gave.
+            size: (height, width) of the images.
+            boxes: The format of the boxes, and when one is lost.
+
+        Returns:
+            The same, moved.
+        """
+        moved = dict(targets)
+        points = moved.get("keypoints")
+        points = None if points is None else ops.cast(points, "float32")
+        state = None
+        if "bounding_boxes" in moved:
+            state = boxes.read(ops, moved["bounding_boxes"], size)
+        for step, matrices in zip(self.passes, parameters, strict=True):
+            if not isinstance(step, WarpPass):
+                continue
+            output_size = step.output_size(size)
+            if "segmentation_masks" in moved:
+                masks = moved["segmentation_masks"]
+                moved["segmentation_masks"] = step.move_masks(ops, masks, matrices)
+            if points is not None:
+                points = step.move_points(ops, points, matrices, size)
+            if state is not None:
+                go = partial(step.move_points, ops, matrices=matrices, size=size)
+                state = boxes.moved(ops, state, go, output_size)
+            size = output_size
+        if points is not None:
+            moved["keypoints"] = points
+        if state is not None:
+            moved["bounding_boxes"] = boxes.write(ops, moved["bounding_boxes"], state, size)
+        return moved
 
     def _finished(
         self, ops: Ops, stage: Callable[..., Tensor], dtype: str

@@ -1,54 +1,60 @@
-"""Find the images in what a user passes, and put them back among the rest."""
+"""Find images and what lies on them in what a user passes, and put them back among the rest."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import keras
+
 from kerastricks.augment.kernels import Tensor
 
-Restore = Callable[[Tensor], Any]
+Parts = dict[str, Any]
+"""What a pipeline changes: "images", and perhaps "segmentation_masks", "bounding_boxes" (with
+"boxes" and perhaps "labels") and "keypoints"."""
 
-_UNSERVED = ("segmentation_masks", "bounding_boxes", "keypoints")
+Restore = Callable[[Parts], Any]
+
+_MOVED = ("images", "segmentation_masks", "bounding_boxes", "keypoints")
 
 
-def split(inputs: Any) -> tuple[Tensor, Restore]:
-    """Take the images out of an array, or a dictionary, and say how to put new ones in.
+def split(inputs: Any) -> tuple[Parts, Restore]:
+    """Take what is changed out of an array, or a dictionary, and say how to put it back.
 
     Args:
-        inputs: Images, or a dictionary with "images" and perhaps "labels".
+        inputs: Images, or a dictionary with "images" and perhaps "labels", "segmentation_masks",
+            "bounding_boxes" and "keypoints".
 
     Returns:
-        The images, and a function that gives `inputs` with other images. Labels are the very
-        objects that came in.
+        The parts that are changed, and a function that gives `inputs` with others in their place.
+        Labels are the very objects that came in.
 
     Raises:
-        ValueError: No images, or entries that would no longer lie on the transformed images.
+        ValueError: No images, unknown entries, or targets that do not fit the images.
         TypeError: The images are no array.
     """
     if not isinstance(inputs, Mapping):
-        return check_images(inputs), lambda images: images
+        return {"images": check_images(inputs)}, lambda parts: parts["images"]
     if "images" not in inputs:
         raise ValueError(
             'A dictionary needs the images under the key "images". '
             f"Received the keys: {sorted(map(str, inputs))}"
         )
     for key in inputs:
-        if key in ("images", "labels"):
-            continue
-        reason = (
-            "is not served yet, and would no longer lie on the transformed images"
-            if key in _UNSERVED
-            else "is unknown"
-        )
-        raise ValueError(
-            f'The key {key!r} {reason}. This pipeline serves "images" and "labels"; take the '
-            f"others out of the dictionary. Received the keys: {sorted(map(str, inputs))}"
-        )
+        if key not in (*_MOVED, "labels"):
+            served = ", ".join(f'"{name}"' for name in (*_MOVED, "labels"))
+            raise ValueError(
+                f"The key {key!r} is unknown. A pipeline serves {served}; take others out of the "
+                f"dictionary. Received the keys: {sorted(map(str, inputs))}"
+            )
     images = check_images(inputs["images"])
     check_labels(images, inputs.get("labels"))
-    return images, lambda new: {**inputs, "images": new}
+    parts = {key: inputs[key] for key in _MOVED if key in inputs}
+    _check_masks(images, parts.get("segmentation_masks"))
+    _check_boxes(images, parts.get("bounding_boxes"))
+    _check_rows(images, "keypoints", parts.get("keypoints"), 2, "(batch, points, 2), as (x, y)")
+    return parts, lambda new: {**inputs, **new}
 
 
-def split_element(element: Any) -> tuple[Tensor, Restore]:
+def split_element(element: Any) -> tuple[Parts, Restore]:
     """Do as `split` for a data set's element, which may also be (images, labels[, weights]).
 
     Args:
@@ -64,9 +70,21 @@ def split_element(element: Any) -> tuple[Tensor, Restore]:
             "A data set's element is images, (images, labels), (images, labels, weights), or a "
             f'dictionary with "images". Received a tuple of {len(element)} entries.'
         )
-    images, restore = split(element[0])
-    check_labels(images, element[1:2])
-    return images, lambda new: (restore(new), *element[1:])
+    parts, restore = split(element[0])
+    check_labels(parts["images"], element[1:2])
+    return parts, lambda new: (restore(new), *element[1:])
+
+
+def batched(parts: Parts) -> Parts:
+    """Make batches of one of what belongs to a single image."""
+    out: Parts = keras.tree.map_structure(lambda x: x[None], parts)
+    return out
+
+
+def unbatched(parts: Parts) -> Parts:
+    """Undo `batched`."""
+    out: Parts = keras.tree.map_structure(lambda x: x[0], parts)
+    return out
 
 
 def check_images(images: Any) -> Tensor:
@@ -106,8 +124,67 @@ def check_labels(images: Tensor, labels: Any) -> None:
         raise ValueError(
             f"Labels of shape {shape} cover images of shape {tuple(images.shape)} pixel by pixel; "
             "labels pass through as they are, so they would no longer lie on the transformed "
-            "images. Masks and target pictures are not served yet."
+            'images. Pass masks in a dictionary, under the key "segmentation_masks".'
         )
+
+
+def _check_masks(images: Tensor, masks: Any) -> None:
+    if masks is None:
+        return
+    shape, expected = _shape(masks), tuple(images.shape)[:-1]
+    if (
+        shape is None
+        or not _fits(shape[: len(expected)], expected)
+        or len(shape) > len(expected) + 1
+    ):
+        raise ValueError(
+            '"segmentation_masks" have the shape (batch, height, width) of the images, or one more '
+            f"axis. Received: {_told(masks)} beside images of shape {tuple(images.shape)}"
+        )
+
+
+def _check_boxes(images: Tensor, boxes: Any) -> None:
+    if boxes is None:
+        return
+    if not isinstance(boxes, Mapping) or "boxes" not in boxes or set(boxes) - {"boxes", "labels"}:
+        keys = sorted(map(str, boxes)) if isinstance(boxes, Mapping) else type(boxes).__name__
+        raise ValueError(
+            f'"bounding_boxes" is a dictionary with "boxes" and perhaps "labels". Received: {keys}'
+        )
+    _check_rows(images, '"boxes"', boxes["boxes"], 4, "(batch, boxes, 4)")
+    labels, shape = boxes.get("labels"), _shape(boxes["boxes"])
+    if labels is not None and (_shape(labels) is None or not _fits(_shape(labels), shape[:-1])):
+        raise ValueError(
+            'The "labels" of "bounding_boxes" have the shape (batch, boxes), -1 where there is no '
+            f"box. Received: {_told(labels)} beside boxes of shape {shape}"
+        )
+
+
+def _check_rows(images: Tensor, name: str, rows: Any, width: int, wanted: str) -> None:
+    if rows is None:
+        return
+    shape, leading = _shape(rows), tuple(images.shape)[:-3]
+    fits = shape is not None and len(shape) == len(leading) + 2 and shape[-1] in (width, None)
+    if not fits or not _fits(shape[: len(leading)], leading):
+        raise ValueError(
+            f"{name} have the shape {wanted}, without the batch for a single image. "
+            f"Received: {_told(rows)} beside images of shape {tuple(images.shape)}"
+        )
+
+
+def _fits(shape: Any, expected: Any) -> bool:
+    """Whether shapes are the same as far as they are known."""
+    pairs = list(zip(shape, expected, strict=False))
+    return len(shape) == len(expected) and all(a is None or b is None or a == b for a, b in pairs)
+
+
+def _shape(x: Any) -> Any:
+    return tuple(x.shape) if hasattr(x, "shape") and _rank(x) is not None else None
+
+
+def _told(x: Any) -> str:
+    shape = _shape(x)
+    return type(x).__name__ if shape is None else f"shape={shape}"
 
 
 def _rank(x: Any) -> int | None:

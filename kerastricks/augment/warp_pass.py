@@ -4,7 +4,8 @@ import math
 from typing import Any
 
 from kerastricks.augment.antialias import resample_axis, smooth_axis, spans, taps
-from kerastricks.augment.geometry import compose
+from kerastricks.augment.border import Border
+from kerastricks.augment.geometry import compose, inverse
 from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
 from kerastricks.augment.passes import Pass
 from kerastricks.augment.threefry import SampleKeys
@@ -101,6 +102,28 @@ class WarpPass(Pass):
             return images
 
         return [smooth, resample]
+
+    def move_masks(self, ops: Ops, masks: Tensor, matrices: Tensor) -> Tensor:
+        """Move masks (B, H, W, K) along with the images: each place has the label of its pixel.
+
+        Beyond the border lies what lies there of the images; 0 where they are filled.
+        """
+        _, height, width, _ = ops.shape(masks)
+        size = height, width
+        x, y = source(ops, matrices, size, self.output_size(size), projective=self.is_projective)
+        return copy_nearest(ops, masks, x, y, Border(self.border.fill_mode, 0.0))
+
+    def move_points(self, ops: Ops, points: Tensor, matrices: Tensor, size: Size) -> Tensor:
+        """Move points (B, K, 2), (x, y) in pixels, to where the pixels go that they lie on."""
+        middles = [
+            [(ops.cast(length, "float32") - 1.0) / 2.0 for length in (each[1], each[0])]
+            for each in (size, self.output_size(size))
+        ]
+        x, y = (points[..., axis] - middles[0][axis] for axis in range(2))
+        m = inverse(ops, matrices)[:, :, :, None]
+        moved = [m[:, row, 0] * x + m[:, row, 1] * y + m[:, row, 2] for row in range(3)]
+        places = [moved[axis] / moved[2] + middles[1][axis] for axis in range(2)]
+        return ops.stack(places, axis=-1)
 
     def _along_axes(self, ops: Ops, size: Size, output_size: Size) -> list[Stage]:
         bound = self.minification(size)

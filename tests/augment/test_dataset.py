@@ -143,6 +143,32 @@ def test_dictionaries_are_served(expected):
     assert np.concatenate([p["labels"].numpy() for p in parts]).tolist() == list(range(23))
 
 
+def test_what_lies_on_the_images_moves_as_in_the_layer(to_numpy):
+    random = np.random.default_rng(1)
+    corners = random.uniform(0, 4, (23, 5, 2)).astype("float32")
+    element = {
+        "images": IMAGES,
+        "segmentation_masks": random.integers(0, 9, (23, 12, 9)).astype("int32"),
+        "keypoints": random.uniform(0, 8, (23, 3, 2)).astype("float32"),
+        "bounding_boxes": {
+            "boxes": np.concatenate([corners, corners + 4], axis=-1),
+            "labels": random.integers(-1, 3, (23, 5)),
+        },
+    }
+    arguments = {"bounding_box_format": "xyxy", "minimum_visibility": 0.4}
+    layer = make_pipeline(**arguments)(element, training=True)
+    for batch_size in (4, 23):
+        batches = make_pipeline(**arguments).augment(slices(element).batch(batch_size))
+        parts = list(batches)
+        assert parts[0]["segmentation_masks"].dtype == tf.int32
+        for key in ("segmentation_masks", "keypoints"):
+            out = np.concatenate([part[key].numpy() for part in parts])
+            np.testing.assert_allclose(out, to_numpy(layer[key]), atol=1e-3)
+        for key in ("boxes", "labels"):
+            out = np.concatenate([part["bounding_boxes"][key].numpy() for part in parts])
+            np.testing.assert_allclose(out, to_numpy(layer["bounding_boxes"][key]), atol=1e-3)
+
+
 def test_a_model_fits_on_it():
     labels = np.arange(23) % 2
     dataset = make_pipeline(output_dtype="float32").augment(slices(IMAGES, labels).batch(8))
@@ -156,8 +182,10 @@ def test_a_model_fits_on_it():
 @pytest.mark.parametrize(
     ("element", "message"),
     [
-        ({"images": IMAGES, "keypoints": IMAGES[:, 0, :2, 0]}, "'keypoints' is not served yet"),
-        ((IMAGES, IMAGES[..., :1]), "not served yet"),
+        ({"images": IMAGES, "points": IMAGES[:, 0, :2, 0]}, "'points' is unknown"),
+        ({"images": IMAGES, "keypoints": IMAGES[:, 0, :2, 0]}, r"keypoints have the shape"),
+        ({"images": IMAGES, "bounding_boxes": {"boxes": IMAGES[:, :4, :4, 0]}}, "written"),
+        ((IMAGES, IMAGES[..., :1]), "pixel by pixel"),
         ((IMAGES, IMAGES[:, 0, 0, 0], IMAGES[:, 0, 0, 0], IMAGES), "a tuple of 4 entries"),
         (IMAGES[..., 0, 0], r"Received: shape=\(None, 12\)"),
         (IMAGES > 3, "integer or floating-point dtype"),

@@ -1,0 +1,95 @@
+"""The box contract: how boxes are written, and when one is lost."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kerastricks.augment.boxes import (
+    FORMATS,
+    Corners,
+    area_of,
+    clipped,
+    from_corners,
+    hull,
+    to_corners,
+)
+from kerastricks.augment.checks import check_probability
+from kerastricks.augment.kernels import Ops, Size, Tensor
+
+
+@dataclass(frozen=True)
+class _State:
+    """Boxes on their way through the passes.
+
+    Attributes:
+        corners: The boxes.
+        visible: What is left of each after the cuts at borders, as a share.
+    """
+
+    corners: Corners
+    visible: Tensor
+
+
+@dataclass(frozen=True)
+class BoxContract:
+    """Say how boxes are written, and how much of one must be left for it to be kept.
+
+    Args:
+        bounding_box_format: One of Keras' formats; None where there are no boxes.
+        minimum_visibility: Share of a box's area, 0 to 1.
+
+    Raises:
+        ValueError: No such format, or a share outside 0 to 1.
+    """
+
+    bounding_box_format: str | None
+    minimum_visibility: float
+
+    def __post_init__(self) -> None:
+        if self.bounding_box_format not in (None, *FORMATS):
+            raise ValueError(
+                f"`bounding_box_format` is one of {', '.join(map(repr, FORMATS))}, or None. "
+                f"Received: bounding_box_format={self.bounding_box_format!r}"
+            )
+        try:
+            share = check_probability("", self.minimum_visibility)
+        except ValueError:
+            raise ValueError(
+                "`minimum_visibility` is the share of a box that must be left, a number from 0 to "
+                f"1. Received: minimum_visibility={self.minimum_visibility!r}"
+            ) from None
+        object.__setattr__(self, "minimum_visibility", share)
+
+    def read(self, ops: Ops, boxes: Mapping[str, Tensor], size: Size) -> _State:
+        """Take boxes in: those of no area, and those labelled -1, are no boxes."""
+        assert self.bounding_box_format is not None
+        corners = to_corners(ops, boxes["boxes"], self.bounding_box_format, size)
+        there = area_of(ops, corners) > 0.0
+        if "labels" in boxes:
+            labels = boxes["labels"]
+            there = ops.logical_and(there, labels != ops.cast(-1, labels.dtype))
+        return _State(corners, ops.cast(there, "float32"))
+
+    def moved(
+        self, ops: Ops, state: _State, move: Callable[[Tensor], Tensor], size: Size
+    ) -> _State:
+        """Move boxes, and cut them to images of a size."""
+        around = hull(ops, state.corners, move)
+        cut = clipped(ops, around, size)
+        whole = area_of(ops, around)
+        share = area_of(ops, cut) / ops.where(whole > 0.0, whole, ops.ones_like(whole))
+        return _State(cut, state.visible * share)
+
+    def write(
+        self, ops: Ops, given: Mapping[str, Tensor], state: _State, size: Size
+    ) -> dict[str, Any]:
+        """Give boxes out: of those that are lost, zeros and the label -1."""
+        assert self.bounding_box_format is not None
+        kept = ops.logical_and(state.visible > 0.0, state.visible >= self.minimum_visibility - 1e-6)
+        kept = ops.logical_and(kept, area_of(ops, state.corners) > 0.0)
+        boxes = from_corners(ops, state.corners, self.bounding_box_format, size)
+        out = {**given, "boxes": ops.where(kept[..., None], boxes, ops.zeros_like(boxes))}
+        if "labels" in given:
+            labels = given["labels"]
+            out["labels"] = ops.where(kept, labels, ops.cast(-1, labels.dtype))
+        return out
