@@ -4,7 +4,7 @@
     python benchmarks/augment.py --sizes 224 --sets nine --rounds 9
 
 The libraries run in turn in one process, each round gives a time for a few batches of each, and the
-table shows the median of the rounds, and the median of the rounds' ratios to ours with quartiles:
+table shows the median of the rounds and the median of the rounds' ratios to ours with quartiles:
 above 1 ours is faster. Keras' layers and ours run in `tf.data`, a batch a call, in as many calls at
 once as there are cores; kornia takes batches with as many threads of torch, albumentations single
 images in as many threads. Images are uint8, in batches of 64; kornia's are scaled to 0..1 and back,
@@ -22,7 +22,7 @@ import argparse
 import importlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from statistics import median, quantiles
 
@@ -163,8 +163,11 @@ LIBRARIES: dict[str, Callable] = {
 IN_TF_DATA = ("kerastricks", "Keras' layers")
 
 
-def batches_of(library, name, size) -> Iterator[object] | None:
-    """An endless iterator over augmented batches; None where the library has no such thing."""
+def consumer_of(library, name, size) -> Callable[[int], None] | None:
+    """What takes a number of augmented batches; None where the library has no such thing.
+
+    Each time it begins and ends anew, so that no library works in the turn of another.
+    """
     augment = LIBRARIES[library](name, size)
     if augment is None:
         return None
@@ -172,48 +175,51 @@ def batches_of(library, name, size) -> Iterator[object] | None:
     images = np.random.default_rng(0).integers(0, 256, (BATCH, source, source, 3), dtype="uint8")
     if library not in IN_TF_DATA:
 
-        def endless():
-            while True:
-                yield images
+        def consume(count):
+            for _ in augment(images for _ in range(count)):
+                pass
 
-        return augment(endless())
+        return consume
     element = images
     if name == "boxes":
         boxes = np.repeat(BOXES * (size / 224), BATCH, axis=0)
         labels = np.tile(np.arange(10), (BATCH, 1))
         element = {"images": images, "bounding_boxes": {"boxes": boxes, "labels": labels}}
-    dataset = tf.data.Dataset.from_tensors(element).repeat()
-    return iter(augment(dataset).prefetch(1))
+    limit = tf.Variable(0, dtype=tf.int64)
+    dataset = tf.data.Dataset.from_tensors(element).repeat(limit)
+    augmented = augment(dataset).prefetch(1)
+
+    def consume(count):
+        limit.assign(count)
+        for _ in augmented:
+            pass
+
+    return consume
 
 
-def seconds_of(iterator, count):
+def seconds_of(consume, count):
     started = time.perf_counter()
-    for _ in range(count):
-        next(iterator)
+    consume(count)
     return time.perf_counter() - started
 
 
 def measured(name, size, options):
     """Images a second of each round, by library."""
-    runs = {}
+    runs, counts = {}, {}
     for library in options.libraries:
         try:
-            iterator = batches_of(library, name, size)
+            consume = consumer_of(library, name, size)
         except ImportError as missing:
             print(f"{library} is left out: {missing}")
             continue
-        if iterator is not None:
-            runs[library] = iterator
-    counts = {}
-    for library, iterator in runs.items():
-        seconds_of(iterator, 3)  # compiles, and fills what is prefetched
-        counts[library] = max(2, round(options.seconds / (seconds_of(iterator, 3) / 3)))
+        if consume is not None:
+            runs[library] = consume
+            consume(2)  # compiles
+            counts[library] = max(8, round(options.seconds / (seconds_of(consume, 4) / 4)))
     rates = {library: [] for library in runs}
     for _ in range(options.rounds):
-        for library, iterator in runs.items():
-            next(iterator)  # what was prefetched in the others' turns
-            count = counts[library]
-            rates[library].append(BATCH * count / seconds_of(iterator, count))
+        for library, consume in runs.items():
+            rates[library].append(BATCH * counts[library] / seconds_of(consume, counts[library]))
     return rates
 
 
@@ -223,7 +229,7 @@ def main():
     parser.add_argument("--sets", nargs="+", choices=SETS, default=SETS)
     parser.add_argument("--libraries", nargs="+", choices=LIBRARIES, default=list(LIBRARIES))
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=1.0, help="of a turn (default 1)")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of a turn (default 2)")
     options = parser.parse_args()
     print(f"Keras {keras.__version__}, TensorFlow {tf.__version__}, {CORES} cores\n")
     print("| set | pixels | library | images/s | ratio | quartiles |")

@@ -3,6 +3,7 @@
 from kerastricks.augment.color_jitter import ColorJitter
 from kerastricks.augment.pad import Pad
 from kerastricks.augment.pipeline import Pipeline
+from kerastricks.augment.rand_augment import RandAugment
 from kerastricks.augment.random_auto_contrast import RandomAutoContrast
 from kerastricks.augment.random_brightness import RandomBrightness
 from kerastricks.augment.random_contrast import RandomContrast
@@ -26,11 +27,13 @@ from kerastricks.augment.random_solarize import RandomSolarize
 from kerastricks.augment.random_translation import RandomTranslation
 from kerastricks.augment.random_zoom import RandomZoom
 from kerastricks.augment.resize import Resize
+from kerastricks.augment.trivial_augment import TrivialAugment
 
 __all__ = [
     "ColorJitter",
     "Pad",
     "Pipeline",
+    "RandAugment",
     "RandomAutoContrast",
     "RandomBrightness",
     "RandomContrast",
@@ -54,4 +57,5 @@ __all__ = [
     "RandomTranslation",
     "RandomZoom",
     "Resize",
+    "TrivialAugment",
 ]

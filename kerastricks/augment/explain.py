@@ -17,7 +17,8 @@ def explain_plan(
     """Describe the passes, the random numbers, and the bytes of pixels that each pass moves.
 
     The bytes are those of a pass fused into one loop, each pixel read once and written once: what
-    XLA makes of it. A pass run operation by operation moves its intermediate results too.
+    XLA makes of it. A pass along each axis, or with a smoothing first, is two such loops, with
+    float32 in between; one run operation by operation moves all its intermediate results.
 
     Args:
         plan: The plan.
@@ -30,22 +31,25 @@ def explain_plan(
         Lines of text.
     """
     steps = plan.passes
-    count = sum(len(step.transforms) for step in steps)
+    # A transform of several parts is in several passes, with one set of random numbers.
+    own = {index: part.num_draws for step in steps for index, part in step.transforms}
+    count, draws = len(own), sum(own.values())
     plural = "pass" if len(steps) == 1 else "passes"
     lines = [f"{count} transform{'' if count == 1 else 's'}, {len(steps)} {plural} over the pixels"]
-    values = int(np.prod(image_shape))
-    source, draws = dtype, 0
+    source, size, channels = dtype, tuple(image_shape[:2]), image_shape[2]
     for number, step in enumerate(steps, 1):
         lines.append(f"  pass {number}: {step.summary}")
-        for _, transform in step.transforms:
-            draws += transform.num_draws
-            lines.append(f"    {transform!r}")
-        target = output_dtype if number == len(steps) else "float32"
-        lines.append(
-            f"    reads {values * _itemsize(source):,} bytes as {source}, "
-            f"writes {values * _itemsize(target):,} bytes as {target}"
+        lines += [f"    {transform!r}" for _, transform in step.transforms]
+        target, output_size = (
+            output_dtype if number == len(steps) else dtype,
+            step.output_size(size),
         )
-        source = target
+        read, written = (
+            int(np.prod((*each, channels))) * _itemsize(kind)
+            for each, kind in ((size, source), (output_size, target))
+        )
+        lines.append(f"    reads {read:,} bytes as {source}, writes {written:,} bytes as {target}")
+        source, size = target, output_size
     shape = " x ".join(map(str, image_shape))
     lines.append(f"for one image of {shape} (height x width x channels)")
     lines.append(

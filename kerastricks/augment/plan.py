@@ -17,6 +17,7 @@ from kerastricks.augment.table_pass import TablePass
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.transform import (
     ColorTransform,
+    CompositeTransform,
     GeometricTransform,
     PixelTransform,
     TableTransform,
@@ -43,11 +44,15 @@ def _family(transform: Transform) -> type:
     )
 
 
+def _parts(transform: Transform) -> tuple[Transform, ...]:
+    return transform.parts if isinstance(transform, CompositeTransform) else (transform,)
+
+
 def _kind(place: tuple[int, Transform]) -> tuple[type, int | None]:
     """What neighbours have in common that go into one pass."""
-    index, transform = place
+    transform = place[1]
     family = _family(transform)
-    return family, index if family is PixelTransform else None
+    return family, id(transform) if family is PixelTransform else None
 
 
 class Plan:
@@ -69,7 +74,11 @@ class Plan:
     def __init__(
         self, transforms: Sequence[Transform], border: Border, values: ValueContract
     ) -> None:
-        places: list[tuple[int, Any]] = list(enumerate(transforms))
+        places: list[tuple[int, Any]] = [
+            (index, part)
+            for index, transform in enumerate(transforms)
+            for part in _parts(transform)
+        ]
         runs = groupby(places, key=_kind)
         self.passes = tuple(_PASSES[family](list(run), border, values) for (family, _), run in runs)
         self.values = values

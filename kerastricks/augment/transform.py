@@ -37,6 +37,19 @@ class Transform(ABC):
         return cls(**config)
 
 
+@dataclass(frozen=True)
+class CompositeTransform(Transform):
+    """Consist of transforms of several families, which draw the same random numbers.
+
+    A plan takes the parts in its place. All of them are handed the numbers of the whole.
+    """
+
+    @property
+    @abstractmethod
+    def parts(self) -> tuple[Transform, ...]:
+        """The transforms, in the order they apply."""
+
+
 def between(uniform: Tensor, limits: Any) -> Tensor:
     """Bring numbers in [0, 1) to the range (low, high)."""
     low, high = limits

@@ -179,3 +179,17 @@ print(Pipeline([RandomRotation(10)], seed=0)(np.zeros((1, 4, 4, 1), "uint8")).sh
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout.strip() == "(1, 4, 4, 1)", done.stderr
+
+
+def test_the_plan_says_which_passes_move_how_many_bytes():
+    steps = [
+        kt.augment.RandomResizedCrop(16, 16),
+        kt.augment.RandomFlip(),
+        kt.augment.RandomHue(0.1),
+        kt.augment.RandomNoise(),
+    ]
+    text = kt.augment.Pipeline(steps, seed=0, output_dtype="float32").explain((32, 48, 3))
+    assert text.startswith("4 transforms, 3 passes over the pixels")
+    assert "reads 4,608 bytes as uint8, writes 768 bytes as uint8" in text
+    assert "reads 768 bytes as uint8, writes 3,072 bytes as float32" in text
+    assert "random numbers a sample: 32" in text  # 23 + 1 + 2 + 6

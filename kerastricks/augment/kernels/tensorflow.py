@@ -18,6 +18,7 @@ left_shift = tf.bitwise.left_shift
 right_shift = tf.bitwise.right_shift
 log = tf.math.log
 logical_and = tf.logical_and
+logical_or = tf.logical_or
 cast = tf.cast
 ceil = tf.math.ceil
 clip = tf.clip_by_value

@@ -1,0 +1,247 @@
+"""Policies: for each image its own operations, by choosing rows of matrices and tables.
+
+A policy fills slots, one after the other, with an operation and an amount for each image. All
+operations that move pixels become one matrix, all others of a slot one table, one colour matrix and
+one sharpness, of which an image has at most one that is not neutral. So a policy costs the same
+passes whatever it may choose from, where computing every operation for every image costs them all.
+
+What moves pixels goes first, then the rest, slot by slot: for each pixel the order matters only
+where an operation looks at all of the image, as equalizing does.
+"""
+
+import math
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import Any
+
+from kerastricks.augment.border import Border
+from kerastricks.augment.color import LUMA, blend_with_grey
+from kerastricks.augment.geometry import affine, cosine_and_sine
+from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
+from kerastricks.augment.random_auto_contrast import RandomAutoContrast
+from kerastricks.augment.random_equalize import RandomEqualize
+from kerastricks.augment.random_sharpness import RandomSharpness
+from kerastricks.augment.transform import (
+    LEVELS,
+    ColorTransform,
+    CompositeTransform,
+    GeometricTransform,
+    PixelTransform,
+    TableTransform,
+    Transform,
+    identity_table,
+)
+from kerastricks.augment.values import ValueContract
+
+OPERATIONS = (
+    "identity",
+    "shear_x",
+    "shear_y",
+    "translate_x",
+    "translate_y",
+    "rotate",
+    "brightness",
+    "saturation",
+    "contrast",
+    "sharpness",
+    "posterize",
+    "solarize",
+    "auto_contrast",
+    "equalize",
+    "invert",
+)
+"""What a slot may hold. Amounts are: of shears the slope, of translations a share of the image, of
+rotations degrees; of brightness, saturation, contrast and sharpness what is added to a factor of 1;
+of `posterize` the bits, of `solarize` the threshold as a share of the range. The others have none.
+"""
+_INDEX = {name: float(index) for index, name in enumerate(OPERATIONS)}
+_STEEPEST_BOUND = 2.0
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one slot holds for each image.
+
+    Attributes:
+        operation: Index into `OPERATIONS`, float32 tensor (B,).
+        amount: float32 tensor (B,).
+    """
+
+    operation: Tensor
+    amount: Tensor
+
+    def of(self, ops: Ops, name: str, neutral: float) -> Tensor:
+        """The amount where the slot holds an operation, and the neutral amount elsewhere."""
+        return ops.where(self.holds(name), self.amount, ops.zeros_like(self.amount) + neutral)
+
+    def holds(self, name: str) -> Tensor:
+        """Where the slot holds an operation, (B,)."""
+        return self.operation == _INDEX[name]
+
+
+class Policy(CompositeTransform):
+    """Choose operations for each image."""
+
+    @property
+    @abstractmethod
+    def slots(self) -> int:
+        """How many operations an image gets, one after the other."""
+
+    @property
+    @abstractmethod
+    def draws_of_a_slot(self) -> int:
+        """How many uniform random numbers `choose` takes for a slot."""
+
+    @property
+    def num_draws(self) -> int:
+        """As many numbers for each slot."""
+        return self.slots * self.draws_of_a_slot
+
+    @abstractmethod
+    def choose(self, ops: Ops, uniforms: Tensor, slot: int) -> Choice:
+        """Choose an operation and an amount for each image.
+
+        Args:
+            ops: `keras.ops` or a namespace like it.
+            uniforms: float32 tensor (B, num_draws) of numbers in [0, 1).
+            slot: Which slot is to be filled.
+        """
+
+    @property
+    def parts(self) -> tuple[Transform, ...]:
+        """What moves pixels, then tables, colours and sharpness of each slot."""
+        slots = range(self.slots)
+        moves = tuple(_Move(self, slot) for slot in slots)
+        rest = (part(self, slot) for slot in slots for part in (_Table, _Color, _Sharpness))
+        return *moves, *rest
+
+
+@dataclass(frozen=True)
+class _Slot(Transform):
+    policy: Policy
+    slot: int
+
+    @property
+    def num_draws(self) -> int:
+        """All of the policy's: every part of it must read the same numbers."""
+        return self.policy.num_draws
+
+    def __repr__(self) -> str:
+        return f"{self.policy!r}, operation {self.slot + 1}"
+
+    def choice(self, ops: Ops, uniforms: Tensor) -> Choice:
+        """What the slot holds."""
+        return self.policy.choose(ops, uniforms, self.slot)
+
+
+@dataclass(frozen=True, repr=False)
+class _Move(_Slot, GeometricTransform):
+    """Shear, translation or rotation."""
+
+    def minification(self, size: Size) -> float:
+        """Of the steepest shear: what a policy chooses shrinks no more."""
+        del size
+        return math.sqrt(_STEEPEST_BOUND)
+
+    def matrix(self, ops: Ops, uniforms: Tensor, size: Size) -> Tensor:
+        """Build the matrix of the one that was chosen."""
+        choice = self.choice(ops, uniforms)
+        cosine, sine = cosine_and_sine(ops, choice.of(ops, "rotate", 0.0))
+        across, down = choice.of(ops, "shear_x", 0.0), choice.of(ops, "shear_y", 0.0)
+        height, width = (ops.cast(length, "float32") for length in size)
+        x = -choice.of(ops, "translate_x", 0.0) * width
+        y = -choice.of(ops, "translate_y", 0.0) * height
+        # At most one of them is not neutral, so that entries may be added.
+        return affine(ops, (cosine, across - sine, x), (down + sine, cosine, y))
+
+
+@dataclass(frozen=True, repr=False)
+class _Table(_Slot, TableTransform):
+    """Brightness, contrast, posterize, solarize, auto contrast, equalize or inversion."""
+
+    @property
+    def needs_counts(self) -> bool:
+        """Of contrast, auto contrast and equalize."""
+        return True
+
+    def table(self, ops: Ops, uniforms: Tensor, counts: Tensor | None) -> Tensor:
+        """Build the table of the one that was chosen."""
+        assert counts is not None
+        choice = self.choice(ops, uniforms)
+        one = ops.zeros_like(uniforms[:, :1])
+        every = identity_table(ops, uniforms) + ops.zeros_like(counts)
+        value, most = ops.cast(every, "float32"), float(LEVELS - 1)
+
+        def column(x: Tensor) -> Tensor:
+            return x[:, None, None]
+
+        mean = column(_mean_grey(ops, counts))
+        linear = value * column(1.0 + choice.of(ops, "brightness", 0.0))
+        linear = mean + (linear - mean) * column(1.0 + choice.of(ops, "contrast", 0.0))
+        table = ops.cast(ops.clip(ops.round(linear), 0.0, most), "int32")
+        scaled = ops.logical_or(choice.holds("brightness"), choice.holds("contrast"))
+        table = ops.where(column(scaled), table, every)
+        cleared = ops.cast(8.0 - choice.of(ops, "posterize", 8.0), "int32")
+        cleared = column(cleared) + ops.zeros_like(every)
+        posterized = ops.left_shift(ops.right_shift(every, cleared), cleared)
+        table = ops.where(column(choice.holds("posterize")), posterized, table)
+        bright = value >= most * column(choice.of(ops, "solarize", 2.0))
+        bright = ops.logical_or(bright, column(choice.holds("invert")))
+        table = ops.where(bright, LEVELS - 1 - every, table)
+        stretched = RandomAutoContrast().table(ops, one, counts)
+        table = ops.where(column(choice.holds("auto_contrast")), stretched, table)
+        spread = RandomEqualize().table(ops, one, counts)
+        return ops.where(column(choice.holds("equalize")), spread, table)
+
+
+@dataclass(frozen=True, repr=False)
+class _Color(_Slot, ColorTransform):
+    """Saturation."""
+
+    @property
+    def needs_color(self) -> bool:
+        """Only colours have a saturation."""
+        return True
+
+    def matrix(self, ops: Ops, uniforms: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
+        """Blend with grey."""
+        factor = 1.0 + self.choice(ops, uniforms).of(ops, "saturation", 0.0)
+        return blend_with_grey(ops, factor, mean.shape[-1]), ops.zeros_like(mean)
+
+
+@dataclass(frozen=True, repr=False)
+class _Sharpness(_Slot, PixelTransform):
+    """Sharpness."""
+
+    @property
+    def summary(self) -> str:
+        """Name the pass in a few words."""
+        return RandomSharpness(0.0).summary
+
+    def draw(self, ops: Ops, uniforms: Tensor, size: Size) -> Tensor:
+        """The factors, (B,)."""
+        return 1.0 + self.choice(ops, uniforms).of(ops, "sharpness", 0.0)
+
+    def stages(self, ops: Ops, border: Border, values: ValueContract) -> list[Stage]:
+        """Those of `RandomSharpness`."""
+        return RandomSharpness(0.0).stages(ops, border, values)
+
+
+def _mean_grey(ops: Ops, counts: Tensor) -> Tensor:
+    """The luma of the mean colour of images whose levels were counted, (B,)."""
+    level = ops.arange(LEVELS, dtype="float32")
+    share = ops.cast(counts, "float32")
+    means = ops.sum(share * level, axis=2) / ops.maximum(ops.sum(share, axis=2), 1.0)
+    if means.shape[-1] != 3:
+        return ops.sum(means, axis=1) / float(means.shape[-1])
+    return sum((means[:, channel] * part for channel, part in enumerate(LUMA)), start=0.0)
+
+
+def picked(ops: Ops, uniform: Tensor, count: int) -> Tensor:
+    """One of so many, each as likely, as float32 (B,)."""
+    return ops.floor(uniform * float(count))
+
+
+def rows_of(ops: Ops, table: Any, index: Tensor) -> Tensor:
+    """Rows of a small table of numbers, by float indices (B,)."""
+    return ops.take(ops.cast(table, "float32"), ops.cast(index, "int32"), axis=0)
