@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kerastricks.augment.kernels import Size
 from kerastricks.augment.plan import Plan
 
 
@@ -36,7 +37,8 @@ def explain_plan(
     count, draws = len(own), sum(own.values())
     plural = "pass" if len(steps) == 1 else "passes"
     lines = [f"{count} transform{'' if count == 1 else 's'}, {len(steps)} {plural} over the pixels"]
-    source, size, channels = dtype, tuple(image_shape[:2]), image_shape[2]
+    source, channels = dtype, image_shape[2]
+    size: Size = (image_shape[0], image_shape[1])
     for number, step in enumerate(steps, 1):
         lines.append(f"  pass {number}: {step.summary}")
         lines += [f"    {transform!r}" for _, transform in step.transforms]
