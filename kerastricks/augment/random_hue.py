@@ -38,8 +38,8 @@ class RandomHue(ColorTransform):
     >>> import kerastricks as kt
     >>> images = np.array([140, 90, 90], dtype="uint8").reshape(1, 1, 1, 3)
     >>> pipeline = kt.augment.Pipeline([kt.augment.RandomHue((1 / 3, 1 / 3))], seed=0)
-    >>> np.asarray(pipeline(images, training=True)).ravel().argmax()  # green
-    np.int64(1)
+    >>> int(np.asarray(pipeline(images, training=True)).ravel().argmax())  # green
+    1
 
     Reference:
         Smith and Lyons, "HWB: a more intuitive hue-based color model", 1996 (hue as an angle);
