@@ -186,7 +186,8 @@ def consumer_of(library, name, size) -> Callable[[int], None] | None:
         labels = np.tile(np.arange(10), (BATCH, 1))
         element = {"images": images, "bounding_boxes": {"boxes": boxes, "labels": labels}}
     limit = tf.Variable(0, dtype=tf.int64)
-    dataset = tf.data.Dataset.from_tensors(element).repeat(limit)
+    counted = tf.data.Dataset.range(2**62).take_while(lambda number: number < limit)
+    dataset = counted.map(lambda _: tf.nest.map_structure(tf.constant, element))
     augmented = augment(dataset).prefetch(1)
 
     def consume(count):

@@ -1,5 +1,6 @@
 """Image augmentation: declared transforms, fused into as few passes over the pixels as possible."""
 
+from kerastricks.augment.auto_augment import AutoAugment
 from kerastricks.augment.color_jitter import ColorJitter
 from kerastricks.augment.pad import Pad
 from kerastricks.augment.pipeline import Pipeline
@@ -30,6 +31,7 @@ from kerastricks.augment.resize import Resize
 from kerastricks.augment.trivial_augment import TrivialAugment
 
 __all__ = [
+    "AutoAugment",
     "ColorJitter",
     "Pad",
     "Pipeline",

@@ -11,10 +11,12 @@ from kerastricks.augment.arguments import (
     check_transforms,
 )
 from kerastricks.augment.box_contract import BoxContract
+from kerastricks.augment.checks import check_size
 from kerastricks.augment.dataset import augment_dataset
 from kerastricks.augment.explain import explain_plan
 from kerastricks.augment.kernels import Ops, Size, Tensor, compiled
 from kerastricks.augment.plan import Plan
+from kerastricks.augment.preview import as_picture, contact_sheet
 from kerastricks.augment.targets import Parts, batched, check_images, split, unbatched
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.transform import Transform
@@ -276,6 +278,40 @@ class Pipeline(keras.layers.Layer):
         return explain_plan(
             self.plan, image_shape, dtype, self.values.result_dtype(dtype), self.seed
         )
+
+    def preview(self, images: Any, *, draws: int = 5) -> Any:
+        """Show images and what becomes of them, a row each, the image itself on the left.
+
+        The draws are those of the first epochs of a data set with these images at its beginning.
+        Nothing of the pipeline changes.
+
+        Args:
+            images: A few images, (B, H, W, C) or (H, W, C), of any size that fits on a screen.
+            draws: How often each is augmented, 1 or more. Defaults to 5.
+
+        Returns:
+            A `PIL.Image.Image`, which notebooks show, and which `.save("preview.png")` writes.
+
+        Raises:
+            ImportError: Pillow is not installed.
+
+        Example:
+        >>> import numpy as np
+        >>> import kerastricks as kt
+        >>> pipeline = kt.augment.Pipeline([kt.augment.RandomFlip()], seed=0)
+        >>> pipeline.preview(np.zeros((3, 8, 8, 3), "uint8"), draws=4).size
+        (48, 28)
+        """
+        draws = check_size("preview", "draws", draws)
+        images = keras.ops.convert_to_tensor(check_images(images))
+        batch = images[None] if len(images.shape) == 3 else images
+        columns = [batch]
+        for epoch in range(draws):
+            seen = self.run({"images": batch}, keras.ops.convert_to_tensor(epoch, "int32"))
+            columns.append(seen["images"])
+        arrays = [keras.ops.convert_to_numpy(column) for column in columns]
+        rows = [[column[row] for column in arrays] for row in range(len(arrays[0]))]
+        return as_picture(contact_sheet(rows, self.values.value_range))
 
     def get_config(self) -> dict[str, Any]:
         """Give the constructor's arguments, transforms serialised."""

@@ -8,12 +8,17 @@ from scipy import stats
 from sklearn.datasets import load_sample_image
 
 import kerastricks as kt
+from kerastricks.augment.auto_augment import pairs
 from kerastricks.augment.policy import OPERATIONS, Choice, Policy
 from kerastricks.augment.threefry import SampleKeys
 
 A = kt.augment
 PHOTO = load_sample_image("flower.jpg")[100:164, 200:296]
-POLICIES = {"rand": A.RandAugment(2, 0.5), "trivial": A.TrivialAugment()}
+POLICIES = {
+    "rand": A.RandAugment(2, 0.5),
+    "trivial": A.TrivialAugment(),
+    "auto": A.AutoAugment(),
+}
 
 
 @dataclass(frozen=True)
@@ -85,11 +90,48 @@ def drawn(ops, tensor, to_numpy):
     return drawn
 
 
-@pytest.mark.parametrize("name", POLICIES)
+@pytest.mark.parametrize("name", ["rand", "trivial"])
 def test_each_of_fourteen_is_as_likely(drawn, name):
     operation, _ = drawn(POLICIES[name])
     assert stats.chisquare(np.bincount(operation, minlength=15)[:14]).pvalue > 1e-3
     assert operation.max() == 13  # no inversion
+
+
+@pytest.mark.parametrize("name", ["imagenet", "cifar10", "svhn"])
+def test_pairs_are_drawn_together_and_done_at_their_own_rates(drawn, name):
+    """Of the pairs as they were published: 25, each as likely."""
+    policy = A.AutoAugment(name)
+    table = pairs(name)
+    assert table.shape == (25, 2, 4)
+    count = 20000
+    (first, one), (second, _) = (drawn(policy, slot, count) for slot in range(2))
+    expected = np.zeros((2, len(OPERATIONS)))
+    for pair in table:
+        for slot in range(2):
+            operation, probability, _, _ = pair[slot]
+            expected[slot, int(operation)] += probability / 25
+    expected[:, 0] = 1 - expected[:, 1:].sum(axis=1)
+    for slot, operation in enumerate((first, second)):
+        share = np.bincount(operation, minlength=len(OPERATIONS)) / count
+        np.testing.assert_allclose(share, expected[slot], atol=4 * 0.5 / np.sqrt(count))
+    known = {(int(a[0]), int(b[0])) for a, b in table}
+    assert {(a, b) for a, b in zip(first, second, strict=True) if a and b} <= known
+    signed = np.isin(first, [OPERATIONS.index(name) for name in ("rotate", "shear_x", "shear_y")])
+    if signed.any():
+        assert abs((one[signed] > 0).mean() - 0.5) < 0.05
+
+
+def test_amounts_of_a_policy_are_those_of_its_magnitudes():
+    posterize, rotate = pairs("imagenet")[0]
+    assert (posterize[1], posterize[2]) == (0.4, 4)  # magnitude 8 of 9: 4 of 8 bits go
+    assert (rotate[1], rotate[2]) == (0.6, 30)
+    solarize, _ = pairs("imagenet")[1]
+    assert solarize[2] == pytest.approx(1 - 5 / 9)
+
+
+def test_an_unknown_policy_is_refused():
+    with pytest.raises(ValueError, match=r"AutoAugment: `policy` is one of 'imagenet'"):
+        A.AutoAugment("coco")
 
 
 def test_slots_are_independent(drawn):
