@@ -9,6 +9,7 @@ from kerastricks.augment.random_auto_contrast import RandomAutoContrast
 from kerastricks.augment.random_brightness import RandomBrightness
 from kerastricks.augment.random_contrast import RandomContrast
 from kerastricks.augment.random_crop import RandomCrop
+from kerastricks.augment.random_elastic import RandomElastic
 from kerastricks.augment.random_equalize import RandomEqualize
 from kerastricks.augment.random_erasing import RandomErasing
 from kerastricks.augment.random_flip import RandomFlip
@@ -40,6 +41,7 @@ __all__ = [
     "RandomBrightness",
     "RandomContrast",
     "RandomCrop",
+    "RandomElastic",
     "RandomEqualize",
     "RandomErasing",
     "RandomFlip",

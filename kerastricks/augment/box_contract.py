@@ -71,10 +71,16 @@ class BoxContract:
         return _State(corners, ops.cast(there, "float32"))
 
     def moved(
-        self, ops: Ops, state: _State, move: Callable[[Tensor], Tensor], size: Size
+        self,
+        ops: Ops,
+        state: _State,
+        move: Callable[[Tensor], Tensor],
+        size: Size,
+        *,
+        bent: bool,
     ) -> _State:
         """Move boxes, and cut them to images of a size."""
-        around = hull(ops, state.corners, move)
+        around = hull(ops, state.corners, move, bent=bent)
         cut = clipped(ops, around, size)
         whole = area_of(ops, around)
         share = area_of(ops, cut) / ops.where(whole > 0.0, whole, ops.ones_like(whole))

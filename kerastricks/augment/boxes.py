@@ -5,6 +5,7 @@ pixel i lies at i + 1/2 there.
 """
 
 from collections.abc import Callable
+from functools import reduce
 
 from kerastricks.augment.kernels import Ops, Size, Tensor
 
@@ -19,6 +20,8 @@ FORMATS = (
     "rel_xywh",
     "rel_center_xywh",
 )
+_BETWEEN = 8
+"""Points along each side of a box that is bent."""
 Corners = tuple[Tensor, Tensor, Tensor, Tensor]
 """Left, top, right and bottom, float32 tensors (B, N), in pixels."""
 
@@ -73,26 +76,39 @@ def area_of(ops: Ops, corners: Corners) -> Tensor:
     return ops.maximum(right - left, 0.0) * ops.maximum(bottom - top, 0.0)
 
 
-def hull(ops: Ops, corners: Corners, move: Callable[[Tensor], Tensor]) -> Corners:
-    """Give the smallest upright boxes around the moved corners of boxes.
+def hull(
+    ops: Ops, corners: Corners, move: Callable[[Tensor], Tensor], *, bent: bool = False
+) -> Corners:
+    """Give the smallest upright boxes around the moved outlines of boxes.
 
     Args:
         ops: `keras.ops` or a namespace like it.
         corners: The boxes.
         move: From points (B, K, 2), as (x, y) of pixel centres, to where they go.
+        bent: Whether straight lines may be bent, so that points between corners are looked at too.
     """
     left, top, right, bottom = corners
-    x = ops.concatenate([left, right, right, left], axis=1)
-    y = ops.concatenate([top, top, bottom, bottom], axis=1)
+    steps = _BETWEEN if bent else 1
+    around = [(left + (right - left) * x, top + (bottom - top) * y) for x, y in _outline(steps)]
+    x, y = (ops.concatenate([place[axis] for place in around], axis=1) for axis in range(2))
     moved = move(ops.stack([x, y], axis=-1) - 0.5) + 0.5
     count = ops.shape(left)[1]
     sides = []
     for axis in range(2):
-        each = [moved[:, corner * count : (corner + 1) * count, axis] for corner in range(4)]
-        least = ops.minimum(ops.minimum(each[0], each[1]), ops.minimum(each[2], each[3]))
-        most = ops.maximum(ops.maximum(each[0], each[1]), ops.maximum(each[2], each[3]))
-        sides.append((least, most))
+        each = [moved[:, place * count : (place + 1) * count, axis] for place in range(len(around))]
+        sides.append((reduce(ops.minimum, each), reduce(ops.maximum, each)))
     return sides[0][0], sides[1][0], sides[0][1], sides[1][1]
+
+
+def _outline(steps: int) -> list[tuple[float, float]]:
+    """Points around a square, so many along each side."""
+    along = [number / steps for number in range(steps)]
+    return [
+        *((share, 0.0) for share in along),
+        *((1.0, share) for share in along),
+        *((1.0 - share, 1.0) for share in along),
+        *((0.0, 1.0 - share) for share in along),
+    ]
 
 
 def clipped(ops: Ops, corners: Corners, size: Size) -> Corners:

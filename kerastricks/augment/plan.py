@@ -162,18 +162,18 @@ class Plan:
         state = None
         if "bounding_boxes" in moved:
             state = boxes.read(ops, moved["bounding_boxes"], size)
-        for step, matrices in zip(self.passes, parameters, strict=True):
+        for step, drawn in zip(self.passes, parameters, strict=True):
             if not isinstance(step, WarpPass):
                 continue
             output_size = step.output_size(size)
             if "segmentation_masks" in moved:
                 masks = moved["segmentation_masks"]
-                moved["segmentation_masks"] = step.move_masks(ops, masks, matrices)
+                moved["segmentation_masks"] = step.move_masks(ops, masks, drawn)
             if points is not None:
-                points = step.move_points(ops, points, matrices, size)
+                points = step.move_points(ops, points, drawn, size)
             if state is not None:
-                go = partial(step.move_points, ops, matrices=matrices, size=size)
-                state = boxes.moved(ops, state, go, output_size)
+                go = partial(step.move_points, ops, drawn=drawn, size=size)
+                state = boxes.moved(ops, state, go, output_size, bent=step.is_elastic)
             size = output_size
         if points is not None:
             moved["keypoints"] = points

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from kerastricks.augment.border import Border
+from kerastricks.augment.geometry import shifting
 from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
 from kerastricks.augment.values import ValueContract
 
@@ -110,6 +111,29 @@ class GeometricTransform(Transform):
         Returns:
             float32 tensor (B, 3, 3).
         """
+
+
+@dataclass(frozen=True)
+class ElasticTransform(GeometricTransform):
+    """Move pixels by a smooth displacement a sample, in the same resample as matrices."""
+
+    @abstractmethod
+    def grid(self, ops: Ops, uniforms: Tensor, size: Size) -> Tensor:
+        """Turn random numbers into control points.
+
+        Args:
+            ops: `keras.ops` or a namespace like it.
+            uniforms: float32 tensor (B, num_draws) of numbers in [0, 1).
+            size: (height, width) of the images in pixels.
+
+        Returns:
+            float32 tensor (B, G, G, 2), as `kerastricks.augment.elastic.displacement` takes it.
+        """
+
+    def matrix(self, ops: Ops, uniforms: Tensor, size: Size) -> Tensor:
+        """Build the identity: all it does is in the grid."""
+        zeros = ops.zeros_like(uniforms[:, 0])
+        return shifting(ops, zeros, zeros)
 
 
 @dataclass(frozen=True)

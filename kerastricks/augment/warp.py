@@ -8,35 +8,55 @@ came in, so that uint8 images cross memory as bytes.
 from kerastricks.augment.border import Border, is_inside
 from kerastricks.augment.kernels import Ops, Size, Tensor
 
+Places = tuple[Tensor, Tensor]
+"""x and y of places, in pixels from the centre of an image."""
 
-def source(
-    ops: Ops, matrices: Tensor, size: Size, output_size: Size, *, projective: bool = False
-) -> tuple[Tensor, Tensor]:
-    """Look up where each output pixel comes from.
+
+def centred(ops: Ops, size: Size) -> Places:
+    """Give the places of all pixels of an image, (1, 1, W) and (1, H, 1)."""
+    y, x = (
+        ops.arange(length, dtype="float32") - (ops.cast(length, "float32") - 1.0) / 2.0
+        for length in size
+    )
+    return x[None, None, :], y[None, :, None]
+
+
+def mapped(ops: Ops, matrices: Tensor, places: Places, *, projective: bool = False) -> Places:
+    """Apply matrices (B, 3, 3) to places.
+
+    Args:
+        ops: `keras.ops` or a namespace like it.
+        matrices: float32 tensor (B, 3, 3).
+        places: Of a shape that broadcasts with (B, h, w).
+        projective: Whether last rows may be other than (0, 0, 1).
+    """
+    x, y = places
+    entry = matrices[:, :, :, None, None]
+    x, y, depth = (
+        entry[:, row, 0] * x + entry[:, row, 1] * y + entry[:, row, 2] for row in range(3)
+    )
+    return (x / depth, y / depth) if projective else (x, y)
+
+
+def from_corner(ops: Ops, places: Places, size: Size) -> Places:
+    """Count places from the first pixel of an image instead of from its centre."""
+    middle_y, middle_x = ((ops.cast(length, "float32") - 1.0) / 2.0 for length in size)
+    return places[0] + middle_x, places[1] + middle_y
+
+
+def source(ops: Ops, matrices: Tensor, size: Size, output_size: Size) -> Places:
+    """Look up where each output pixel comes from, by one affine matrix a sample.
 
     Args:
         ops: `keras.ops` or a namespace like it.
         matrices: float32 tensor (B, 3, 3), output to input, the centres as origins.
         size: (height, width) of the input.
         output_size: (height, width) of the output.
-        projective: Whether last rows may be other than (0, 0, 1).
 
     Returns:
         x and y in pixels of the input, each (B, height, width) of the output.
     """
-    center_y, center_x = ((ops.cast(length, "float32") - 1.0) / 2.0 for length in size)
-    y, x = (
-        ops.arange(length, dtype="float32") - (ops.cast(length, "float32") - 1.0) / 2.0
-        for length in output_size
-    )
-    x, y = x[None, None, :], y[None, :, None]
-    entry = matrices[:, :, :, None, None]
-    source_x, source_y, depth = (
-        entry[:, row, 0] * x + entry[:, row, 1] * y + entry[:, row, 2] for row in range(3)
-    )
-    if projective:
-        source_x, source_y = source_x / depth, source_y / depth
-    return source_x + center_x, source_y + center_y
+    return from_corner(ops, mapped(ops, matrices, centred(ops, output_size)), size)
 
 
 class _Pixels:

@@ -1,15 +1,21 @@
 """The geometric pass: any number of transforms, one resample."""
 
 import math
+from functools import partial, reduce
 from typing import Any
 
 from kerastricks.augment.antialias import resample_axis, smooth_axis, spans, taps
 from kerastricks.augment.border import Border
-from kerastricks.augment.geometry import compose, inverse
+from kerastricks.augment.elastic import displacement, undisplaced
+from kerastricks.augment.geometry import compose, inverse, shifting
 from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
 from kerastricks.augment.passes import Pass
 from kerastricks.augment.threefry import SampleKeys
-from kerastricks.augment.warp import copy_nearest, source, warp
+from kerastricks.augment.transform import ElasticTransform
+from kerastricks.augment.warp import Places, centred, copy_nearest, from_corner, mapped, warp
+
+Warp = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
+"""Matrices (B, 3, 3), output to input, and the control points of the bends between them."""
 
 _SLACK = 1e-6
 """By which a product of bounds may be off through rounding."""
@@ -63,38 +69,73 @@ class WarpPass(Pass):
             size = transform.output_size(size)
         return product
 
-    def draw(self, ops: Ops, keys: SampleKeys, size: Size) -> Tensor:
-        """Draw one composed matrix a sample, (B, 3, 3), output to input."""
-        composed = None
+    @property
+    def is_elastic(self) -> bool:
+        """Whether images are bent."""
+        return any(isinstance(transform, ElasticTransform) for _, transform in self.transforms)
+
+    def draw(self, ops: Ops, keys: SampleKeys, size: Size) -> Warp:
+        """Draw one composed matrix a sample, and one more behind each bend."""
+        matrices: list[Tensor] = []
+        grids = []
+        apart = True
         for index, transform in self.transforms:
             uniforms = keys.uniform(ops, index, max(1, transform.num_draws))
             matrix = transform.matrix(ops, uniforms, size)
-            composed = matrix if composed is None else compose(ops, composed, matrix)
+            if apart:
+                matrices.append(matrix)
+            else:
+                matrices[-1] = compose(ops, matrices[-1], matrix)
+            apart = isinstance(transform, ElasticTransform)
+            if isinstance(transform, ElasticTransform):
+                grids.append(transform.grid(ops, uniforms, size))
             size = transform.output_size(size)
-        return composed
+        if apart:
+            zeros = ops.zeros_like(matrices[0][:, 0, 0])
+            matrices.append(shifting(ops, zeros, zeros))
+        return tuple(matrices), tuple(grids)
+
+    def _frames(self, size: Size) -> list[Size]:
+        """The sizes of the images at each bend, and of what comes out."""
+        frames = []
+        for _, transform in self.transforms:
+            if isinstance(transform, ElasticTransform):
+                frames.append(size)
+            size = transform.output_size(size)
+        return [*frames, size]
+
+    def places(self, ops: Ops, drawn: Warp, size: Size) -> Places:
+        """Where each output pixel comes from, in pixels of the input."""
+        matrices, grids = drawn
+        frames = self._frames(size)
+        at = centred(ops, frames[-1])
+        for number in range(len(grids), -1, -1):
+            at = mapped(ops, matrices[number], at, projective=self.is_projective)
+            if number:
+                shift = displacement(ops, grids[number - 1], *at, frames[number - 1])
+                at = at[0] + shift[0], at[1] + shift[1]
+        return from_corner(ops, at, size)
 
     def stages(self, ops: Ops, size: Size) -> list[Stage]:
         """Move the pixels, in one loop over them or two."""
-        output_size = self.output_size(size)
         if self.copies:
             return [
-                lambda images, matrices: copy_nearest(
-                    ops, images, *source(ops, matrices, size, output_size), self.border
+                lambda images, drawn: copy_nearest(
+                    ops, images, *self.places(ops, drawn, size), self.border
                 )
             ]
         if self.keeps_axes:
-            return self._along_axes(ops, size, output_size)
+            return self._along_axes(ops, size, self.output_size(size))
 
-        def resample(images: Tensor, matrices: Tensor) -> Tensor:
-            x, y = source(ops, matrices, size, output_size, projective=self.is_projective)
-            return warp(ops, images, x, y, self.border)
+        def resample(images: Tensor, drawn: Warp) -> Tensor:
+            return warp(ops, images, *self.places(ops, drawn, size), self.border)
 
         bound = self.minification(size)
         if bound is not None and bound <= 1.0 + _SLACK:
             return [resample]
 
-        def smooth(images: Tensor, matrices: Tensor) -> Tensor:
-            for axis, span in enumerate(spans(ops, matrices), 1):
+        def smooth(images: Tensor, drawn: Warp) -> Tensor:
+            for axis, span in enumerate(spans(ops, reduce(partial(compose, ops), drawn[0])), 1):
                 largest = _largest(ops, span) if bound is None else bound
                 radius = _ceil(ops, largest - _SLACK) - 1
                 radius = max(1, radius) if isinstance(radius, int) else ops.maximum(1, radius)
@@ -103,27 +144,27 @@ class WarpPass(Pass):
 
         return [smooth, resample]
 
-    def move_masks(self, ops: Ops, masks: Tensor, matrices: Tensor) -> Tensor:
+    def move_masks(self, ops: Ops, masks: Tensor, drawn: Warp) -> Tensor:
         """Move masks (B, H, W, K) along with the images: each place has the label of its pixel.
 
         Beyond the border lies what lies there of the images; 0 where they are filled.
         """
         _, height, width, _ = ops.shape(masks)
-        size = height, width
-        x, y = source(ops, matrices, size, self.output_size(size), projective=self.is_projective)
+        x, y = self.places(ops, drawn, (height, width))
         return copy_nearest(ops, masks, x, y, Border(self.border.fill_mode, 0.0))
 
-    def move_points(self, ops: Ops, points: Tensor, matrices: Tensor, size: Size) -> Tensor:
+    def move_points(self, ops: Ops, points: Tensor, drawn: Warp, size: Size) -> Tensor:
         """Move points (B, K, 2), (x, y) in pixels, to where the pixels go that they lie on."""
-        middles = [
-            [(ops.cast(length, "float32") - 1.0) / 2.0 for length in (each[1], each[0])]
-            for each in (size, self.output_size(size))
-        ]
-        x, y = (points[..., axis] - middles[0][axis] for axis in range(2))
-        m = inverse(ops, matrices)[:, :, :, None]
-        moved = [m[:, row, 0] * x + m[:, row, 1] * y + m[:, row, 2] for row in range(3)]
-        places = [moved[axis] / moved[2] + middles[1][axis] for axis in range(2)]
-        return ops.stack(places, axis=-1)
+        matrices, grids = drawn
+        frames = self._frames(size)
+        middle_y, middle_x = ((ops.cast(length, "float32") - 1.0) / 2.0 for length in size)
+        at = points[:, None, :, 0] - middle_x, points[:, None, :, 1] - middle_y
+        for number, matrix in enumerate(matrices):
+            if number:
+                at = undisplaced(ops, grids[number - 1], *at, frames[number - 1])
+            at = mapped(ops, inverse(ops, matrix), at, projective=self.is_projective)
+        x, y = from_corner(ops, at, frames[-1])
+        return ops.stack([x[:, 0], y[:, 0]], axis=-1)
 
     def _along_axes(self, ops: Ops, size: Size, output_size: Size) -> list[Stage]:
         bound = self.minification(size)
@@ -133,14 +174,16 @@ class WarpPass(Pass):
                 return taps(bound)
             return _ceil(ops, 2.0 * _largest(ops, ops.abs(scale)) - _SLACK)
 
-        def rows(images: Tensor, matrices: Tensor) -> Tensor:
+        def rows(images: Tensor, drawn: Warp) -> Tensor:
+            (matrices,), _ = drawn
             batch, height, width, channels = ops.shape(images)
             flat = ops.reshape(images, (batch, height, width * channels))
             scale, shift = matrices[:, 1, 1], matrices[:, 1, 2]
             out = resample_axis(ops, flat, scale, shift, output_size[0], self.border, count(scale))
             return ops.reshape(out, (batch, output_size[0], width, channels))
 
-        def columns(images: Tensor, matrices: Tensor) -> Tensor:
+        def columns(images: Tensor, drawn: Warp) -> Tensor:
+            (matrices,), _ = drawn
             batch, height, width, channels = ops.shape(images)
             flat = ops.reshape(images, (batch * height, width, channels))
             scale, shift = (ops.repeat(matrices[:, 0, column], height, axis=0) for column in (0, 2))

@@ -66,6 +66,30 @@ def test_images_of_unknown_size_are_served(expected):
     assert_nearly_equal(collect(out.batch(5)), expected)
 
 
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        [kt.augment.Resize(16, 12), kt.augment.ColorJitter(0.2)],
+        [kt.augment.RandomResizedCrop(16, 12), kt.augment.RandomRotation(20)],
+        [kt.augment.RandomCrop(8, 6), kt.augment.RandomElastic()],
+    ],
+)
+def test_images_of_many_sizes_become_one(transforms, to_numpy):
+    """How far they shrink is then known at run time alone."""
+    random = np.random.default_rng(0)
+    sizes = (20, 31), (55, 40), (8, 90), (16, 16)
+    images = [random.integers(0, 256, (*size, 3)).astype("uint8") for size in sizes]
+    spec = tf.TensorSpec((None, None, 3), tf.uint8)
+    dataset = tf.data.Dataset.from_generator(lambda: iter(images), output_signature=spec)
+    out = kt.augment.Pipeline(transforms, seed=0).augment(dataset)
+    assert None not in out.element_spec.shape
+    for position, (image, seen) in enumerate(zip(images, out, strict=True)):
+        known = tf.data.Dataset.from_tensors(image).repeat(position + 1)
+        *_, expected = kt.augment.Pipeline(transforms, seed=0).augment(known)
+        difference = np.abs(seen.numpy().astype(int) - expected.numpy())
+        assert difference.max() <= 1
+
+
 def test_the_layer_and_the_data_set_agree_to_rounding(expected, to_numpy):
     out = to_numpy(make_pipeline()(IMAGES, training=True))
     assert_nearly_equal(out, expected)

@@ -20,6 +20,7 @@ TRANSFORMS = {
     "resized crop": A.RandomResizedCrop(32, 48, scale=(0.5, 1)),
     "resize": A.Resize(50, 30),
     "pad": A.Pad(3, 5),
+    "elastic": A.RandomElastic(0.06, 3),
 }
 
 
@@ -42,12 +43,14 @@ def test_a_point_goes_where_its_pixel_goes(to_numpy, name):
     center = (
         np.stack([(mass * x).sum((1, 2)), (mass * y).sum((1, 2))], -1) / mass.sum((1, 2))[:, None]
     )
-    # What a border cuts off has no centre; perspective moves that of a large dot a little.
+    # What a border cuts off has no centre; what bends a large dot moves it a little.
     moved = out["keypoints"][:, 0]
     room = np.minimum(moved, np.array(mass.shape[:0:-1]) - 1 - moved).min(axis=1)
     inside = room > 9
     assert inside.sum() >= 4
-    assert np.abs(center - moved)[inside].max() < (0.3 if name == "perspective" else 0.06)
+    assert np.abs(center - moved)[inside].max() < (
+        0.3 if name in ("perspective", "elastic") else 0.06
+    )
 
 
 @pytest.mark.parametrize("name", TRANSFORMS)
@@ -90,7 +93,7 @@ def test_a_box_holds_what_it_held(to_numpy, name):
         seen = np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1])
         outside = np.maximum(box[:2] - seen[:2], seen[2:] - box[2:])
         assert outside.max() <= 0.51
-        if name not in ("rotation", "shear", "perspective"):  # a hull has empty corners
+        if name not in ("rotation", "shear", "perspective", "elastic"):  # a hull has empty corners
             assert np.abs(box - seen).max() <= 1
 
 
