@@ -76,7 +76,7 @@ class ColorJitter(ColorTransform):
 
     def matrix(self, ops: Ops, uniforms: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Compose the four, or leave the image."""
-        parts = (
+        parts: tuple[ColorTransform, ...] = (
             RandomBrightness(self.brightness),
             RandomContrast(self.contrast),
             RandomSaturation(self.saturation),

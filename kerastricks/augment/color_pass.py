@@ -7,7 +7,6 @@ import keras
 from kerastricks.augment.color import compose_colors, diagonal, mix
 from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
 from kerastricks.augment.passes import Pass
-from kerastricks.augment.threefry import SampleKeys
 
 
 class ColorPass(Pass):
@@ -27,13 +26,6 @@ class ColorPass(Pass):
         """Name the pass in a few words."""
         mean = ", after their mean is taken" if self.needs_mean else ""
         return f"one colour matrix for all pixels{mean}"
-
-    def draw(self, ops: Ops, keys: SampleKeys, size: Size) -> tuple[Tensor, ...]:
-        """Draw the random numbers; matrices may depend on the images."""
-        return tuple(
-            keys.uniform(ops, index, max(1, transform.num_draws))
-            for index, transform in self.transforms
-        )
 
     def stages(self, ops: Ops, size: Size) -> list[Stage]:
         """Mix the channels."""

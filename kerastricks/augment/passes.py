@@ -35,9 +35,13 @@ class Pass(ABC):
         """(height, width) of what comes out, for images of this size."""
         return size
 
-    @abstractmethod
     def draw(self, ops: Ops, keys: SampleKeys, size: Size) -> Any:
-        """Draw the pass's parameters: a few numbers a sample."""
+        """Draw the parameters, a few numbers a sample: by default those of its transforms."""
+        del size
+        return tuple(
+            keys.uniform(ops, index, max(1, transform.num_draws))
+            for index, transform in self.transforms
+        )
 
     @abstractmethod
     def stages(self, ops: Ops, size: Size) -> list[Stage]:

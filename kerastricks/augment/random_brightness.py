@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import keras
 
-from kerastricks.augment.checks import check_factor, check_probability
 from kerastricks.augment.color import diagonal
+from kerastricks.augment.factor import FactorTransform
 from kerastricks.augment.kernels import Ops, Tensor
-from kerastricks.augment.transform import ColorTransform, between, sometimes
+from kerastricks.augment.transform import ColorTransform
 
 
 @keras.saving.register_keras_serializable(package="kerastricks")
 @dataclass(frozen=True)
-class RandomBrightness(ColorTransform):
+class RandomBrightness(FactorTransform, ColorTransform):
     """Multiply each image by a factor drawn uniformly from a range.
 
     Use it where the light varies.
@@ -38,22 +38,7 @@ class RandomBrightness(ColorTransform):
     array([  0,  15, 150, 255], dtype=uint8)
     """
 
-    factor: float | tuple[float, float]
-    probability: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "factor", check_factor("RandomBrightness", "factor", self.factor))
-        probability = check_probability("RandomBrightness", self.probability)
-        object.__setattr__(self, "probability", probability)
-
-    @property
-    def num_draws(self) -> int:
-        """One number for whether, one for how far."""
-        return 2
-
     def matrix(self, ops: Ops, uniforms: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Scale every channel."""
-        ones = ops.ones_like(uniforms[:, 0])
-        factor = between(uniforms[:, 1], self.factor)
-        factor = sometimes(ops, uniforms[:, 0], self.probability, factor, ones)
+        factor = self.factors(ops, uniforms)
         return diagonal(ops, factor, mean.shape[-1]), ops.zeros_like(mean)

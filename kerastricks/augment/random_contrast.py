@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import keras
 
-from kerastricks.augment.checks import check_factor, check_probability
 from kerastricks.augment.color import diagonal, grey_of
+from kerastricks.augment.factor import FactorTransform
 from kerastricks.augment.kernels import Ops, Tensor
-from kerastricks.augment.transform import ColorTransform, between, sometimes
+from kerastricks.augment.transform import ColorTransform
 
 
 @keras.saving.register_keras_serializable(package="kerastricks")
 @dataclass(frozen=True)
-class RandomContrast(ColorTransform):
+class RandomContrast(FactorTransform, ColorTransform):
     """Draw the values of each image away from its mean grey, by a factor drawn uniformly.
 
     Use it where light and exposure vary.
@@ -39,19 +39,6 @@ class RandomContrast(ColorTransform):
     array([ 80, 100, 120], dtype=uint8)
     """
 
-    factor: float | tuple[float, float]
-    probability: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "factor", check_factor("RandomContrast", "factor", self.factor))
-        probability = check_probability("RandomContrast", self.probability)
-        object.__setattr__(self, "probability", probability)
-
-    @property
-    def num_draws(self) -> int:
-        """One number for whether, one for how far."""
-        return 2
-
     @property
     def needs_mean(self) -> bool:
         """Values move about the mean."""
@@ -59,8 +46,6 @@ class RandomContrast(ColorTransform):
 
     def matrix(self, ops: Ops, uniforms: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Scale every channel about the mean grey."""
-        ones = ops.ones_like(uniforms[:, 0])
-        factor = between(uniforms[:, 1], self.factor)
-        factor = sometimes(ops, uniforms[:, 0], self.probability, factor, ones)
+        factor = self.factors(ops, uniforms)
         offset = ((1.0 - factor) * grey_of(ops, mean))[:, None] + ops.zeros_like(mean)
         return diagonal(ops, factor, mean.shape[-1]), offset

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import keras
 
-from kerastricks.augment.checks import check_factor, check_probability
 from kerastricks.augment.color import blend_with_grey
+from kerastricks.augment.factor import FactorTransform
 from kerastricks.augment.kernels import Ops, Tensor
-from kerastricks.augment.transform import ColorTransform, between, sometimes
+from kerastricks.augment.transform import ColorTransform
 
 
 @keras.saving.register_keras_serializable(package="kerastricks")
 @dataclass(frozen=True)
-class RandomSaturation(ColorTransform):
+class RandomSaturation(FactorTransform, ColorTransform):
     """Draw the colours of each image away from their grey, by a factor drawn uniformly.
 
         out = g + f (v - g),  f ~ U(low, high),  g = 0.299 red + 0.587 green + 0.114 blue
@@ -37,19 +37,6 @@ class RandomSaturation(ColorTransform):
     array([165, 115, 115], dtype=uint8)
     """
 
-    factor: float | tuple[float, float]
-    probability: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "factor", check_factor("RandomSaturation", "factor", self.factor))
-        probability = check_probability("RandomSaturation", self.probability)
-        object.__setattr__(self, "probability", probability)
-
-    @property
-    def num_draws(self) -> int:
-        """One number for whether, one for how far."""
-        return 2
-
     @property
     def needs_color(self) -> bool:
         """Only colours have a saturation."""
@@ -57,7 +44,5 @@ class RandomSaturation(ColorTransform):
 
     def matrix(self, ops: Ops, uniforms: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
         """Blend with grey."""
-        ones = ops.ones_like(uniforms[:, 0])
-        factor = between(uniforms[:, 1], self.factor)
-        factor = sometimes(ops, uniforms[:, 0], self.probability, factor, ones)
+        factor = self.factors(ops, uniforms)
         return blend_with_grey(ops, factor, mean.shape[-1]), ops.zeros_like(mean)

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 import keras
 
 from kerastricks.augment.border import Border
-from kerastricks.augment.checks import check_factor, check_probability
+from kerastricks.augment.factor import FactorTransform
 from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
-from kerastricks.augment.transform import PixelTransform, between, sometimes
+from kerastricks.augment.transform import PixelTransform
 from kerastricks.augment.values import ValueContract
 
 
 @keras.saving.register_keras_serializable(package="kerastricks")
 @dataclass(frozen=True)
-class RandomSharpness(PixelTransform):
+class RandomSharpness(FactorTransform, PixelTransform):
     """Draw each image away from a smoothed one, by a factor drawn uniformly.
 
         out = s + f (v - s),  f ~ U(low, high)
@@ -39,19 +39,6 @@ class RandomSharpness(PixelTransform):
     50
     """
 
-    factor: float | tuple[float, float]
-    probability: float = 1.0
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "factor", check_factor("RandomSharpness", "factor", self.factor))
-        probability = check_probability("RandomSharpness", self.probability)
-        object.__setattr__(self, "probability", probability)
-
-    @property
-    def num_draws(self) -> int:
-        """One number for whether, one for how far."""
-        return 2
-
     @property
     def summary(self) -> str:
         """Name the pass in a few words."""
@@ -59,8 +46,7 @@ class RandomSharpness(PixelTransform):
 
     def draw(self, ops: Ops, uniforms: Tensor, size: Size) -> Tensor:
         """Draw the factors, (B,)."""
-        factor = between(uniforms[:, 1], self.factor)
-        return sometimes(ops, uniforms[:, 0], self.probability, factor, ops.ones_like(factor))
+        return self.factors(ops, uniforms)
 
     def stages(self, ops: Ops, border: Border, values: ValueContract) -> list[Stage]:
         """Blend in one loop."""

@@ -6,7 +6,6 @@ import keras
 
 from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
 from kerastricks.augment.passes import Pass
-from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.transform import LEVELS, identity_table
 
 _MOST = float(LEVELS - 1)
@@ -29,13 +28,6 @@ class TablePass(Pass):
         """Name the pass in a few words."""
         counts = ", after its levels are counted" if self.needs_counts else ""
         return f"one look-up table of {LEVELS} levels a sample{counts}"
-
-    def draw(self, ops: Ops, keys: SampleKeys, size: Size) -> tuple[Tensor, ...]:
-        """Draw the random numbers; tables may depend on the images."""
-        return tuple(
-            keys.uniform(ops, index, max(1, transform.num_draws))
-            for index, transform in self.transforms
-        )
 
     def stages(self, ops: Ops, size: Size) -> list[Stage]:
         """Look the values up."""

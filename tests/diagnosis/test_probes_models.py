@@ -203,7 +203,7 @@ def test_what_runs_inside_a_loop_is_named(trained):
 
 @pytest.mark.skipif(
     BACKEND == "tensorflow",
-    reason="Keras cannot train such a layer there",
+    reason="Keras' remat raises on TensorFlow when a layer is called with training=",
 )
 def test_what_is_recomputed_in_the_backward_pass_is_named_and_left_alone(trained, assert_same_run):
     def build():
