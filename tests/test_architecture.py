@@ -55,7 +55,7 @@ def test_dependencies_point_one_way(path):
 def test_private_keras_and_backends_stay_in_their_places(path):
     place = relative(path)
     in_kernels = {"kernels", "_kernels"} & set(place.parts)
-    in_placement = place == Path("augment/dataset.py")
+    in_placement = "placement" in place.parts
     for module in imported(path):
         assert not module.startswith("keras.src") or place == PRIVATE_KERAS
         assert module.split(".")[0] not in BACKENDS or in_kernels or in_placement

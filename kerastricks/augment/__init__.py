@@ -2,6 +2,8 @@
 
 from kerastricks.augment.auto_augment import AutoAugment
 from kerastricks.augment.color_jitter import ColorJitter
+from kerastricks.augment.cut_mix import CutMix
+from kerastricks.augment.mix_up import MixUp
 from kerastricks.augment.pad import Pad
 from kerastricks.augment.pipeline import Pipeline
 from kerastricks.augment.rand_augment import RandAugment
@@ -34,6 +36,8 @@ from kerastricks.augment.trivial_augment import TrivialAugment
 __all__ = [
     "AutoAugment",
     "ColorJitter",
+    "CutMix",
+    "MixUp",
     "Pad",
     "Pipeline",
     "RandAugment",

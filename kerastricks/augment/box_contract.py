@@ -18,7 +18,7 @@ from kerastricks.augment.kernels import Ops, Size, Tensor
 
 
 @dataclass(frozen=True)
-class _State:
+class VisibleBoxes:
     """Boxes on their way through the passes.
 
     Attributes:
@@ -60,7 +60,7 @@ class BoxContract:
             ) from None
         object.__setattr__(self, "minimum_visibility", share)
 
-    def read(self, ops: Ops, boxes: Mapping[str, Tensor], size: Size) -> _State:
+    def read(self, ops: Ops, boxes: Mapping[str, Tensor], size: Size) -> VisibleBoxes:
         """Take boxes in: those of no area, and those labelled -1, are no boxes."""
         assert self.bounding_box_format is not None
         corners = to_corners(ops, boxes["boxes"], self.bounding_box_format, size)
@@ -68,26 +68,26 @@ class BoxContract:
         if "labels" in boxes:
             labels = boxes["labels"]
             there = ops.logical_and(there, labels != ops.cast(-1, labels.dtype))
-        return _State(corners, ops.cast(there, "float32"))
+        return VisibleBoxes(corners, ops.cast(there, "float32"))
 
     def moved(
         self,
         ops: Ops,
-        state: _State,
+        state: VisibleBoxes,
         move: Callable[[Tensor], Tensor],
         size: Size,
         *,
         bent: bool,
-    ) -> _State:
+    ) -> VisibleBoxes:
         """Move boxes, and cut them to images of a size."""
         around = hull(ops, state.corners, move, bent=bent)
         cut = clipped(ops, around, size)
         whole = area_of(ops, around)
         share = area_of(ops, cut) / ops.where(whole > 0.0, whole, ops.ones_like(whole))
-        return _State(cut, state.visible * share)
+        return VisibleBoxes(cut, state.visible * share)
 
     def write(
-        self, ops: Ops, given: Mapping[str, Tensor], state: _State, size: Size
+        self, ops: Ops, given: Mapping[str, Tensor], state: VisibleBoxes, size: Size
     ) -> dict[str, Any]:
         """Give boxes out: of those that are lost, zeros and the label -1."""
         assert self.bounding_box_format is not None

@@ -101,6 +101,15 @@ def check_positive_range(name: str, argument: str, value: object) -> tuple[float
     return low, high
 
 
+def check_positive(name: str, argument: str, value: object) -> float:
+    """Return a number above 0 as a float, or say what is wrong with it."""
+    if not is_number(value) or not float(value) > 0:  # type: ignore[arg-type]
+        raise ValueError(
+            f"{name}: `{argument}` is a number above 0. Received: {argument}={value!r}"
+        )
+    return float(value)  # type: ignore[arg-type]
+
+
 def check_size(name: str, argument: str, value: object) -> int:
     """Return a length in pixels, or say what is wrong with it."""
     whole = is_number(value) and float(value) == int(value)  # type: ignore[arg-type, call-overload]

@@ -1,19 +1,21 @@
 """Write a plan as text."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from kerastricks.augment.kernels import Size
-from kerastricks.augment.plan import Plan
+from kerastricks.augment.program import Program, Section
+from kerastricks.augment.transform import Transform
 
 
 def _itemsize(dtype: str) -> int:
     return 2 if dtype == "bfloat16" else np.dtype(dtype).itemsize
 
 
-def explain_plan(
-    plan: Plan, image_shape: Sequence[int], dtype: str, output_dtype: str, seed: int
+def explain_program(
+    program: Program, image_shape: Sequence[int], dtype: str, output_dtype: str, seed: int
 ) -> str:
     """Describe the passes, the random numbers, and the bytes of pixels that each pass moves.
 
@@ -22,7 +24,7 @@ def explain_plan(
     float32 in between; one run operation by operation moves all its intermediate results.
 
     Args:
-        plan: The plan.
+        program: The pipeline's program.
         image_shape: (height, width, channels) of one image.
         dtype: The images' dtype.
         output_dtype: The dtype that comes out.
@@ -31,7 +33,7 @@ def explain_plan(
     Returns:
         Lines of text.
     """
-    steps = plan.passes
+    steps = [step for section in program.sections for step in _steps(section)]
     # A transform of several parts is in several passes, with one set of random numbers.
     own = {index: part.num_draws for step in steps for index, part in step.transforms}
     count, draws = len(own), sum(own.values())
@@ -50,6 +52,7 @@ def explain_plan(
             int(np.prod((*each, channels))) * _itemsize(kind)
             for each, kind in ((size, source), (output_size, target))
         )
+        read *= step.images
         lines.append(f"    reads {read:,} bytes as {source}, writes {written:,} bytes as {target}")
         source, size = target, output_size
     shape = " x ".join(map(str, image_shape))
@@ -59,3 +62,21 @@ def explain_plan(
         "and transform"
     )
     return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """What is told of a pass."""
+
+    transforms: Sequence[tuple[int, Transform]]
+    summary: str
+    output_size: Callable[[Size], Size]
+    images: int = 1
+
+
+def _steps(section: Section) -> list[_Step]:
+    steps = [_Step(step.transforms, step.summary, step.output_size) for step in section.plan.passes]
+    if section.mix is None:
+        return steps
+    mix = [(section.mix.index, section.mix.transform)]
+    return [_Step(mix, "mix with the sample before", lambda size: size, 2), *steps]

@@ -1,6 +1,6 @@
 """The pipeline: a Keras layer, and a stage of `tf.data`, around one plan."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
@@ -12,11 +12,10 @@ from kerastricks.augment.arguments import (
 )
 from kerastricks.augment.box_contract import BoxContract
 from kerastricks.augment.checks import check_size
-from kerastricks.augment.dataset import augment_dataset
-from kerastricks.augment.explain import explain_plan
-from kerastricks.augment.kernels import Ops, Size, Tensor, compiled
-from kerastricks.augment.plan import Plan
+from kerastricks.augment.explain import explain_program
+from kerastricks.augment.kernels import Size, Tensor, compiled
 from kerastricks.augment.preview import as_picture, contact_sheet
+from kerastricks.augment.program import program_of
 from kerastricks.augment.targets import Parts, batched, check_images, split, unbatched
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.transform import Transform
@@ -70,9 +69,10 @@ class Pipeline(keras.layers.Layer):
         **kwargs: `name` and the other arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: Images (B, H, W, C) or (H, W, C), or a dictionary with "images" and perhaps, each
-            without the batch for a single image:
-            "labels": pass through untouched.
+        inputs: Images (B, H, W, C) or (H, W, C), videos (B, T, H, W, C), all frames of one with
+            the same draw, or a dictionary with "images" and perhaps, each without the batch for a
+            single image:
+            "labels": pass through untouched, but for `MixUp` and `CutMix`.
             "segmentation_masks" (B, H, W) or (B, H, W, K): move by the images' own matrices, each
             place with the label of the nearest pixel; dtype and labels stay.
             "bounding_boxes", a dictionary of "boxes" (B, N, 4) and perhaps "labels" (B, N), -1
@@ -122,7 +122,7 @@ class Pipeline(keras.layers.Layer):
         self.seed = check_seed(seed)
         self.boxes = BoxContract(bounding_box_format, minimum_visibility)
         self.border = check_border(fill_mode, fill_value, self.values.value_range)
-        self.plan = Plan(self.transforms, self.border, self.values)
+        self.program = program_of(self.transforms, self.border, self.values, self.boxes)
         # It counts training calls and is state under every backend's rules; of its seed, which
         # some backends hold in 31 bits, no use is made.
         self.calls = keras.random.SeedGenerator(seed=0)
@@ -131,7 +131,7 @@ class Pipeline(keras.layers.Layer):
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:
         """Augment images, or the images of a dictionary and what lies on them; see the class."""
-        parts, restore = split(inputs)
+        parts, restore = split(inputs, mixes=self.program.mixes > 0)
         self.check(parts)
         return restore(super().__call__(parts, **kwargs))
 
@@ -142,8 +142,8 @@ class Pipeline(keras.layers.Layer):
         if not training:
             if not self.values.output_dtype:
                 return parts
-            dtype = self.values.result_dtype(keras.backend.standardize_dtype(images.dtype))
-            return {**parts, "images": self.values.finish(ops, images, dtype)}
+            finished = self.values.finish(ops, images, self.dtype_of(images.dtype))
+            return {**parts, "images": finished}
         single = len(images.shape) == 3
         epoch = ops.cast(self.calls.next()[1], "int32")
         result = self.run(batched(parts) if single else parts, epoch)
@@ -151,40 +151,8 @@ class Pipeline(keras.layers.Layer):
 
     def _run(self, parts: Parts, epoch: Tensor) -> Parts:
         positions = keras.ops.arange(keras.ops.shape(parts["images"])[0], dtype="int32")
-        return self.transform(keras.ops, parts, SampleKeys(self.seed, epoch, positions))
-
-    def transform(
-        self,
-        ops: Ops,
-        parts: Parts,
-        keys: SampleKeys,
-        compiler: Callable[[Callable[..., Tensor]], Callable[..., Tensor]] | None = None,
-    ) -> Parts:
-        """Augment a batch as a pure function of pixels and keys, on any array namespace.
-
-        Args:
-            ops: `keras.ops` or a namespace like it.
-            parts: "images" (B, H, W, C) and perhaps what lies on them, of B as well.
-            keys: The names of the B samples.
-            compiler: Wraps each stage, a loop over the pixels.
-
-        Returns:
-            The same, augmented, images in the dtype that the pipeline gives.
-        """
-        images = parts["images"]
-        dtype = self.values.result_dtype(keras.backend.standardize_dtype(images.dtype))
-        _, height, width, _ = ops.shape(images)
-        size = height, width
-        parameters = self.plan.draw(ops, keys, size)
-        targets = {name: part for name, part in parts.items() if name != "images"}
-        masks = targets.get("segmentation_masks")
-        flat = masks is not None and len(masks.shape) == 3
-        if masks is not None and flat:
-            targets["segmentation_masks"] = masks[..., None]
-        moved = self.plan.move(ops, targets, parameters, size, self.boxes)
-        if flat:
-            moved["segmentation_masks"] = moved["segmentation_masks"][..., 0]
-        return {"images": self.plan.apply(ops, images, parameters, dtype, compiler), **moved}
+        keys = SampleKeys(self.seed, epoch, positions)
+        return self.program.transform(keras.ops, parts, keys, self.dtype_of(parts["images"].dtype))
 
     def check(self, parts: Parts) -> None:
         """Refuse boxes where it is not known how they are written."""
@@ -200,12 +168,16 @@ class Pipeline(keras.layers.Layer):
         Args:
             size: In pixels; None, or a scalar tensor, where it is not known.
         """
-        return self.plan.output_size(size)
+        return self.program.output_size(size)
+
+    def dtype_of(self, dtype: Any) -> str:
+        """Give the dtype that images of a dtype come out in."""
+        return self.values.result_dtype(keras.backend.standardize_dtype(dtype))
 
     def compute_output_spec(self, parts: Any, training: bool = True) -> Any:
         """Give the shapes, and the dtype that images come out in."""
         images = check_images(parts["images"])
-        dtype = self.values.result_dtype(keras.backend.standardize_dtype(images.dtype))
+        dtype = self.dtype_of(images.dtype)
         *batch, height, width, channels = images.shape
         size = self.output_size((height, width))
         spec = {**parts, "images": keras.KerasTensor((*batch, *size, channels), dtype=dtype)}
@@ -216,9 +188,16 @@ class Pipeline(keras.layers.Layer):
         if "keypoints" in parts:
             spec["keypoints"] = keras.KerasTensor(parts["keypoints"].shape, "float32")
         if "bounding_boxes" in parts:
+            # A mix has both samples' boxes: twice as many.
+            times = 2**self.program.mixes
             boxes = parts["bounding_boxes"]
-            moved = keras.KerasTensor(boxes["boxes"].shape, "float32")
-            spec["bounding_boxes"] = {**boxes, "boxes": moved}
+            spec["bounding_boxes"] = {}
+            for key, x in boxes.items():
+                shape = list(x.shape)
+                count = shape[len(batch)]
+                shape[len(batch)] = None if count is None else count * times
+                kind = "float32" if key == "boxes" else x.dtype
+                spec["bounding_boxes"][key] = keras.KerasTensor(shape, kind)
         return spec
 
     def augment(self, dataset: Any, *, num_parallel_calls: int | None = None) -> Any:
@@ -250,7 +229,9 @@ class Pipeline(keras.layers.Layer):
         >>> [tuple(batch.shape) for batch in pipeline.augment(dataset.batch(4))]
         [(4, 8, 8, 3), (4, 8, 8, 3), (2, 8, 8, 3)]
         """
-        return augment_dataset(self, dataset, num_parallel_calls)
+        from kerastricks.augment.placement import augment_dataset
+
+        return augment_dataset(self, dataset, engine=None, num_parallel_calls=num_parallel_calls)
 
     def explain(
         self, image_shape: tuple[int, int, int] = (224, 224, 3), dtype: str = "uint8"
@@ -275,8 +256,8 @@ class Pipeline(keras.layers.Layer):
         for one image of 32 x 32 x 3 (height x width x channels)
         random numbers a sample: 1, Threefry-2x32 keyed by seed=0, epoch, position and transform
         """
-        return explain_plan(
-            self.plan, image_shape, dtype, self.values.result_dtype(dtype), self.seed
+        return explain_program(
+            self.program, image_shape, dtype, self.values.result_dtype(dtype), self.seed
         )
 
     def preview(self, images: Any, *, draws: int = 5) -> Any:

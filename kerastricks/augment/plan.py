@@ -63,7 +63,7 @@ class Plan:
     their dtype, so that passes one after the other give what pipelines one after the other would.
 
     Args:
-        transforms: The transforms, in the order they apply.
+        transforms: Pairs (place in the pipeline's list, transform), in the order they apply.
         border: What lies beyond the border.
         values: The range of values, and the dtype that comes out.
 
@@ -72,12 +72,10 @@ class Plan:
     """
 
     def __init__(
-        self, transforms: Sequence[Transform], border: Border, values: ValueContract
+        self, transforms: Sequence[tuple[int, Transform]], border: Border, values: ValueContract
     ) -> None:
         places: list[tuple[int, Any]] = [
-            (index, part)
-            for index, transform in enumerate(transforms)
-            for part in _parts(transform)
+            (index, part) for index, transform in transforms for part in _parts(transform)
         ]
         runs = groupby(places, key=_kind)
         self.passes = tuple(_PASSES[family](list(run), border, values) for (family, _), run in runs)

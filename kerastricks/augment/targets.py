@@ -9,23 +9,25 @@ from kerastricks.augment.kernels import Tensor
 
 Parts = dict[str, Any]
 """What a pipeline changes: "images", and perhaps "segmentation_masks", "bounding_boxes" (with
-"boxes" and perhaps "labels") and "keypoints"."""
+"boxes" and perhaps "labels") and "keypoints"; where samples mix, "labels" and "weights" too."""
 
 Restore = Callable[[Parts], Any]
 
-_MOVED = ("images", "segmentation_masks", "bounding_boxes", "keypoints")
+PIXELWISE = ("images", "segmentation_masks", "bounding_boxes", "keypoints")
+"""What moves with the pixels. In a batch of videos each of these has the frames' axis."""
 
 
-def split(inputs: Any) -> tuple[Parts, Restore]:
+def split(inputs: Any, *, mixes: bool = False) -> tuple[Parts, Restore]:
     """Take what is changed out of an array, or a dictionary, and say how to put it back.
 
     Args:
         inputs: Images, or a dictionary with "images" and perhaps "labels", "segmentation_masks",
             "bounding_boxes" and "keypoints".
+        mixes: Whether labels are changed.
 
     Returns:
         The parts that are changed, and a function that gives `inputs` with others in their place.
-        Labels are the very objects that came in.
+        Labels that are not changed are the very objects that came in.
 
     Raises:
         ValueError: No images, unknown entries, or targets that do not fit the images.
@@ -39,40 +41,57 @@ def split(inputs: Any) -> tuple[Parts, Restore]:
             f"Received the keys: {sorted(map(str, inputs))}"
         )
     for key in inputs:
-        if key not in (*_MOVED, "labels"):
-            served = ", ".join(f'"{name}"' for name in (*_MOVED, "labels"))
+        if key not in (*PIXELWISE, "labels"):
+            served = ", ".join(f'"{name}"' for name in (*PIXELWISE, "labels"))
             raise ValueError(
                 f"The key {key!r} is unknown. A pipeline serves {served}; take others out of the "
                 f"dictionary. Received the keys: {sorted(map(str, inputs))}"
             )
     images = check_images(inputs["images"])
     check_labels(images, inputs.get("labels"))
-    parts = {key: inputs[key] for key in _MOVED if key in inputs}
+    changed = (*PIXELWISE, "labels") if mixes else PIXELWISE
+    parts = {key: inputs[key] for key in changed if key in inputs}
     _check_masks(images, parts.get("segmentation_masks"))
     _check_boxes(images, parts.get("bounding_boxes"))
     _check_rows(images, "keypoints", parts.get("keypoints"), 2, "(batch, points, 2), as (x, y)")
     return parts, lambda new: {**inputs, **new}
 
 
-def split_element(element: Any) -> tuple[Parts, Restore]:
+def split_element(element: Any, *, mixes: bool = False) -> tuple[Parts, Restore]:
     """Do as `split` for a data set's element, which may also be (images, labels[, weights]).
 
     Args:
         element: Images, a dictionary, or a tuple of one to three entries that begins with either.
+        mixes: Whether labels and weights are changed.
 
     Raises:
         ValueError: As for `split`, or a tuple of another length.
     """
     if not isinstance(element, tuple):
-        return split(element)
+        return split(element, mixes=mixes)
     if not 1 <= len(element) <= 3:
         raise ValueError(
             "A data set's element is images, (images, labels), (images, labels, weights), or a "
             f'dictionary with "images". Received a tuple of {len(element)} entries.'
         )
-    parts, restore = split(element[0])
+    parts, restore = split(element[0], mixes=mixes)
     check_labels(parts["images"], element[1:2])
-    return parts, lambda new: (restore(new), *element[1:])
+    if not mixes or len(element) == 1:
+        return parts, lambda new: (restore(new), *element[1:])
+    # Labels of both places are one structure, which a mix maps over.
+    inside = {"labels": parts["labels"]} if "labels" in parts else {}
+    all_parts = {**parts, "labels": (inside, element[1])}
+    if len(element) == 3:
+        all_parts["weights"] = element[2]
+
+    def restored(new: Parts) -> Any:
+        inner, beside = new["labels"]
+        first = restore(
+            {**{k: v for k, v in new.items() if k not in ("labels", "weights")}, **inner}
+        )
+        return first, beside, *([new["weights"]] if len(element) == 3 else [])
+
+    return all_parts, restored
 
 
 def batched(parts: Parts) -> Parts:
@@ -88,18 +107,19 @@ def unbatched(parts: Parts) -> Parts:
 
 
 def check_images(images: Any) -> Tensor:
-    """Return images of shape (B, H, W, C) or (H, W, C), or say what is wrong with them."""
+    """Return images of shape (B, H, W, C), (H, W, C) or (B, T, H, W, C), or say what is wrong."""
     if not hasattr(images, "shape") or not hasattr(images, "dtype"):
         raise TypeError(
             "Images are an array of shape (batch, height, width, channels) or (height, width, "
             f"channels). Received: {type(images).__name__}"
         )
     rank = _rank(images)
-    if rank not in (3, 4):
+    if rank not in (3, 4, 5):
         shape = "of unknown rank" if rank is None else f"{tuple(images.shape)}"
         raise ValueError(
             "Images have the shape (batch, height, width, channels) or (height, width, channels); "
-            f"greyscale images have one channel. Received: shape={shape}"
+            "greyscale images have one channel, and videos are (batch, frames, height, width, "
+            f"channels). Received: shape={shape}"
         )
     return images
 

@@ -69,7 +69,7 @@ def test_permuting_or_splitting_a_batch_permutes_or_splits_the_result(
 
     def run(order):
         keys = SampleKeys(0, tensor(np.int32(0)), tensor(np.array(order, "int32")))
-        out = pipeline.transform(ops, {"images": tensor(images[order])}, keys)
+        out = pipeline.program.transform(ops, {"images": tensor(images[order])}, keys, "uint8")
         return to_numpy(out["images"])
 
     whole = run([0, 1, 2, 3, 4, 5])

@@ -1,0 +1,245 @@
+"""What a pipeline does, in order: sections, each a mix, where one begins it, and a plan."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import keras
+
+from kerastricks.augment.border import Border
+from kerastricks.augment.box_contract import BoxContract
+from kerastricks.augment.kernels import Ops, Size, Tensor
+from kerastricks.augment.mix_pass import MixPass
+from kerastricks.augment.mixing import MixTransform
+from kerastricks.augment.plan import Plan
+from kerastricks.augment.targets import PIXELWISE, Parts
+from kerastricks.augment.threefry import SampleKeys
+from kerastricks.augment.transform import Transform
+from kerastricks.augment.values import ValueContract
+
+Compiler = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
+"""Wraps a stage, which is a function of tensors and a loop over the pixels."""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A mix, where one begins it, and the plan of what follows.
+
+    Attributes:
+        mix: The mix.
+        plan: What follows, up to the next mix.
+    """
+
+    mix: MixPass | None
+    plan: Plan
+
+
+class Program:
+    """Carry out sections one after the other, as pure functions of pixels and keys.
+
+    Drawing, moving what lies on the images, and moving the pixels are apart: `draw` makes arrays of
+    a few numbers a sample, and the others read them.
+
+    A mix takes each sample's partner from the batch: it is the sample before. The first sample's is
+    the last one, or else the batch is led by samples that serve as partners alone, one for each
+    mix, which falls away there.
+
+    Args:
+        sections: The sections.
+        values: The range of values.
+        boxes: How boxes are written.
+    """
+
+    def __init__(
+        self, sections: Sequence[Section], values: ValueContract, boxes: BoxContract
+    ) -> None:
+        self.sections = tuple(sections)
+        self.values = values
+        self.boxes = boxes
+
+    @property
+    def mixes(self) -> int:
+        """How many mixes there are."""
+        return sum(section.mix is not None for section in self.sections)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is to be done."""
+        return not self.mixes and not any(section.plan.passes for section in self.sections)
+
+    def split(self) -> tuple["Program", "Program"]:
+        """Give what comes before the first mix, and what begins with it."""
+        count = 1 if self.sections[0].mix is None else 0
+        return tuple(  # type: ignore[return-value]
+            Program(part, self.values, self.boxes)
+            for part in (self.sections[:count], self.sections[count:])
+        )
+
+    def output_size(self, size: Size) -> Size:
+        """(height, width) of what comes out, for images of this size."""
+        for section in self.sections:
+            size = section.plan.output_size(size)
+        return size
+
+    def transform(
+        self,
+        ops: Ops,
+        parts: Parts,
+        keys: SampleKeys,
+        dtype: str,
+        *,
+        led: bool = False,
+        pixels: Callable[..., Tensor] | None = None,
+    ) -> Parts:
+        """Augment a batch.
+
+        Args:
+            ops: `keras.ops` or a namespace like it.
+            parts: "images" (B, H, W, C) or (B, T, H, W, C), and what belongs to them.
+            keys: The names of the B samples.
+            dtype: The dtype that images come out in.
+            led: Whether the batch begins with samples that are partners alone.
+            pixels: Carries out `pixels` of (images, drawn, frames); None is on `ops`.
+
+        Returns:
+            The same, augmented.
+        """
+        frames = ops.shape(parts["images"])[1] if len(parts["images"].shape) == 5 else None
+        if frames is not None:
+            # The frames of a video share their draws.
+            keys = replace(keys, positions=_spread(ops, keys.positions, frames))
+            parts = _folded(ops, parts)
+        _, height, width, _ = ops.shape(parts["images"])
+        size = height, width
+        drawn = self.draw(ops, keys, size, led=led, frames=frames)
+        out = self.move(ops, parts, drawn, size, led=led, frames=frames)
+        if pixels is None:
+            moved = self.pixels(ops, parts["images"], drawn, dtype, led=led, frames=frames)
+        else:
+            moved = pixels(parts["images"], drawn, frames)
+        out = {**out, "images": moved}
+        return out if frames is None else _unfolded(ops, out, frames)
+
+    def draw(
+        self, ops: Ops, keys: SampleKeys, size: Size, *, led: bool, frames: Any
+    ) -> tuple[Any, ...]:
+        """Draw the parameters of every mix and pass, for samples of size (height, width)."""
+        drawn: list[Any] = []
+        for section in self.sections:
+            if section.mix:
+                if led:
+                    keys = replace(keys, positions=keys.positions[_one(frames) :])
+                drawn.append(section.mix.draw(ops, keys, size))
+            drawn.append(section.plan.draw(ops, keys, size))
+            size = section.plan.output_size(size)
+        return tuple(drawn)
+
+    def pixels(
+        self,
+        ops: Ops,
+        images: Tensor,
+        drawn: Sequence[Any],
+        dtype: str,
+        *,
+        led: bool,
+        frames: Any,
+        compiler: Compiler | None = None,
+    ) -> Tensor:
+        """Run the passes over images (B, H, W, C), by what `draw` gave."""
+        source = str(keras.backend.standardize_dtype(images.dtype))
+        rest = list(drawn)
+        last = self.sections[-1]
+        for section in self.sections:
+            given = dtype if section is last else source
+            if section.mix:
+                between = source if section.plan.passes else given
+                stage = section.mix.stage(ops, between, led=led, frames=_one(frames))
+                images = (compiler(stage) if compiler else stage)(images, rest.pop(0))
+            parameters = rest.pop(0)
+            if section.plan.passes or not section.mix:
+                images = section.plan.apply(ops, images, parameters, given, compiler)
+        return images
+
+    def move(
+        self,
+        ops: Ops,
+        parts: Parts,
+        drawn: Sequence[Any],
+        size: Size,
+        *,
+        led: bool,
+        frames: Any,
+    ) -> Parts:
+        """Move and mix what belongs to images, all but these themselves."""
+        targets = {name: part for name, part in parts.items() if name != "images"}
+        flat = "segmentation_masks" in targets and len(targets["segmentation_masks"].shape) == 3
+        if flat:
+            targets["segmentation_masks"] = targets["segmentation_masks"][..., None]
+        rest = list(drawn)
+        for section in self.sections:
+            if section.mix:
+                mixed = rest.pop(0)
+                targets = section.mix.move(
+                    ops, targets, mixed, size, self.boxes, led=led, frames=_one(frames)
+                )
+            targets = section.plan.move(ops, targets, rest.pop(0), size, self.boxes)
+            size = section.plan.output_size(size)
+        if flat:
+            targets["segmentation_masks"] = targets["segmentation_masks"][..., 0]
+        return targets
+
+
+def program_of(
+    transforms: Sequence[Transform], border: Border, values: ValueContract, boxes: BoxContract
+) -> Program:
+    """Cut a list of transforms before each mix."""
+    mixes: list[MixPass | None] = [None]
+    runs: list[list[tuple[int, Transform]]] = [[]]
+    for index, transform in enumerate(transforms):
+        if isinstance(transform, MixTransform):
+            mixes.append(MixPass(index, transform, values))
+            runs.append([])
+        else:
+            runs[-1].append((index, transform))
+    if len(runs) > 1 and not runs[0]:
+        mixes, runs = mixes[1:], runs[1:]
+    sections = [
+        Section(mix, Plan(run, border, values)) for mix, run in zip(mixes, runs, strict=True)
+    ]
+    return Program(sections, values, boxes)
+
+
+def _one(frames: Any) -> Any:
+    """How many rows of a folded batch one sample has."""
+    return 1 if frames is None else frames
+
+
+def _spread(ops: Ops, positions: Tensor, frames: Any) -> Tensor:
+    """Repeat each position for every frame."""
+    each = positions[:, None] + ops.zeros_like(ops.arange(frames, dtype="int32"))
+    return ops.reshape(each, (-1,))
+
+
+def _folded(ops: Ops, parts: Parts) -> Parts:
+    """Lay the frames of all videos into one axis."""
+
+    def fold(x: Tensor) -> Tensor:
+        return ops.reshape(x, (-1, *ops.shape(x)[2:]))
+
+    return _mapped(fold, parts)
+
+
+def _unfolded(ops: Ops, parts: Parts, frames: Any) -> Parts:
+    """Undo `_folded`."""
+
+    def unfold(x: Tensor) -> Tensor:
+        return ops.reshape(x, (-1, frames, *ops.shape(x)[1:]))
+
+    return _mapped(unfold, parts)
+
+
+def _mapped(function: Callable[[Tensor], Tensor], parts: Parts) -> Parts:
+    return {
+        name: keras.tree.map_structure(function, part) if name in PIXELWISE else part
+        for name, part in parts.items()
+    }
