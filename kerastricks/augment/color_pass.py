@@ -33,7 +33,7 @@ class ColorPass(Pass):
 
     def _apply(self, ops: Ops, images: Tensor, uniforms: tuple[Tensor, ...]) -> Tensor:
         channels = images.shape[-1]
-        self._check(channels)
+        self.check(channels)
         low, span = self.values.low, self.values.span
         kind = 3 if channels == 3 else 1
         mean = self._mean(ops, images, kind) if self.needs_mean else None
@@ -71,7 +71,8 @@ class ColorPass(Pass):
             mean = ops.sum(mean, axis=1)[:, None] / float(channels)
         return (mean - self.values.low) / self.values.span
 
-    def _check(self, channels: Any) -> None:
+    def check(self, channels: Any) -> None:
+        """Refuse numbers of channels that are no colours, where colours are asked for."""
         wanting = [t for _, t in self.transforms if t.needs_color]
         if wanting and channels not in (1, 3):
             raise ValueError(

@@ -200,7 +200,9 @@ class Pipeline(keras.layers.Layer):
                 spec["bounding_boxes"][key] = keras.KerasTensor(shape, kind)
         return spec
 
-    def augment(self, dataset: Any, *, num_parallel_calls: int | None = None) -> Any:
+    def augment(
+        self, dataset: Any, *, engine: str | None = None, num_parallel_calls: int | None = None
+    ) -> Any:
         """Augment a `tf.data.Dataset` on the host, under any Keras backend.
 
         Put it after `batch` (one compiled call a batch); it also serves single images (H, W, C),
@@ -231,7 +233,7 @@ class Pipeline(keras.layers.Layer):
         """
         from kerastricks.augment.placement import augment_dataset
 
-        return augment_dataset(self, dataset, engine=None, num_parallel_calls=num_parallel_calls)
+        return augment_dataset(self, dataset, engine=engine, num_parallel_calls=num_parallel_calls)
 
     def explain(
         self, image_shape: tuple[int, int, int] = (224, 224, 3), dtype: str = "uint8"

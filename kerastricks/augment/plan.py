@@ -115,22 +115,28 @@ class Plan:
         Returns:
             Tensor (B, height, width, C).
         """
-        source = keras.backend.standardize_dtype(images.dtype)
-        _, height, width, _ = ops.shape(images)
-        size = height, width
-        stages: list[tuple[Callable[..., Tensor], Any]] = []
-        for number, (step, parameter) in enumerate(zip(self.passes, parameters, strict=True)):
-            last = number == len(self.passes) - 1
-            given = dtype if last else source
-            *first, end = step.stages(ops, size)
-            stages += [(stage, parameter) for stage in first]
-            stages.append((self._finished(ops, end, given), parameter))
-            size = step.output_size(size)
-        if not stages:
+        source = str(keras.backend.standardize_dtype(images.dtype))
+        if not self.passes:
             return self.values.finish(ops, images, dtype)
-        for number, (stage, parameter) in enumerate(stages):
-            images = materialised(images) if number else images
-            images = (compiler(stage) if compiler else stage)(images, parameter)
+        for number, (step, parameter) in enumerate(zip(self.passes, parameters, strict=True)):
+            given = dtype if number == len(self.passes) - 1 else source
+            images = self.run(ops, step, images, parameter, given, compiler)
+        return images
+
+    def run(
+        self,
+        ops: Ops,
+        step: Pass,
+        images: Tensor,
+        parameter: Any,
+        dtype: str,
+        compiler: Callable[[Callable[..., Tensor]], Callable[..., Tensor]] | None,
+    ) -> Tensor:
+        """Run one pass, and bring its result into the range and a dtype."""
+        _, height, width, _ = ops.shape(images)
+        *first, end = step.stages(ops, (height, width))
+        for stage in (*first, self._finished(ops, end, dtype)):
+            images = (compiler(stage) if compiler else stage)(materialised(images), parameter)
         return images
 
     def move(

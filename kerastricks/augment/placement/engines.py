@@ -1,6 +1,7 @@
 """What moves the pixels of a `tf.data` element: engines, which share one program."""
 
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from typing import Any, Protocol
 
@@ -64,25 +65,53 @@ class Hosted:
         self, program: Program, images: Tensor, drawn: Any, dtype: str, *, led: bool, frames: Any
     ) -> Tensor:
         """Run the stages on tensors that are there."""
-        # For images of one shape the stages are the same, in the same order, at each call.
+        return program.pixels(
+            ops, images, drawn, dtype, led=led, frames=frames, compiler=self._compiler(images.shape)
+        )
+
+    def _compiler(self, shape: Any) -> Callable[..., Any]:
+        """Compile stages, once for images of a shape: they come in the same order at each call."""
         numbers = count()
 
         def compiler(stage: Callable[..., Tensor]) -> Callable[..., Tensor]:
-            key = tuple(images.shape), next(numbers)
+            key = tuple(shape), next(numbers)
             if key not in self._stages:
                 self._stages[key] = ops.compiled(stage)
             return self._stages[key]
 
-        return program.pixels(ops, images, drawn, dtype, led=led, frames=frames, compiler=compiler)
+        return compiler
 
 
 def engine_of(name: str | None, sizes: Any) -> Engine:
     """Choose an engine.
 
     Args:
-        name: "xla", "graph", or None to choose.
+        name: "xla", "opencv", "graph" for what can be sent elsewhere, or None to choose.
         sizes: (height, width) of the images, None where they are not known.
+
+    Raises:
+        ValueError: No such engine.
+        ImportError: OpenCV is not installed.
     """
-    if name == "graph" or None in sizes:
-        return in_graph
-    return Hosted()
+    if name not in (None, "xla", "opencv", "graph"):
+        raise ValueError(
+            f'`engine` is "opencv", "xla", or None to choose. Received: engine={name!r}'
+        )
+    if name == "opencv" or (name is None and _has_opencv()):
+        try:
+            from kerastricks.augment.placement.opencv import OpenCV
+        except ImportError as missing:
+            raise ImportError(
+                '`engine="opencv"` needs OpenCV 5: pip install "kerastricks[opencv]"'
+            ) from missing
+        return OpenCV()
+    # Sizes that are not known beforehand may be many, and are not worth compiling for.
+    return in_graph if name == "graph" or None in sizes else Hosted()
+
+
+def _has_opencv() -> bool:
+    """Whether OpenCV is there, of a version whose warps are exact."""
+    try:
+        return int(version("opencv-python-headless").split(".")[0]) >= 5
+    except PackageNotFoundError:
+        return False

@@ -1,0 +1,195 @@
+"""The engine on OpenCV: the program's passes, each image with the loops that OpenCV has for it."""
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kerastricks.augment.antialias import spans
+from kerastricks.augment.color_pass import ColorPass
+from kerastricks.augment.kernels import Tensor, opencv
+from kerastricks.augment.kernels import tensorflow as ops
+from kerastricks.augment.passes import Pass
+from kerastricks.augment.pixel_pass import PixelPass
+from kerastricks.augment.placement.engines import Hosted
+from kerastricks.augment.program import Program
+from kerastricks.augment.random_gaussian_blur import RandomGaussianBlur
+from kerastricks.augment.table_pass import TablePass
+from kerastricks.augment.values import ValueContract
+from kerastricks.augment.warp_pass import WarpPass
+
+_DTYPES = ("uint8", "float32")
+
+
+class OpenCV(Hosted):
+    """Run what OpenCV has a fast loop for there, and the rest compiled.
+
+    uint8 images of the range 0 to 255, and float32 ones, of up to four channels. What a sample's
+    draw leaves as it is costs a copy.
+    """
+
+    def pixels(
+        self, program: Program, images: Tensor, drawn: Any, dtype: str, *, led: bool, frames: Any
+    ) -> Tensor:
+        """Run the passes on tensors that are there."""
+        source = images.dtype.name
+        range_of_bytes = program.values.value_range == (0.0, 255.0)
+        served = source in _DTYPES and dtype in _DTYPES and images.shape[-1] <= 4
+        if not served or (source == "uint8" and not range_of_bytes):
+            return super().pixels(program, images, drawn, dtype, led=led, frames=frames)
+        compiler = self._compiler(images.shape)
+        rest = list(drawn)
+        for section in program.sections:
+            given = dtype if section is program.sections[-1] else source
+            if section.mix:
+                between = source if section.plan.passes else given
+                rows = 1 if frames is None else frames
+                stage = section.mix.stage(ops, between, led=led, frames=rows)
+                images = compiler(stage)(tf.convert_to_tensor(images), rest.pop(0))
+            parameters = rest.pop(0)
+            steps = section.plan.passes
+            for number, (step, parameter) in enumerate(zip(steps, parameters, strict=True)):
+                kind = given if number == len(steps) - 1 else source
+                images = self._pass(program, section.plan, step, images, parameter, kind, compiler)
+            if not steps and not section.mix:
+                images = section.plan.apply(ops, images, parameters, given)
+        return images
+
+    def _pass(
+        self,
+        program: Program,
+        plan: Any,
+        step: Pass,
+        images: Any,
+        parameter: Any,
+        dtype: str,
+        compiler: Any,
+    ) -> Any:
+        runner = _runner(step)
+        if runner is None:
+            return plan.run(ops, step, tf.convert_to_tensor(images), parameter, dtype, compiler)
+        array = np.asarray(images)
+        if array.dtype == "uint8" and dtype == "float32" and not isinstance(step, TablePass):
+            array = array.astype("float32")
+        found = runner(step, array, parameter, compiler)
+        return _finished(found, program.values, dtype)
+
+
+def _finished(images: Any, values: ValueContract, dtype: str) -> Any:
+    """Clip floats to the range, and give the dtype."""
+    if images.dtype == "uint8":
+        return images if dtype == "uint8" else images.astype(dtype)
+    np.clip(images, *values.value_range, out=images)
+    return np.rint(images).astype("uint8") if dtype == "uint8" else images
+
+
+def _runner(step: Pass) -> Callable[..., Any] | None:
+    """What carries a pass out by OpenCV, if anything does."""
+    if isinstance(step, WarpPass):
+        return None if step.keeps_axes else _warp
+    if isinstance(step, ColorPass):
+        return _color
+    if isinstance(step, TablePass):
+        return _table
+    if isinstance(step, PixelPass) and isinstance(step.transforms[0][1], RandomGaussianBlur):
+        return _blur
+    return None
+
+
+def _warp(step: WarpPass, images: Any, drawn: Any, compiler: Any) -> Any:
+    matrices, grids = drawn
+    size = images.shape[1:3]
+    output_size = step.output_size(size)
+    whole = reduce(np.matmul, (np.asarray(each, "float64") for each in matrices))
+    bound = step.minification(size)
+    if bound is None or bound > 1.0:
+        along = spans(np, whole)
+        images = opencv.convolve(images, lambda number: _smoothing(along, number), step.border)
+    if grids:
+        x, y = compiler(lambda _, drawn: step.places(ops, drawn, size))(
+            tf.convert_to_tensor(images[:0]), drawn
+        )
+        return opencv.remap(images, x.numpy(), y.numpy(), step.border)
+    from_corner, to_corner = _shift(size), _shift(output_size)
+    corner = from_corner @ whole @ np.linalg.inv(to_corner)
+    return opencv.warp(images, corner, output_size, step.border)
+
+
+def _shift(size: Any) -> Any:
+    """From places about the centre to places from the first pixel."""
+    return np.array([[1, 0, (size[1] - 1) / 2], [0, 1, (size[0] - 1) / 2], [0, 0, 1]], "float64")
+
+
+def _smoothing(along: Any, number: int) -> Any:
+    """Kernels along x and y, as `antialias.smooth_axis` has them."""
+    down, across = (max(1.0, float(span[number])) for span in along)
+    if max(down, across) <= 1.0 + 1e-6:
+        return None
+    return _kernel(across), _kernel(down)
+
+
+def _kernel(span: float) -> Any:
+    if span < 2.0:
+        near = (span * span - 1.0) / 12.0
+        return np.array([near, 1.0 - 2.0 * near, near], "float32")
+    radius = int(np.ceil(span)) - 1
+    weights = np.maximum(1.0 - np.abs(np.arange(-radius, radius + 1)) / span, 0.0)
+    return (weights / weights.sum()).astype("float32")
+
+
+def _color(step: ColorPass, images: Any, uniforms: Any, compiler: Any) -> Any:
+    channels = images.shape[-1]
+    step.check(channels)
+    kind = 3 if channels == 3 else 1
+    values = step.values
+    mean = None
+    if step.needs_mean:
+        mean = (opencv.means(images) - values.low) / values.span
+        mean = tf.constant(mean if kind == 3 else mean.mean(axis=1, keepdims=True))
+
+    def color(_: Tensor, drawn: Any) -> Any:
+        return step.color(ops, drawn[0], drawn[1], kind)
+
+    matrix, offset = (
+        x.numpy() for x in compiler(color)(tf.convert_to_tensor(images[:0]), (uniforms, mean))
+    )
+    if kind == 1:
+        matrix = matrix * np.eye(channels, dtype="float32")
+        offset = np.repeat(offset, channels, axis=1)
+    shift = offset * values.span + values.low - matrix.sum(axis=2) * values.low
+    return opencv.mix_channels(images, matrix, shift)
+
+
+def _table(step: TablePass, images: Any, uniforms: Any, compiler: Any) -> Any:
+    levels = images
+    if images.dtype != "uint8":
+        scaled = (images - step.values.low) * (255.0 / step.values.span)
+        levels = np.rint(np.clip(scaled, 0, 255)).astype("uint8")
+    counted = tf.constant(opencv.counts(levels)) if step.needs_counts else None
+
+    def table(_: Tensor, drawn: Any) -> Any:
+        return step.table(ops, drawn[0], drawn[1])
+
+    tables = compiler(table)(tf.convert_to_tensor(levels[:0]), (uniforms, counted))
+    found = opencv.look_up(levels, tables.numpy().astype("uint8"))
+    if images.dtype == "uint8":
+        return found
+    return found.astype("float32") * np.float32(step.values.span / 255.0) + step.values.low
+
+
+def _blur(step: PixelPass, images: Any, sigma: Any, compiler: Any) -> Any:
+    widths = np.asarray(sigma)
+    longest = min(images.shape[1:3])
+
+    def kernels(number: int) -> Any:
+        width = float(widths[number])
+        radius = int(3.0 * width + 0.5)
+        if radius == 0 or radius > longest:
+            return None
+        weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / width) ** 2)
+        kernel = (weights / weights.sum()).astype("float32")
+        return kernel, kernel
+
+    return opencv.convolve(images, kernels, step.border)
