@@ -10,12 +10,17 @@ once as there are cores; kornia takes batches with as many threads of torch, alb
 images in as many threads. Images are uint8, in batches of 64; kornia's are scaled to 0..1 and back,
 as it needs them.
 
+`tf.image` is what TensorFlow has: its colours, image by image, and the kernel behind Keras' layers
+with one matrix of rotation, zoom, translation and shear made by hand. "kerastricks, xla" is ours
+without OpenCV, which it uses where it is installed.
+
 kornia and albumentations are left out where they are not installed:
-pip install kornia albumentations torch
+pip install kornia albumentations torch "kerastricks[opencv]"
 
 Sets: `nine` is flip, rotation 36 degrees, zoom 0.8 to 1.2, translation 0.1, shear 6 degrees,
 brightness 0.2, contrast 0.2, saturation 0.5 and hue 0.1; `crop` is RandomResizedCrop from images of
-1.5 times the size, and a flip; `boxes` is `nine` without colours, on images with ten boxes each.
+1.5 times the size, and a flip; `boxes` is `nine` without colours, on images with ten boxes each;
+`randaugment` is two operations of RandAugment an image, of magnitude 9 of 30.
 """
 
 import argparse
@@ -37,11 +42,11 @@ import kerastricks as kt
 A, K = kt.augment, keras.layers
 BATCH = 64
 CORES = len(os.sched_getaffinity(0))
-SETS = ("nine", "crop", "boxes")
+SETS = ("nine", "crop", "boxes", "randaugment")
 GEOMETRY = ("flip", "rotation", "zoom", "translation", "shear")
 
 
-def ours(name, size):
+def ours(name, size, engine=None):
     geometry = [
         A.RandomFlip(),
         A.RandomRotation(36),
@@ -59,9 +64,14 @@ def ours(name, size):
         "nine": geometry + colors,
         "crop": [A.RandomResizedCrop(size, size), A.RandomFlip()],
         "boxes": geometry,
+        "randaugment": [A.RandAugment(2, 0.3)],
     }[name]
     pipeline = A.Pipeline(transforms, seed=0, bounding_box_format="xyxy")
-    return lambda dataset: pipeline.augment(dataset)
+    return lambda dataset: pipeline.augment(dataset, engine=engine)
+
+
+def ours_without_opencv(name, size):
+    return ours(name, size, "xla")
 
 
 def keras_layers(name, size):
@@ -80,7 +90,8 @@ def keras_layers(name, size):
         K.RandomSaturation((0.25, 0.75)),
         K.RandomHue(0.1),
     ]
-    layers = {"nine": geometry + colors, "boxes": geometry}[name]
+    policy = [K.RandAugment(num_ops=2, factor=0.3)]
+    layers = {"nine": geometry + colors, "boxes": geometry, "randaugment": policy}[name]
     if name == "boxes":
         for layer in layers:
             layer.bounding_box_format = "xyxy"
@@ -89,6 +100,43 @@ def keras_layers(name, size):
         for layer in layers:
             dataset = dataset.map(layer, num_parallel_calls=CORES)
         return dataset
+
+    return augment
+
+
+def tf_image(name, size):
+    if name != "nine":
+        return None
+
+    def one(image):
+        def uniform(low, high):
+            return tf.random.uniform((), low, high)
+
+        angle, shear, zoom = uniform(-0.628, 0.628), uniform(-0.105, 0.105), uniform(0.8, 1.2)
+        turn = tf.stack([tf.cos(angle), -tf.sin(angle), tf.sin(angle), tf.cos(angle)])
+        a, b, c, d = tf.unstack(zoom * turn)
+        b, d = b + tf.tan(shear) * a, d + tf.tan(shear) * c
+        shift = 0.1 * size
+        middle = (size - 1) / 2
+        x = middle - a * middle - b * middle + uniform(-shift, shift)
+        y = middle - c * middle - d * middle + uniform(-shift, shift)
+        matrix = tf.stack([a, b, x, c, d, y, 0.0, 0.0])[None]
+        image = tf.image.random_flip_left_right(image)
+        image = tf.raw_ops.ImageProjectiveTransformV3(
+            images=image[None],
+            transforms=matrix,
+            output_shape=(size, size),
+            interpolation="BILINEAR",
+            fill_mode="REFLECT",
+            fill_value=0.0,
+        )[0]
+        image = tf.image.random_brightness(image, 0.2)
+        image = tf.image.random_contrast(image, 0.8, 1.2)
+        image = tf.image.random_saturation(image, 0.5, 1.5)
+        return tf.image.random_hue(image, 0.1)
+
+    def augment(dataset):
+        return dataset.unbatch().map(one, num_parallel_calls=CORES).batch(BATCH)
 
     return augment
 
@@ -105,6 +153,7 @@ def kornia(name, size):
             of.ColorJiggle(0.2, 0.2, 0.5, 0.1, p=1.0),
         ],
         "crop": lambda: [of.RandomResizedCrop((size, size)), of.RandomHorizontalFlip()],
+        "randaugment": lambda: [of.auto.RandAugment(n=2, m=9)],
     }[name]()
     pipeline = of.AugmentationSequential(*modules, data_keys=["input"])
 
@@ -119,6 +168,8 @@ def kornia(name, size):
 
 
 def albumentations(name, size):
+    if name == "randaugment":
+        return None  # albumentations has no such policy
     cv2, of = importlib.import_module("cv2"), importlib.import_module("albumentations")
     cv2.setNumThreads(1)
     affine = of.Affine(
@@ -156,11 +207,13 @@ BOXES = np.concatenate(
 """Ten boxes for an image of 224 pixels."""
 LIBRARIES: dict[str, Callable] = {
     "kerastricks": ours,
+    "kerastricks, xla": ours_without_opencv,
     "Keras' layers": keras_layers,
+    "tf.image": tf_image,
     "kornia": kornia,
     "albumentations": albumentations,
 }
-IN_TF_DATA = ("kerastricks", "Keras' layers")
+IN_TF_DATA = ("kerastricks", "kerastricks, xla", "Keras' layers", "tf.image")
 
 
 def consumer_of(library, name, size) -> Callable[[int], None] | None:

@@ -1,5 +1,6 @@
 """Image augmentation: declared transforms, fused into as few passes over the pixels as possible."""
 
+from kerastricks.augment.aug_mix import AugMix
 from kerastricks.augment.auto_augment import AutoAugment
 from kerastricks.augment.color_jitter import ColorJitter
 from kerastricks.augment.cut_mix import CutMix
@@ -34,6 +35,7 @@ from kerastricks.augment.resize import Resize
 from kerastricks.augment.trivial_augment import TrivialAugment
 
 __all__ = [
+    "AugMix",
     "AutoAugment",
     "ColorJitter",
     "CutMix",

@@ -68,7 +68,7 @@ class CutMix(MixTransform):
 
     def draw(self, ops: Ops, uniforms: Tensor, size: Size) -> Corners:
         """Draw left, top, right and bottom, (B,) each, in whole pixels."""
-        share = beta(ops, uniforms[:, 1], self.alpha)
+        share = beta(ops, uniforms[:, 1], self.alpha, self.alpha)
         share = sometimes(ops, uniforms[:, 0], self.probability, share, ops.ones_like(share))
         side = ops.sqrt(1.0 - share)
         edges = []

@@ -65,7 +65,7 @@ class MixUp(MixTransform):
 
     def draw(self, ops: Ops, uniforms: Tensor, size: Size) -> Tensor:
         """Draw the shares, (B,)."""
-        share = beta(ops, uniforms[:, 1], self.alpha)
+        share = beta(ops, uniforms[:, 1], self.alpha, self.alpha)
         return sometimes(ops, uniforms[:, 0], self.probability, share, ops.ones_like(share))
 
     def share(self, ops: Ops, drawn: Tensor, size: Size) -> Tensor:

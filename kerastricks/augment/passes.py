@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from kerastricks.augment.border import Border
-from kerastricks.augment.kernels import Ops, Size, Stage
+from kerastricks.augment.kernels import Compiler, Ops, Size, Stage, Tensor, materialised
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.values import ValueContract
 
@@ -42,6 +42,28 @@ class Pass(ABC):
             keys.uniform(ops, index, max(1, transform.num_draws))
             for index, transform in self.transforms
         )
+
+    def run(
+        self, ops: Ops, images: Tensor, drawn: Any, dtype: str, compiler: Compiler | None
+    ) -> Tensor:
+        """Carry the pass out, and bring its result into the range and a dtype.
+
+        Args:
+            ops: `keras.ops` or a namespace like it.
+            images: Tensor (B, H, W, C).
+            drawn: What `draw` gave.
+            dtype: The dtype to give.
+            compiler: Wraps each stage.
+        """
+        _, height, width, _ = ops.shape(images)
+        *first, end = self.stages(ops, (height, width))
+
+        def finished(images: Tensor, drawn: Any) -> Tensor:
+            return self.values.finish(ops, end(images, drawn), dtype)
+
+        for stage in (*first, finished):
+            images = (compiler(stage) if compiler else stage)(materialised(images), drawn)
+        return images
 
     @abstractmethod
     def stages(self, ops: Ops, size: Size) -> list[Stage]:

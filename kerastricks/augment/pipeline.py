@@ -201,17 +201,41 @@ class Pipeline(keras.layers.Layer):
         return spec
 
     def augment(
-        self, dataset: Any, *, engine: str | None = None, num_parallel_calls: int | None = None
+        self,
+        dataset: Any,
+        *,
+        device: str | None = None,
+        service: str | None = None,
+        engine: str | None = None,
+        num_parallel_calls: int | None = None,
     ) -> Any:
-        """Augment a `tf.data.Dataset` on the host, under any Keras backend.
+        """Augment a `tf.data.Dataset`, under any Keras backend.
 
         Put it after `batch` (one compiled call a batch); it also serves single images (H, W, C),
-        each its own sample. `cache` belongs before it. Each iteration is a new epoch, `repeat`
-        after it included; a model that Keras builds from the first batch spends one.
+        each its own sample, and ragged batches, where the pipeline brings images to one size.
+        `cache` belongs before it. Each iteration is a new epoch, `repeat` after it included; a
+        model that Keras builds from the first batch spends one.
+
+        On a device, batches go there as they are, uint8 as bytes, two of them ahead, and are
+        augmented there; make it the last transformation, with all of `batch` and `repeat` before
+        it. `map`, `prefetch`, `take`, `skip` and `repeat` after it go on there, so that `fit` takes
+        it with `class_weight` and `steps_per_execution`; a distribution strategy gets it from the
+        host. Where there is no such device, a warning says so once, and the host augments.
+
+        Through a tf.data service the workers augment, each its share of the elements, and read and
+        number all of them; the result is that of `engine="xla"`, to the bit. The data set must
+        not call back into Python, as `from_generator` does.
 
         Args:
             dataset: Elements are images, (images, labels), (images, labels, weights), or
                 dictionaries as the pipeline takes them.
+            device: Where to augment: a logical device of TensorFlow, such as "GPU:0". None, the
+                default, is the host.
+            service: The address of a tf.data service's dispatcher, "grpc://host:port".
+            engine: What moves the pixels on the host: "opencv", "xla", or None, the default, for
+                OpenCV where it is installed (`pip install "kerastricks[opencv]"`), which is faster.
+                After each pass they agree to one level of 255, but for what spreads levels, as
+                equalizing does.
             num_parallel_calls: Batches in work at once; None, the default, lets `tf.data` decide.
                 The result does not depend on it.
 
@@ -220,7 +244,9 @@ class Pipeline(keras.layers.Layer):
 
         Raises:
             TypeError: `dataset` is no `tf.data.Dataset`.
-            ValueError: Elements that the pipeline cannot serve.
+            ValueError: Elements that the pipeline cannot serve, names of no device or engine, or
+                several of `device`, `service` and `engine`.
+            ImportError: OpenCV was asked for and is not installed.
 
         Example:
         >>> import numpy as np
@@ -231,9 +257,16 @@ class Pipeline(keras.layers.Layer):
         >>> [tuple(batch.shape) for batch in pipeline.augment(dataset.batch(4))]
         [(4, 8, 8, 3), (4, 8, 8, 3), (2, 8, 8, 3)]
         """
-        from kerastricks.augment.placement import augment_dataset
+        from kerastricks.augment.placement import placed
 
-        return augment_dataset(self, dataset, engine=engine, num_parallel_calls=num_parallel_calls)
+        return placed(
+            self,
+            dataset,
+            device=device,
+            service=service,
+            engine=engine,
+            num_parallel_calls=num_parallel_calls,
+        )
 
     def explain(
         self, image_shape: tuple[int, int, int] = (224, 224, 3), dtype: str = "uint8"

@@ -9,8 +9,10 @@ import keras
 
 from kerastricks.augment.border import Border
 from kerastricks.augment.box_contract import BoxContract
+from kerastricks.augment.branch_pass import BranchPass
+from kerastricks.augment.branching import BranchedTransform
 from kerastricks.augment.color_pass import ColorPass
-from kerastricks.augment.kernels import Ops, Size, Tensor, materialised
+from kerastricks.augment.kernels import Compiler, Ops, Size, Tensor
 from kerastricks.augment.passes import Pass
 from kerastricks.augment.pixel_pass import PixelPass
 from kerastricks.augment.table_pass import TablePass
@@ -31,6 +33,7 @@ _PASSES: dict[type, Callable[..., Pass]] = {
     ColorTransform: ColorPass,
     TableTransform: TablePass,
     PixelTransform: PixelPass,
+    BranchedTransform: lambda run, border, values: BranchPass(run, border, values, Plan),
 }
 
 
@@ -52,7 +55,7 @@ def _kind(place: tuple[int, Transform]) -> tuple[type, int | None]:
     """What neighbours have in common that go into one pass."""
     transform = place[1]
     family = _family(transform)
-    return family, id(transform) if family is PixelTransform else None
+    return family, id(transform) if family in (PixelTransform, BranchedTransform) else None
 
 
 class Plan:
@@ -101,7 +104,7 @@ class Plan:
         images: Tensor,
         parameters: Sequence[Any],
         dtype: str,
-        compiler: Callable[[Callable[..., Tensor]], Callable[..., Tensor]] | None = None,
+        compiler: Compiler | None = None,
     ) -> Tensor:
         """Run the passes over images.
 
@@ -120,23 +123,7 @@ class Plan:
             return self.values.finish(ops, images, dtype)
         for number, (step, parameter) in enumerate(zip(self.passes, parameters, strict=True)):
             given = dtype if number == len(self.passes) - 1 else source
-            images = self.run(ops, step, images, parameter, given, compiler)
-        return images
-
-    def run(
-        self,
-        ops: Ops,
-        step: Pass,
-        images: Tensor,
-        parameter: Any,
-        dtype: str,
-        compiler: Callable[[Callable[..., Tensor]], Callable[..., Tensor]] | None,
-    ) -> Tensor:
-        """Run one pass, and bring its result into the range and a dtype."""
-        _, height, width, _ = ops.shape(images)
-        *first, end = step.stages(ops, (height, width))
-        for stage in (*first, self._finished(ops, end, dtype)):
-            images = (compiler(stage) if compiler else stage)(materialised(images), parameter)
+            images = step.run(ops, images, parameter, given, compiler)
         return images
 
     def move(
@@ -167,6 +154,8 @@ class Plan:
         if "bounding_boxes" in moved:
             state = boxes.read(ops, moved["bounding_boxes"], size)
         for step, drawn in zip(self.passes, parameters, strict=True):
+            if isinstance(step, BranchPass):
+                step.check_targets(moved)
             if not isinstance(step, WarpPass):
                 continue
             output_size = step.output_size(size)
@@ -184,8 +173,3 @@ class Plan:
         if state is not None:
             moved["bounding_boxes"] = boxes.write(ops, moved["bounding_boxes"], state, size)
         return moved
-
-    def _finished(
-        self, ops: Ops, stage: Callable[..., Tensor], dtype: str
-    ) -> Callable[..., Tensor]:
-        return lambda images, parameter: self.values.finish(ops, stage(images, parameter), dtype)

@@ -11,27 +11,28 @@ where an operation looks at all of the image, as equalizing does.
 
 import math
 from abc import abstractmethod
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from kerastricks.augment.border import Border
+import numpy as np
+
 from kerastricks.augment.color import LUMA, blend_with_grey
 from kerastricks.augment.geometry import affine, cosine_and_sine
-from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
+from kerastricks.augment.kernels import Ops, Size, Tensor
 from kerastricks.augment.random_auto_contrast import RandomAutoContrast
 from kerastricks.augment.random_equalize import RandomEqualize
-from kerastricks.augment.random_sharpness import RandomSharpness
+from kerastricks.augment.random_sharpness import Sharpening
 from kerastricks.augment.transform import (
     LEVELS,
     ColorTransform,
     CompositeTransform,
     GeometricTransform,
-    PixelTransform,
     TableTransform,
     Transform,
+    between,
     identity_table,
 )
-from kerastricks.augment.values import ValueContract
 
 OPERATIONS = (
     "identity",
@@ -74,9 +75,25 @@ class Choice:
         """The amount where the slot holds an operation, and the neutral amount elsewhere."""
         return ops.where(self.holds(name), self.amount, ops.zeros_like(self.amount) + neutral)
 
+    def where(self, ops: Ops, condition: Tensor) -> "Choice":
+        """Hold nothing elsewhere."""
+        nothing = ops.zeros_like(self.operation)
+        return Choice(ops.where(condition, self.operation, nothing), self.amount)
+
     def holds(self, name: str) -> Tensor:
         """Where the slot holds an operation, (B,)."""
         return self.operation == _INDEX[name]
+
+
+class Chooser(Protocol):
+    """Fills slots."""
+
+    @property
+    def num_draws(self) -> int:
+        """How many uniform random numbers `choose` is handed."""
+
+    def choose(self, ops: Ops, uniforms: Tensor, slot: int) -> Choice:
+        """Choose an operation and an amount for each image."""
 
 
 class Policy(CompositeTransform):
@@ -116,9 +133,14 @@ class Policy(CompositeTransform):
         return *moves, *rest
 
 
+def chain_of(policy: Chooser, slots: Iterable[int]) -> tuple[Transform, ...]:
+    """Give what moves pixels, then tables, of slots that hold neither colours nor sharpness."""
+    return *(_Move(policy, slot) for slot in slots), *(_Table(policy, slot) for slot in slots)
+
+
 @dataclass(frozen=True)
 class _Slot(Transform):
-    policy: Policy
+    policy: Chooser
     slot: int
 
     @property
@@ -210,21 +232,12 @@ class _Color(_Slot, ColorTransform):
 
 
 @dataclass(frozen=True, repr=False)
-class _Sharpness(_Slot, PixelTransform):
+class _Sharpness(_Slot, Sharpening):
     """Sharpness."""
-
-    @property
-    def summary(self) -> str:
-        """Name the pass in a few words."""
-        return RandomSharpness(0.0).summary
 
     def draw(self, ops: Ops, uniforms: Tensor, size: Size) -> Tensor:
         """The factors, (B,)."""
         return 1.0 + self.choice(ops, uniforms).of(ops, "sharpness", 0.0)
-
-    def stages(self, ops: Ops, border: Border, values: ValueContract) -> list[Stage]:
-        """Those of `RandomSharpness`."""
-        return RandomSharpness(0.0).stages(ops, border, values)
 
 
 def _mean_grey(ops: Ops, counts: Tensor) -> Tensor:
@@ -245,3 +258,30 @@ def picked(ops: Ops, uniform: Tensor, count: int) -> Tensor:
 def rows_of(ops: Ops, table: Any, index: Tensor) -> Tensor:
     """Rows of a small table of numbers, by float indices (B,)."""
     return ops.take(ops.cast(table, "float32"), ops.cast(index, "int32"), axis=0)
+
+
+def chosen(
+    ops: Ops,
+    uniforms: Tensor,
+    amounts: dict[str, tuple[float, float, bool]],
+    magnitude: float | tuple[float, float],
+) -> Choice:
+    """Choose one of the operations in a table, each as likely.
+
+    Args:
+        ops: `keras.ops` or a namespace like it.
+        uniforms: float32 tensor (B, 3) of numbers in [0, 1): which, how much, and the sign.
+        amounts: Amounts at magnitudes 0 and 1, and whether either sign may be drawn.
+        magnitude: The range that magnitudes are drawn from.
+    """
+    which, how, sign = (uniforms[:, draw] for draw in range(3))
+    index = picked(ops, which, len(amounts))
+    operation = rows_of(ops, np.array([OPERATIONS.index(name) for name in amounts]), index)
+    weak, strong, signed = (
+        rows_of(ops, np.array([row[column] for row in amounts.values()]), index)
+        for column in range(3)
+    )
+    amount = weak + (strong - weak) * between(how, magnitude)
+    amount = ops.where(operation == float(OPERATIONS.index("posterize")), ops.round(amount), amount)
+    negative = ops.logical_and(signed > 0.5, sign < 0.5)
+    return Choice(operation, ops.where(negative, 0.0 - amount, amount))

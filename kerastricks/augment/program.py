@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 
 from kerastricks.augment.border import Border
 from kerastricks.augment.box_contract import BoxContract
-from kerastricks.augment.kernels import Ops, Size, Tensor
+from kerastricks.augment.kernels import Compiler, Ops, Size, Tensor
 from kerastricks.augment.mix_pass import MixPass
 from kerastricks.augment.mixing import MixTransform
 from kerastricks.augment.plan import Plan
@@ -16,9 +16,6 @@ from kerastricks.augment.targets import PIXELWISE, Parts
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.transform import Transform
 from kerastricks.augment.values import ValueContract
-
-Compiler = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
-"""Wraps a stage, which is a function of tensors and a loop over the pixels."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,7 @@ class Program:
         dtype: str,
         *,
         led: bool = False,
-        pixels: Callable[..., Tensor] | None = None,
+        engine: "Engine | None" = None,
     ) -> Parts:
         """Augment a batch.
 
@@ -99,7 +96,7 @@ class Program:
             keys: The names of the B samples.
             dtype: The dtype that images come out in.
             led: Whether the batch begins with samples that are partners alone.
-            pixels: Carries out `pixels` of (images, drawn, frames); None is on `ops`.
+            engine: Draws and moves the pixels; None does it on `ops`.
 
         Returns:
             The same, augmented.
@@ -111,12 +108,10 @@ class Program:
             parts = _folded(ops, parts)
         _, height, width, _ = ops.shape(parts["images"])
         size = height, width
-        drawn = self.draw(ops, keys, size, led=led, frames=frames)
-        out = self.move(ops, parts, drawn, size, led=led, frames=frames)
-        if pixels is None:
-            moved = self.pixels(ops, parts["images"], drawn, dtype, led=led, frames=frames)
-        else:
-            moved = pixels(parts["images"], drawn, frames)
+        mover: Engine = engine or OnOps(ops)
+        drawn = mover.draw(self, keys, size, led=led, frames=frames)
+        out = mover.move(self, parts, drawn, size, led=led, frames=frames)
+        moved = mover.pixels(self, parts["images"], drawn, dtype, led=led, frames=frames)
         out = {**out, "images": moved}
         return out if frames is None else _unfolded(ops, out, frames)
 
@@ -187,6 +182,58 @@ class Program:
         if flat:
             targets["segmentation_masks"] = targets["segmentation_masks"][..., 0]
         return targets
+
+
+class Engine(Protocol):
+    """Carries out the parts of a program."""
+
+    def draw(
+        self, program: Program, keys: SampleKeys, size: Size, *, led: bool, frames: Any
+    ) -> tuple[Any, ...]:
+        """Do as `Program.draw`."""
+
+    def move(
+        self, program: Program, parts: Parts, drawn: Any, size: Size, *, led: bool, frames: Any
+    ) -> Parts:
+        """Do as `Program.move`."""
+
+    def pixels(
+        self, program: Program, images: Tensor, drawn: Any, dtype: str, *, led: bool, frames: Any
+    ) -> Tensor:
+        """Do as `Program.pixels`."""
+
+
+@dataclass(frozen=True)
+class OnOps:
+    """The engine that calls an array namespace, where it stands.
+
+    Attributes:
+        ops: `keras.ops` or a namespace like it.
+        compiler: Wraps each stage.
+    """
+
+    ops: Ops
+    compiler: Compiler | None = None
+
+    def draw(
+        self, program: Program, keys: SampleKeys, size: Size, *, led: bool, frames: Any
+    ) -> tuple[Any, ...]:
+        """Do as `Program.draw`."""
+        return program.draw(self.ops, keys, size, led=led, frames=frames)
+
+    def move(
+        self, program: Program, parts: Parts, drawn: Any, size: Size, *, led: bool, frames: Any
+    ) -> Parts:
+        """Do as `Program.move`."""
+        return program.move(self.ops, parts, drawn, size, led=led, frames=frames)
+
+    def pixels(
+        self, program: Program, images: Tensor, drawn: Any, dtype: str, *, led: bool, frames: Any
+    ) -> Tensor:
+        """Do as `Program.pixels`."""
+        return program.pixels(
+            self.ops, images, drawn, dtype, led=led, frames=frames, compiler=self.compiler
+        )
 
 
 def program_of(

@@ -1,28 +1,12 @@
 """A number of operations chosen at random for each image, all of one strength."""
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import keras
-import numpy as np
 
 from kerastricks.augment.checks import check_limits, check_probability, check_size
 from kerastricks.augment.kernels import Ops, Tensor
-from kerastricks.augment.policy import OPERATIONS, Choice, Policy, picked, rows_of
-from kerastricks.augment.transform import between
-
-
-class Relative(Protocol):
-    """A policy whose operations have a relative strength."""
-
-    @property
-    def magnitude(self) -> float | tuple[float, float]:
-        """From 0 to 1."""
-
-    @property
-    def probability(self) -> float:
-        """Share of the operations that are done."""
-
+from kerastricks.augment.policy import Choice, Policy, chosen
 
 _AMOUNTS: dict[str, tuple[float, float, bool]] = {
     "identity": (0.0, 0.0, False),
@@ -101,33 +85,6 @@ class RandAugment(Policy):
 
     def choose(self, ops: Ops, uniforms: Tensor, slot: int) -> Choice:
         """One of fourteen, each as likely."""
-        return chosen(ops, uniforms[:, 4 * slot : 4 * slot + 4], _AMOUNTS, self)
-
-
-def chosen(
-    ops: Ops,
-    uniforms: Tensor,
-    amounts: dict[str, tuple[float, float, bool]],
-    policy: Relative,
-) -> Choice:
-    """Choose one of the operations in a table, each as likely.
-
-    Args:
-        ops: `keras.ops` or a namespace like it.
-        uniforms: float32 tensor (B, 4) of numbers in [0, 1).
-        amounts: Amounts at magnitudes 0 and 1, and whether either sign may be drawn.
-        policy: Has `magnitude` and `probability`.
-    """
-    whether, which, how, sign = (uniforms[:, draw] for draw in range(4))
-    index = picked(ops, which, len(amounts))
-    operation = rows_of(ops, np.array([OPERATIONS.index(name) for name in amounts]), index)
-    weak, strong, signed = (
-        rows_of(ops, np.array([row[column] for row in amounts.values()]), index)
-        for column in range(3)
-    )
-    amount = weak + (strong - weak) * between(how, policy.magnitude)
-    amount = ops.where(operation == float(OPERATIONS.index("posterize")), ops.round(amount), amount)
-    negative = ops.logical_and(signed > 0.5, sign < 0.5)
-    amount = ops.where(negative, 0.0 - amount, amount)
-    done = whether < policy.probability
-    return Choice(ops.where(done, operation, ops.zeros_like(operation)), amount)
+        uniforms = uniforms[:, 4 * slot : 4 * slot + 4]
+        choice = chosen(ops, uniforms[:, 1:], _AMOUNTS, self.magnitude)
+        return choice.where(ops, uniforms[:, 0] < self.probability)

@@ -11,9 +11,40 @@ from kerastricks.augment.transform import PixelTransform
 from kerastricks.augment.values import ValueContract
 
 
+@dataclass(frozen=True)
+class Sharpening(PixelTransform):
+    """Blend images with what a 3 x 3 smoothing makes of them, by a factor each, (B,)."""
+
+    @property
+    def summary(self) -> str:
+        """Name the pass in a few words."""
+        return "blend with the mean of 3 x 3 neighbours"
+
+    def stages(self, ops: Ops, border: Border, values: ValueContract) -> list[Stage]:
+        """Blend in one loop."""
+
+        def blend(images: Tensor, factor: Tensor) -> Tensor:
+            value = ops.cast(images, "float32")
+            _, height, width, _ = ops.shape(images)
+            total, insides = value, []
+            for axis, length in ((1, height), (2, width)):
+                place = ops.arange(length, dtype="int32")
+                before = ops.take(total, ops.maximum(place - 1, 0), axis=axis)
+                after = ops.take(total, ops.minimum(place + 1, length - 1), axis=axis)
+                total = total + before + after
+                within = ops.logical_and(place > 0, place < length - 1)
+                insides.append(within[:, None] if axis == 1 else within[None, :])
+            smooth = (total + 4.0 * value) * (1.0 / 13.0)
+            blended = smooth + factor[:, None, None, None] * (value - smooth)
+            inside = ops.logical_and(*insides)
+            return ops.where(inside[None, :, :, None], blended, value)
+
+        return [blend]
+
+
 @keras.saving.register_keras_serializable(package="kerastricks")
 @dataclass(frozen=True)
-class RandomSharpness(FactorTransform, PixelTransform):
+class RandomSharpness(FactorTransform, Sharpening):
     """Draw each image away from a smoothed one, by a factor drawn uniformly.
 
         out = s + f (v - s),  f ~ U(low, high)
@@ -39,32 +70,6 @@ class RandomSharpness(FactorTransform, PixelTransform):
     50
     """
 
-    @property
-    def summary(self) -> str:
-        """Name the pass in a few words."""
-        return "blend with the mean of 3 x 3 neighbours"
-
     def draw(self, ops: Ops, uniforms: Tensor, size: Size) -> Tensor:
         """Draw the factors, (B,)."""
         return self.factors(ops, uniforms)
-
-    def stages(self, ops: Ops, border: Border, values: ValueContract) -> list[Stage]:
-        """Blend in one loop."""
-
-        def blend(images: Tensor, factor: Tensor) -> Tensor:
-            value = ops.cast(images, "float32")
-            _, height, width, _ = ops.shape(images)
-            total, insides = value, []
-            for axis, length in ((1, height), (2, width)):
-                place = ops.arange(length, dtype="int32")
-                before = ops.take(total, ops.maximum(place - 1, 0), axis=axis)
-                after = ops.take(total, ops.minimum(place + 1, length - 1), axis=axis)
-                total = total + before + after
-                within = ops.logical_and(place > 0, place < length - 1)
-                insides.append(within[:, None] if axis == 1 else within[None, :])
-            smooth = (total + 4.0 * value) * (1.0 / 13.0)
-            blended = smooth + factor[:, None, None, None] * (value - smooth)
-            inside = ops.logical_and(*insides)
-            return ops.where(inside[None, :, :, None], blended, value)
-
-        return [blend]

@@ -6,8 +6,7 @@ import keras
 
 from kerastricks.augment.checks import check_probability
 from kerastricks.augment.kernels import Ops, Tensor
-from kerastricks.augment.policy import Choice, Policy
-from kerastricks.augment.rand_augment import chosen
+from kerastricks.augment.policy import Choice, Policy, chosen
 
 _AMOUNTS: dict[str, tuple[float, float, bool]] = {
     "identity": (0.0, 0.0, False),
@@ -66,11 +65,6 @@ class TrivialAugment(Policy):
         object.__setattr__(self, "probability", probability)
 
     @property
-    def magnitude(self) -> tuple[float, float]:
-        """Any."""
-        return 0.0, 1.0
-
-    @property
     def slots(self) -> int:
         """One operation."""
         return 1
@@ -82,4 +76,5 @@ class TrivialAugment(Policy):
 
     def choose(self, ops: Ops, uniforms: Tensor, slot: int) -> Choice:
         """One of fourteen, each as likely."""
-        return chosen(ops, uniforms, _AMOUNTS, self)
+        choice = chosen(ops, uniforms[:, 1:], _AMOUNTS, (0.0, 1.0))
+        return choice.where(ops, uniforms[:, 0] < self.probability)

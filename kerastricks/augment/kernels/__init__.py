@@ -26,6 +26,10 @@ Stage: TypeAlias = Callable[[Tensor, Any], Tensor]
 """A function of images (B, H, W, C) and the parameters of a pass: one loop over the pixels."""
 
 
+Compiler: TypeAlias = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
+"""Wraps a stage."""
+
+
 def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Compile a pure function of tensors where Keras' backend would compile it piece by piece.
 
@@ -56,4 +60,4 @@ def _is_tensorflow(x: Tensor) -> bool:
     return type(x).__module__.startswith("tensorflow")
 
 
-__all__ = ["Ops", "Size", "Stage", "Tensor", "compiled", "materialised"]
+__all__ = ["Compiler", "Ops", "Size", "Stage", "Tensor", "compiled", "materialised"]

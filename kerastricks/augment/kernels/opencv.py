@@ -118,10 +118,28 @@ def convolve(
     return _each(images, images.shape[1:3], convolved)
 
 
+def sharpen(images: Images, factors: Floats) -> Images:
+    """Blend with the mean of 3 x 3 pixels, the middle five times, by (B,); the rim stays."""
+    smooth = np.array([[1, 1, 1], [1, 5, 1], [1, 1, 1]], "float32") / 13
+    middle = np.zeros((3, 3), "float32")
+    middle[1, 1] = 1
+
+    def sharpened(number: int, image: Images, place: Images) -> Images:
+        factor = factors[number]
+        if factor == 1:
+            return image
+        found = cv2.filter2D(image, -1, smooth + factor * (middle - smooth), dst=place)
+        for edge in (np.s_[:1], np.s_[-1:], np.s_[:, :1], np.s_[:, -1:]):
+            found[edge] = image[edge]
+        return found  # type: ignore[no-any-return]
+
+    return _each(images, images.shape[1:3], sharpened)
+
+
 def mix_channels(images: Images, matrices: Floats, offsets: Floats) -> Images:
     """Give M v + o for every pixel, M (B, C, C) and o (B, C)."""
     whole = np.concatenate([matrices, offsets[..., None]], axis=-1)
-    identity = np.eye(*whole.shape[1:], dtype="float32")
+    identity = np.eye(whole.shape[1], whole.shape[2], dtype="float32")
 
     def mixed(number: int, image: Images, place: Images) -> Images:
         if (whole[number] == identity).all():
@@ -157,7 +175,10 @@ def counts(images: NDArray[np.uint8]) -> NDArray[np.int32]:
     """Give how often each level occurs in each channel, (B, C, 256)."""
     channels = images.shape[-1]
     found = [
-        [cv2.calcHist([image], [channel], None, [256], [0, 256]).ravel() for channel in range(channels)]
+        [
+            cv2.calcHist([image], [channel], None, [256], [0, 256]).ravel()
+            for channel in range(channels)
+        ]
         for image in images
     ]
     return np.array(found).astype("int32")

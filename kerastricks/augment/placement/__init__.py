@@ -1,5 +1,37 @@
 """Where a pipeline runs: in a `tf.data.Dataset`, on the host, a device or a data service."""
 
-from kerastricks.augment.placement.dataset import augment_dataset
+from typing import Any
 
-__all__ = ["augment_dataset"]
+import tensorflow as tf
+
+from kerastricks.augment.placement.dataset import Augmenter, augment_dataset
+from kerastricks.augment.placement.device import augment_on
+from kerastricks.augment.placement.service import augment_through
+
+
+def placed(
+    pipeline: Augmenter,
+    dataset: Any,
+    *,
+    device: str | None,
+    service: str | None,
+    engine: str | None,
+    num_parallel_calls: int | None,
+) -> Any:
+    """Augment where it was asked for; the arguments are those of `Pipeline.augment`."""
+    if (device is not None) + (service is not None) + (engine is not None) > 1:
+        raise ValueError(
+            "`device`, `service` and `engine` each say where pixels are moved: pass one of them. "
+            f"Received: device={device!r}, service={service!r}, engine={engine!r}"
+        )
+    calls = tf.data.AUTOTUNE if num_parallel_calls is None else num_parallel_calls
+
+    def host() -> Any:
+        return augment_dataset(pipeline, dataset, engine=engine, num_parallel_calls=calls)
+
+    if service is not None:
+        return augment_through(pipeline, dataset, service, num_parallel_calls=calls)
+    return host() if device is None else augment_on(pipeline, dataset, device, host)
+
+
+__all__ = ["placed"]

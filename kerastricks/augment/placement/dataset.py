@@ -7,9 +7,9 @@ import tensorflow as tf
 
 from kerastricks.augment.kernels import Tensor
 from kerastricks.augment.kernels import tensorflow as ops
-from kerastricks.augment.placement.engines import Engine, engine_of
+from kerastricks.augment.placement.engines import engine_of
 from kerastricks.augment.placement.sequence import numbered, with_leaders
-from kerastricks.augment.program import Program
+from kerastricks.augment.program import Engine, Program
 from kerastricks.augment.targets import Parts, batched, split_element, unbatched
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.values import ValueContract
@@ -30,7 +30,7 @@ class Augmenter(Protocol):
 
 
 def augment_dataset(
-    pipeline: Augmenter, dataset: Any, *, engine: str | None, num_parallel_calls: int | None
+    pipeline: Augmenter, dataset: Any, *, engine: str | None, num_parallel_calls: int
 ) -> Any:
     """Map a pipeline over a `tf.data.Dataset`, sample by sample reproducible.
 
@@ -44,7 +44,7 @@ def augment_dataset(
         pipeline: The pipeline.
         dataset: Batched, (B, H, W, C) or (B, T, H, W, C), or one image an element, (H, W, C).
         engine: "xla", "opencv", or None to choose.
-        num_parallel_calls: Calls that may run at once; None lets `tf.data` decide.
+        num_parallel_calls: Calls that may run at once.
 
     Returns:
         A `tf.data.Dataset` of the same structure, shapes and length.
@@ -56,10 +56,9 @@ def augment_dataset(
     check_dataset(pipeline, dataset)
     with tf.device("CPU:0"):
         epochs = tf.Variable(0, dtype=tf.int64, trainable=False)
-    calls = tf.data.AUTOTUNE if num_parallel_calls is None else num_parallel_calls
 
     def mapped(elements: Any, function: Callable[..., Any]) -> Any:
-        return elements.map(function, num_parallel_calls=calls, deterministic=True)
+        return elements.map(function, num_parallel_calls=num_parallel_calls, deterministic=True)
 
     elements, step = prepared(pipeline, dataset, epochs, mapped, engine)
     # A checkpoint of an iterator holds the scans' states, which is all that resuming takes; by
@@ -86,7 +85,7 @@ def prepared(
     dataset: Any,
     epoch: Any,
     mapped: Callable[[Any, Callable[..., Any]], Any],
-    engine: str | None,
+    engine: str | Engine | None,
 ) -> tuple[Any, Callable[..., Any]]:
     """Number the elements, and give the pure function that augments one.
 
@@ -96,7 +95,7 @@ def prepared(
         epoch: A variable that counts them, or the number of the one and only.
         mapped: Maps a function over a data set, where it must be done before the elements are
             handed to the function that is returned.
-        engine: "xla", "opencv", "graph" for what can be sent elsewhere, or None to choose.
+        engine: As `engine_of` takes it.
     """
     program, seed = pipeline.program, pipeline.seed
     mixes = program.mixes > 0
@@ -141,11 +140,7 @@ def _step(
 
     def batch_augmented(epoch: Tensor, positions: Tensor, batch: Parts) -> Parts:
         keys = SampleKeys(seed, epoch, positions)
-
-        def pixels(images: Tensor, drawn: Any, frames: Any) -> Tensor:
-            return engine(program, images, drawn, dtype, led=mixes > 0, frames=frames)
-
-        return program.transform(ops, batch, keys, dtype, led=mixes > 0, pixels=pixels)
+        return program.transform(ops, batch, keys, dtype, led=mixes > 0, engine=engine)
 
     def rows_augmented(epoch: Tensor, position: Tensor, batch: Parts) -> Parts:
         def row(number: Tensor) -> Parts:

@@ -8,14 +8,17 @@ import numpy as np
 import tensorflow as tf
 
 from kerastricks.augment.antialias import spans
+from kerastricks.augment.branch_pass import BranchPass
 from kerastricks.augment.color_pass import ColorPass
 from kerastricks.augment.kernels import Tensor, opencv
 from kerastricks.augment.kernels import tensorflow as ops
 from kerastricks.augment.passes import Pass
 from kerastricks.augment.pixel_pass import PixelPass
 from kerastricks.augment.placement.engines import Hosted
+from kerastricks.augment.plan import Plan
 from kerastricks.augment.program import Program
 from kerastricks.augment.random_gaussian_blur import RandomGaussianBlur
+from kerastricks.augment.random_sharpness import Sharpening
 from kerastricks.augment.table_pass import TablePass
 from kerastricks.augment.values import ValueContract
 from kerastricks.augment.warp_pass import WarpPass
@@ -30,15 +33,15 @@ class OpenCV(Hosted):
     draw leaves as it is costs a copy.
     """
 
-    def pixels(
+    def moved(
         self, program: Program, images: Tensor, drawn: Any, dtype: str, *, led: bool, frames: Any
-    ) -> Tensor:
+    ) -> Any:
         """Run the passes on tensors that are there."""
         source = images.dtype.name
         range_of_bytes = program.values.value_range == (0.0, 255.0)
         served = source in _DTYPES and dtype in _DTYPES and images.shape[-1] <= 4
         if not served or (source == "uint8" and not range_of_bytes):
-            return super().pixels(program, images, drawn, dtype, led=led, frames=frames)
+            return super().moved(program, images, drawn, dtype, led=led, frames=frames)
         compiler = self._compiler(images.shape)
         rest = list(drawn)
         for section in program.sections:
@@ -48,33 +51,32 @@ class OpenCV(Hosted):
                 rows = 1 if frames is None else frames
                 stage = section.mix.stage(ops, between, led=led, frames=rows)
                 images = compiler(stage)(tf.convert_to_tensor(images), rest.pop(0))
-            parameters = rest.pop(0)
-            steps = section.plan.passes
-            for number, (step, parameter) in enumerate(zip(steps, parameters, strict=True)):
-                kind = given if number == len(steps) - 1 else source
-                images = self._pass(program, section.plan, step, images, parameter, kind, compiler)
-            if not steps and not section.mix:
-                images = section.plan.apply(ops, images, parameters, given)
+            plan, parameters = section.plan, rest.pop(0)
+            if plan.passes or not section.mix:
+                images = _planned(plan, images, parameters, given, compiler)
         return images
 
-    def _pass(
-        self,
-        program: Program,
-        plan: Any,
-        step: Pass,
-        images: Any,
-        parameter: Any,
-        dtype: str,
-        compiler: Any,
-    ) -> Any:
-        runner = _runner(step)
-        if runner is None:
-            return plan.run(ops, step, tf.convert_to_tensor(images), parameter, dtype, compiler)
-        array = np.asarray(images)
-        if array.dtype == "uint8" and dtype == "float32" and not isinstance(step, TablePass):
-            array = array.astype("float32")
-        found = runner(step, array, parameter, compiler)
-        return _finished(found, program.values, dtype)
+
+def _planned(plan: Plan, images: Any, parameters: Any, dtype: str, compiler: Any) -> Any:
+    """Do as `Plan.apply`."""
+    source = images.dtype.name
+    if not plan.passes:
+        return plan.apply(ops, tf.convert_to_tensor(images), parameters, dtype)
+    for number, (step, drawn) in enumerate(zip(plan.passes, parameters, strict=True)):
+        given = dtype if number == len(plan.passes) - 1 else source
+        images = _passed(step, images, drawn, given, compiler)
+    return images
+
+
+def _passed(step: Pass, images: Any, drawn: Any, dtype: str, compiler: Any) -> Any:
+    """Do as `Pass.run`."""
+    runner = _runner(step)
+    if runner is None:
+        return step.run(ops, tf.convert_to_tensor(images), drawn, dtype, compiler)
+    array = np.asarray(images)
+    if array.dtype == "uint8" and dtype == "float32" and not isinstance(step, TablePass):
+        array = array.astype("float32")
+    return _finished(runner(step, array, drawn, compiler), step.values, dtype)
 
 
 def _finished(images: Any, values: ValueContract, dtype: str) -> Any:
@@ -93,8 +95,14 @@ def _runner(step: Pass) -> Callable[..., Any] | None:
         return _color
     if isinstance(step, TablePass):
         return _table
-    if isinstance(step, PixelPass) and isinstance(step.transforms[0][1], RandomGaussianBlur):
-        return _blur
+    if isinstance(step, BranchPass):
+        return _branches
+    if isinstance(step, PixelPass):
+        transform = step.transforms[0][1]
+        if isinstance(transform, RandomGaussianBlur):
+            return _blur
+        if isinstance(transform, Sharpening):
+            return _sharpness
     return None
 
 
@@ -108,7 +116,7 @@ def _warp(step: WarpPass, images: Any, drawn: Any, compiler: Any) -> Any:
         along = spans(np, whole)
         images = opencv.convolve(images, lambda number: _smoothing(along, number), step.border)
     if grids:
-        x, y = compiler(lambda _, drawn: step.places(ops, drawn, size))(
+        x, y = compiler(lambda empty, drawn: step.places(ops, drawn, size))(
             tf.convert_to_tensor(images[:0]), drawn
         )
         return opencv.remap(images, x.numpy(), y.numpy(), step.border)
@@ -149,7 +157,7 @@ def _color(step: ColorPass, images: Any, uniforms: Any, compiler: Any) -> Any:
         mean = (opencv.means(images) - values.low) / values.span
         mean = tf.constant(mean if kind == 3 else mean.mean(axis=1, keepdims=True))
 
-    def color(_: Tensor, drawn: Any) -> Any:
+    def color(empty: Tensor, drawn: Any) -> Any:
         return step.color(ops, drawn[0], drawn[1], kind)
 
     matrix, offset = (
@@ -169,7 +177,7 @@ def _table(step: TablePass, images: Any, uniforms: Any, compiler: Any) -> Any:
         levels = np.rint(np.clip(scaled, 0, 255)).astype("uint8")
     counted = tf.constant(opencv.counts(levels)) if step.needs_counts else None
 
-    def table(_: Tensor, drawn: Any) -> Any:
+    def table(empty: Tensor, drawn: Any) -> Any:
         return step.table(ops, drawn[0], drawn[1])
 
     tables = compiler(table)(tf.convert_to_tensor(levels[:0]), (uniforms, counted))
@@ -177,6 +185,21 @@ def _table(step: TablePass, images: Any, uniforms: Any, compiler: Any) -> Any:
     if images.dtype == "uint8":
         return found
     return found.astype("float32") * np.float32(step.values.span / 255.0) + step.values.low
+
+
+def _branches(step: BranchPass, images: Any, drawn: Any, compiler: Any) -> Any:
+    weights, chains = drawn
+    weights = np.asarray(weights)[..., None, None, None]
+    total = images * weights[:, 0]
+    for number, (plan, parameters) in enumerate(zip(step.plans, chains, strict=True), 1):
+        chain = np.asarray(_planned(plan, images, parameters, images.dtype.name, compiler))
+        for place, weight, image in zip(total, weights[:, number], chain, strict=True):
+            place += weight * image
+    return total
+
+
+def _sharpness(step: PixelPass, images: Any, factors: Any, compiler: Any) -> Any:
+    return opencv.sharpen(images, np.asarray(factors))
 
 
 def _blur(step: PixelPass, images: Any, sigma: Any, compiler: Any) -> Any:

@@ -1,0 +1,83 @@
+"""Run a pipeline on the workers of a tf.data service, which may be other machines."""
+
+from collections.abc import Iterator
+from itertools import count
+from typing import Any
+
+import tensorflow as tf
+
+from kerastricks.augment.placement.dataset import Augmenter, check_dataset, prepared
+
+
+def augment_through(
+    pipeline: Augmenter, dataset: Any, service: str, *, num_parallel_calls: int
+) -> Any:
+    """Let a tf.data service augment, element by element as a single process would.
+
+    Every worker reads and numbers the whole data set, and augments its share of the elements, one
+    in so many. The elements carry their numbers back, and are put in order here. An element depends
+    on its own number and on nothing else, so who made it does not matter.
+
+    Args:
+        pipeline: The pipeline.
+        dataset: As `augment_dataset` takes it; it is sent to the workers, so it must not call back
+            into Python.
+        service: The dispatcher's address, "grpc://host:port".
+        num_parallel_calls: Calls that a worker may run at once.
+
+    Returns:
+        A `tf.data.Dataset` of the same structure, shapes and length, in the same order.
+
+    Raises:
+        TypeError: `dataset` is no `tf.data.Dataset`.
+        ValueError: Elements that the pipeline cannot serve.
+        RuntimeError: While it is read, if a worker ended in the middle of its share.
+    """
+    check_dataset(pipeline, dataset)
+
+    def mapped(elements: Any, function: Any) -> Any:
+        return elements.map(function, num_parallel_calls=num_parallel_calls, deterministic=True)
+
+    def shares(epoch: int, workers: int) -> Any:
+        elements, step = prepared(pipeline, dataset, epoch, mapped, "graph")
+        order = elements.enumerate()
+        return tf.data.Dataset.range(workers).flat_map(
+            lambda worker: mapped(
+                order.shard(workers, worker), lambda number, element: (number, step(*element))
+            )
+        )
+
+    epochs = count()
+
+    def generate() -> Iterator[Any]:
+        share = shares(next(epochs), _workers(service))
+        waiting: dict[int, Any] = {}
+        due = 0
+        for number, element in share.apply(_distributed(service, "DYNAMIC")):
+            waiting[int(number)] = element
+            while due in waiting:
+                yield waiting.pop(due)
+                due += 1
+        if waiting:
+            raise RuntimeError(
+                f"Element {due} did not come back from the data service at {service}: a worker "
+                "ended in the middle of its share of the epoch. Read the data set again."
+            )
+
+    signature = shares(0, 1).element_spec[1]
+    out = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    length = dataset.cardinality()
+    if length >= 0:
+        out = out.apply(tf.data.experimental.assert_cardinality(length))
+    return out
+
+
+def _distributed(service: str, policy: str) -> Any:
+    kind = getattr(tf.data.experimental.service.ShardingPolicy, policy)
+    return tf.data.experimental.service.distribute(processing_mode=kind, service=service)
+
+
+def _workers(service: str) -> int:
+    """How many workers there are: each of them gives a data set of one element once."""
+    roll = tf.data.Dataset.from_tensors(0).apply(_distributed(service, "OFF"))
+    return max(1, sum(1 for _ in roll))
