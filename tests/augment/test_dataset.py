@@ -25,7 +25,7 @@ def assert_nearly_equal(out, expected):
     """Rounding may differ by a level, which equalizing then spreads."""
     difference = np.abs(out.astype(int) - expected)
     assert np.mean(difference > 1) < 0.02
-    assert np.mean(difference > 0) < 0.05
+    assert np.mean(difference > 0) < 0.1
 
 
 def collect(dataset):

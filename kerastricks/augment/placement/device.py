@@ -6,11 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerastricks.augment.kernels import Size, Tensor
-from kerastricks.augment.kernels import tensorflow as ops
+from kerastricks.augment.kernels import Tensor
 from kerastricks.augment.placement.dataset import Augmenter, check_dataset, prepared
-from kerastricks.augment.program import OnOps, Program
-from kerastricks.augment.threefry import SampleKeys
+from kerastricks.augment.placement.engines import InGraph
 
 _AHEAD = 2
 """Batches that wait on the device."""
@@ -42,7 +40,7 @@ def augment_on(pipeline: Augmenter, dataset: Any, device: str, host: Callable[[]
             names = ", ".join(each.name for each in tf.config.list_logical_devices())
             warnings.warn(
                 f"There is no device {device!r}: the host augments. TensorFlow sees {names}",
-                stacklevel=3,
+                stacklevel=4,  # where `Pipeline.augment` was called,
             )
         return host()
     with tf.device("CPU:0"):
@@ -51,7 +49,7 @@ def augment_on(pipeline: Augmenter, dataset: Any, device: str, host: Callable[[]
     def mapped(elements: Any, function: Callable[..., Any]) -> Any:
         return elements.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
 
-    elements, step = prepared(pipeline, dataset, epochs, mapped, Compiled())
+    elements, step = prepared(pipeline, dataset, epochs, mapped, InGraph())
     return DeviceDataset(elements, step, name)
 
 
@@ -68,38 +66,6 @@ def _found(device: str) -> str | None:
         if (spec.device_type, spec.device_index) == (wanted.device_type, wanted.device_index or 0):
             return str(each.name)
     return None
-
-
-class Compiled(OnOps):
-    """The engine that leaves nothing to single kernels: a device has none for some of them."""
-
-    def __init__(self) -> None:
-        super().__init__(ops, ops.compiled)
-
-    def draw(
-        self, program: Program, keys: SampleKeys, size: Size, *, led: bool, frames: Any
-    ) -> Any:
-        """Do as `Program.draw`."""
-
-        def drawn(epoch: Tensor, positions: Tensor) -> Any:
-            return program.draw(
-                ops, SampleKeys(keys.seed, epoch, positions), size, led=led, frames=frames
-            )
-
-        return tf.function(drawn, autograph=False, jit_compile=True)(keys.epoch, keys.positions)
-
-    def move(
-        self, program: Program, parts: Any, drawn: Any, size: Size, *, led: bool, frames: Any
-    ) -> Any:
-        """Do as `Program.move`."""
-        targets = {name: part for name, part in parts.items() if name != "images"}
-        if not targets:
-            return targets
-
-        def moved(targets: Any, drawn: Any) -> Any:
-            return program.move(ops, targets, drawn, size, led=led, frames=frames)
-
-        return tf.function(moved, autograph=False, jit_compile=True)(targets, drawn)
 
 
 class DeviceDataset(tf.data.Dataset):

@@ -8,11 +8,90 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerastricks.augment.kernels import Size, Tensor
+from kerastricks.augment.kernels import Compiler, Size, Tensor
 from kerastricks.augment.kernels import tensorflow as ops
 from kerastricks.augment.program import Engine, OnOps, Program
 from kerastricks.augment.targets import Parts
 from kerastricks.augment.threefry import SampleKeys
+
+_SMALL = 64 * 64
+"""Pixels of an image up to which XLA is chosen."""
+
+
+class Stages:
+    """Compiled stages: for images of one shape they come in the same order at each call."""
+
+    def __init__(self) -> None:
+        self._known: dict[Any, Callable[..., Tensor]] = {}
+
+    def compiler(self, shape: Any) -> Compiler:
+        """Give what compiles the stages of one call, each once for images of a shape."""
+        numbers = count()
+
+        def compiled(stage: Callable[..., Tensor]) -> Callable[..., Tensor]:
+            key = tuple(shape), next(numbers)
+            if key not in self._known:
+                self._known[key] = ops.compiled(stage)
+            return self._known[key]
+
+        return compiled
+
+
+def compiled_draw(
+    program: Program, seed: int, size: Size, *, led: bool, frames: Any
+) -> Callable[[Tensor, Tensor], Any]:
+    """Compile `Program.draw` into a function of the epoch and positions (B,).
+
+    It draws for one sample more. Compilers treat a single one differently, and round its numbers
+    differently: a sample would then depend on its batch. So would it, as was measured, if drawn by
+    single kernels.
+    """
+
+    @partial(tf.function, autograph=False, jit_compile=True)
+    def drawn(epoch: Tensor, positions: Tensor) -> Any:
+        keys = SampleKeys(seed, epoch, positions)
+        return program.draw(ops, keys, size, led=led, frames=frames)
+
+    def draw(epoch: Tensor, positions: Tensor) -> Any:
+        longer = tf.concat([positions, positions[-1:]], axis=0)
+        return tf.nest.map_structure(lambda x: x[:-1], drawn(epoch, longer))
+
+    return draw
+
+
+class InGraph(OnOps):
+    """The engine whose graph can be sent to another process, or to a device.
+
+    Each iterator of a data set compiles its functions anew, for a second or so. All heavy ones are
+    compiled: a device has no single kernel for some of them.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(ops, ops.compiled)
+
+    def draw(
+        self, program: Program, keys: SampleKeys, size: Size, *, led: bool, frames: Any
+    ) -> Any:
+        """Do as `Program.draw`."""
+        if not _are_known(size, frames):
+            return super().draw(program, keys, size, led=led, frames=frames)
+        draw = compiled_draw(program, keys.seed, size, led=led, frames=frames)
+        return draw(keys.epoch, keys.positions)
+
+    def move(
+        self, program: Program, parts: Parts, drawn: Any, size: Size, *, led: bool, frames: Any
+    ) -> Parts:
+        """Do as `Program.move`."""
+        targets = {name: part for name, part in parts.items() if name != "images"}
+        if not targets or not _are_known(size, frames):
+            return super().move(program, targets, drawn, size, led=led, frames=frames)
+
+        @partial(tf.function, autograph=False, jit_compile=True)
+        def moved(targets: Parts, drawn: Any) -> Parts:
+            return program.move(ops, targets, drawn, size, led=led, frames=frames)
+
+        out: Parts = moved(targets, drawn)
+        return out
 
 
 class Hosted:
@@ -24,29 +103,23 @@ class Hosted:
     """
 
     def __init__(self) -> None:
-        self._stages: dict[Any, Callable[..., Tensor]] = {}
+        self._stages = Stages()
 
     def draw(
         self, program: Program, keys: SampleKeys, size: Size, *, led: bool, frames: Any
     ) -> Any:
         """Do as `Program.draw`."""
-        if not all(isinstance(known, int) for known in (*size, 0 if frames is None else frames)):
+        if not _are_known(size, frames):
             return program.draw(ops, keys, size, led=led, frames=frames)
-        seed = keys.seed
-
-        @partial(tf.function, autograph=False, jit_compile=True)
-        def drawn(epoch: Tensor, positions: Tensor) -> Any:
-            keys = SampleKeys(seed, epoch, positions)
-            return program.draw(ops, keys, size, led=led, frames=frames)
-
+        draw = compiled_draw(program, keys.seed, size, led=led, frames=frames)
         # The shape of what is drawn depends on the number of samples alone.
-        function = drawn.get_concrete_function(
+        function = tf.function(draw, autograph=False).get_concrete_function(
             tf.TensorSpec((), tf.int32), tf.TensorSpec((None,), tf.int32)
         )
         structure = function.structured_outputs
         flat = tf.nest.flatten(structure)
         found = tf.py_function(
-            lambda *of: tf.nest.flatten(function(*of)),
+            lambda *of: tf.nest.flatten(draw(*of)),
             [keys.epoch, keys.positions],
             [each.dtype for each in flat],
         )
@@ -76,27 +149,20 @@ class Hosted:
         self, program: Program, images: Tensor, drawn: Any, dtype: str, *, led: bool, frames: Any
     ) -> Any:
         """Run the stages on tensors that are there."""
-        compiler = self._compiler(images.shape)
+        compiler = self._stages.compiler(images.shape)
         return program.pixels(ops, images, drawn, dtype, led=led, frames=frames, compiler=compiler)
 
-    def _compiler(self, shape: Any) -> Callable[..., Any]:
-        """Compile stages, once for images of a shape: they come in the same order at each call."""
-        numbers = count()
 
-        def compiler(stage: Callable[..., Tensor]) -> Callable[..., Tensor]:
-            key = tuple(shape), next(numbers)
-            if key not in self._stages:
-                self._stages[key] = ops.compiled(stage)
-            return self._stages[key]
-
-        return compiler
+def _are_known(size: Size, frames: Any) -> bool:
+    """Whether the size of images, and the number of a video's frames, are known beforehand."""
+    return all(isinstance(known, int) for known in (*size, 0 if frames is None else frames))
 
 
 def engine_of(name: str | Engine | None, sizes: Any) -> Engine:
     """Choose an engine.
 
     Args:
-        name: "xla", "opencv", "graph" for what can be sent elsewhere, None to choose, or an engine.
+        name: "xla", "opencv", None to choose, or an engine.
         sizes: (height, width) of the images, None where they are not known.
 
     Raises:
@@ -105,11 +171,13 @@ def engine_of(name: str | Engine | None, sizes: Any) -> Engine:
     """
     if name is not None and not isinstance(name, str):
         return name
-    if name not in (None, "xla", "opencv", "graph"):
+    if name not in (None, "xla", "opencv"):
         raise ValueError(
             f'`engine` is "opencv", "xla", or None to choose. Received: engine={name!r}'
         )
-    if name == "opencv" or (name is None and _has_opencv()):
+    # OpenCV takes its time to begin with an image: XLA is faster with small ones.
+    small = None not in sizes and sizes[0] * sizes[1] <= _SMALL
+    if name == "opencv" or (name is None and _has_opencv() and not small):
         try:
             from kerastricks.augment.placement.opencv import OpenCV
         except ImportError as missing:
@@ -118,7 +186,7 @@ def engine_of(name: str | Engine | None, sizes: Any) -> Engine:
             ) from missing
         return OpenCV()
     # Sizes that are not known beforehand may be many, and are not worth compiling for.
-    return OnOps(ops, ops.compiled) if name == "graph" or None in sizes else Hosted()
+    return InGraph() if None in sizes else Hosted()
 
 
 def _has_opencv() -> bool:

@@ -42,7 +42,7 @@ class OpenCV(Hosted):
         served = source in _DTYPES and dtype in _DTYPES and images.shape[-1] <= 4
         if not served or (source == "uint8" and not range_of_bytes):
             return super().moved(program, images, drawn, dtype, led=led, frames=frames)
-        compiler = self._compiler(images.shape)
+        compiler = self._stages.compiler(images.shape)
         rest = list(drawn)
         for section in program.sections:
             given = dtype if section is program.sections[-1] else source

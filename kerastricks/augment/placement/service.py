@@ -7,6 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerastricks.augment.placement.dataset import Augmenter, check_dataset, prepared
+from kerastricks.augment.placement.engines import InGraph
 
 
 def augment_through(
@@ -35,11 +36,13 @@ def augment_through(
     """
     check_dataset(pipeline, dataset)
 
+    engine = InGraph()
+
     def mapped(elements: Any, function: Any) -> Any:
         return elements.map(function, num_parallel_calls=num_parallel_calls, deterministic=True)
 
     def shares(epoch: int, workers: int) -> Any:
-        elements, step = prepared(pipeline, dataset, epoch, mapped, "graph")
+        elements, step = prepared(pipeline, dataset, epoch, mapped, engine)
         order = elements.enumerate()
         return tf.data.Dataset.range(workers).flat_map(
             lambda worker: mapped(
@@ -47,7 +50,7 @@ def augment_through(
             )
         )
 
-    epochs = count()
+    epochs, length = count(), int(dataset.cardinality())
 
     def generate() -> Iterator[Any]:
         share = shares(next(epochs), _workers(service))
@@ -58,6 +61,8 @@ def augment_through(
             while due in waiting:
                 yield waiting.pop(due)
                 due += 1
+            if due == length:
+                return  # the service takes seconds to say so
         if waiting:
             raise RuntimeError(
                 f"Element {due} did not come back from the data service at {service}: a worker "
@@ -66,7 +71,6 @@ def augment_through(
 
     signature = shares(0, 1).element_spec[1]
     out = tf.data.Dataset.from_generator(generate, output_signature=signature)
-    length = dataset.cardinality()
     if length >= 0:
         out = out.apply(tf.data.experimental.assert_cardinality(length))
     return out

@@ -1,0 +1,120 @@
+"""The engines of `tf.data` share one program: OpenCV's loops give what the compiled ones do."""
+
+import numpy as np
+import pytest
+
+import kerastricks as kt
+from kerastricks.augment.values import ValueContract
+
+tf = pytest.importorskip("tensorflow")
+cv2 = pytest.importorskip("cv2")
+engines = pytest.importorskip("kerastricks.augment.placement.engines")
+
+A = kt.augment
+PASSES = {
+    "affine": [A.RandomRotation(30), A.RandomZoom((0.5, 1.2)), A.RandomShear(6)],
+    "perspective": [A.RandomPerspective(0.2), A.RandomFlip()],
+    "elastic": [A.RandomElastic()],
+    "colors": [A.ColorJitter(0.2, 0.2, 0.5, 0.1)],
+    "tables": [A.RandomSolarize(), A.RandomPosterize(), A.RandomAutoContrast(0.5)],
+    "equalize": [A.RandomEqualize(0.5)],
+    "sharpness": [A.RandomSharpness(0.9)],
+    "blur": [A.RandomGaussianBlur()],
+    "flip": [A.RandomFlip()],
+}
+
+
+def smooth(channels):
+    """Images without noise: a wave for each channel."""
+    y, x = np.mgrid[:24, :20]
+    waves = [127 + 100 * np.sin((x * (k + 1) + y * (2 * k + 1)) / 9) for k in range(channels * 5)]
+    images = np.stack(waves, axis=-1).reshape(24, 20, 5, channels)
+    return np.moveaxis(images, 2, 0).astype("uint8")
+
+
+def run(transforms, images, engine, **kwargs):
+    pipeline = A.Pipeline(transforms, seed=1, **kwargs)
+    return next(iter(pipeline.augment(tf.data.Dataset.from_tensors(images), engine=engine))).numpy()
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("name", PASSES)
+def test_opencv_gives_what_xla_does_to_a_level(name, channels):
+    images = smooth(channels)
+    fill = "wrap" if channels == 1 else "reflect"
+    expected, out = (run(PASSES[name], images, e, fill_mode=fill) for e in ("xla", "opencv"))
+    assert out.dtype == np.uint8
+    assert np.abs(out.astype(int) - expected).max() <= 1
+    assert name == "flip" or (expected != images).any()
+
+
+@pytest.mark.parametrize("name", ["affine", "colors", "equalize"])
+def test_floats_agree_closely(name):
+    images = smooth(3)
+    kwargs = {"output_dtype": "float32", "fill_mode": "constant"}
+    expected, out = (run(PASSES[name], images, e, **kwargs) for e in ("xla", "opencv"))
+    np.testing.assert_allclose(out, expected, atol=0.02)
+    scaled = images.astype("float32") / 255
+    kwargs = {"value_range": (0, 1), "fill_mode": "nearest"}
+    expected, out = (run(PASSES[name], scaled, e, **kwargs) for e in ("xla", "opencv"))
+    np.testing.assert_allclose(out, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("images", "kwargs"),
+    [
+        (smooth(5), {}),
+        (smooth(3).astype("int32"), {}),
+        (smooth(3) // 3, {"value_range": (0, 90)}),
+        (smooth(3), {"output_dtype": "float16"}),
+    ],
+    ids=["five channels", "int32", "another range", "float16"],
+)
+def test_what_opencv_does_not_serve_is_compiled(images, kwargs):
+    transforms = [A.RandomRotation(30)]
+    expected, out = (run(transforms, images, e, **kwargs) for e in ("xla", "opencv"))
+    np.testing.assert_array_equal(out, expected)
+    assert out.dtype == expected.dtype
+
+
+def test_a_mix_and_its_passes_agree():
+    images = smooth(3)
+    transforms = [A.RandomRotation(30), A.MixUp(1.0), A.RandomBrightness(0.2)]
+    expected, out = (run(transforms, images, e) for e in ("xla", "opencv"))
+    assert np.abs(out.astype(int) - expected).max() <= 2
+
+
+def test_images_of_unknown_size_are_served_by_opencv():
+    images = smooth(3)
+    spec = tf.TensorSpec((None, None, None, 3), tf.uint8)
+    data = tf.data.Dataset.from_generator(lambda: iter([images]), output_signature=spec)
+    pipeline = A.Pipeline(PASSES["affine"], seed=1)
+    out = next(iter(pipeline.augment(data, engine="opencv"))).numpy()
+    np.testing.assert_array_equal(out, run(PASSES["affine"], images, "opencv"))
+
+
+def test_opencv_is_chosen_for_images_that_are_not_small(monkeypatch):
+    from kerastricks.augment.placement.opencv import OpenCV
+
+    assert isinstance(engines.engine_of(None, (224, 224)), OpenCV)
+    assert isinstance(engines.engine_of(None, (None, None)), OpenCV)
+    assert type(engines.engine_of(None, (32, 32))) is engines.Hosted
+    assert type(engines.engine_of("xla", (224, 224))) is engines.Hosted
+    assert isinstance(engines.engine_of("opencv", (32, 32)), OpenCV)
+    monkeypatch.setattr(engines, "_has_opencv", lambda: False)
+    assert type(engines.engine_of(None, (224, 224))) is engines.Hosted
+    assert isinstance(engines.engine_of(None, (None, None)), engines.InGraph)
+
+
+@pytest.mark.parametrize("arguments", [{"engine": "cuda"}, {"engine": "xla", "device": "CPU:0"}])
+def test_engines_that_are_none_are_refused(arguments):
+    data = tf.data.Dataset.from_tensors(smooth(3))
+    with pytest.raises(ValueError, match=r"Received: .*engine='"):
+        A.Pipeline([A.RandomFlip()], seed=0).augment(data, **arguments)
+
+
+def test_values_contract_is_that_of_the_other_passes():
+    """OpenCV clips floats to the range too."""
+    images = smooth(3).astype("float32") / 255
+    out = run([A.RandomBrightness((3, 3))], images, "opencv", value_range=(0, 1))
+    assert out.max() == ValueContract((0, 1), None).value_range[1]
