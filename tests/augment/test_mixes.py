@@ -198,10 +198,13 @@ def test_weights_of_several_axes_are_refused():
 @pytest.mark.parametrize(
     "transforms",
     [
-        [kt.augment.RandomFlip(), kt.augment.MixUp(1.0), kt.augment.RandomRotation(20)],
-        [kt.augment.CutMix(), kt.augment.MixUp(1.0)],
+        pytest.param(
+            [kt.augment.RandomFlip(), kt.augment.MixUp(1.0), kt.augment.RandomRotation(20)],
+            id="one",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param([kt.augment.CutMix(), kt.augment.MixUp(1.0)], id="two"),
     ],
-    ids=["one", "two"],
 )
 def test_partners_do_not_depend_on_the_batch(transforms, to_numpy, images):
     tf = pytest.importorskip("tensorflow")

@@ -32,7 +32,7 @@ def test_pictures_as_labels_are_refused(pipeline, images):
         pipeline({"images": images, "labels": images[..., :1]}, training=True)
 
 
-@pytest.mark.parametrize("shape", [(), (8,), (8, 8), (2, 2, 8, 8, 3)])
+@pytest.mark.parametrize("shape", [(), (8,), (8, 8), (2, 2, 2, 8, 8, 3)])
 def test_wrong_rank_is_refused(pipeline, shape):
     with pytest.raises(ValueError, match=r"\(batch, height, width, channels\).*Received: shape=\("):
         pipeline(np.zeros(shape, "float32"), training=True)
