@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 
 import keras
+import numpy as np
 
 from kerastricks.augment.arguments import (
     check_border,
@@ -54,7 +55,9 @@ class Pipeline(keras.layers.Layer):
         transforms: `RandomFlip`, `RandomRotation` and the like, in the order they apply. An empty
             list changes nothing but the dtype.
         value_range: Darkest and brightest value, (low, high). Defaults to (0, 255). Values outside
-            are clipped, so declare the range that the images have, standardised ones included.
+            are clipped, so declare the range that the images have, standardised ones included. Of
+            numpy arrays and data sets the first batch is looked at: values far outside are refused,
+            and images that use a fiftieth of the range or less are warned about.
         seed: 0 to 2**32 - 1. None, the default, picks one with Python's `random`, which
             `keras.utils.set_random_seed` governs; the pick is saved with the pipeline.
         bounding_box_format: How boxes are written: "xyxy", "yxyx", "xywh", "center_xywh",
@@ -83,7 +86,8 @@ class Pipeline(keras.layers.Layer):
 
     Raises:
         TypeError: Something in `transforms` is no transform.
-        ValueError: Any other argument out of bounds.
+        ValueError: Any other argument out of bounds; when it runs, images, or what lies on them,
+            of shapes, dtypes or values that cannot be served.
 
     Example:
     >>> import numpy as np
@@ -127,12 +131,17 @@ class Pipeline(keras.layers.Layer):
         # some backends hold in 31 bits, no use is made.
         self.calls = keras.random.SeedGenerator(seed=0)
         self.run = compiled(self._run)
+        self.has_seen_values = False
         self.built = True
 
     def __call__(self, inputs: Any, **kwargs: Any) -> Any:
         """Augment images, or the images of a dictionary and what lies on them; see the class."""
         parts, restore = split(inputs, mixes=self.program.mixes > 0)
         self.check(parts)
+        looked_at = self.has_seen_values or not isinstance(parts["images"], np.ndarray)
+        if kwargs.get("training", True) and not looked_at:
+            self.values.check(parts["images"])
+            self.has_seen_values = True
         return restore(super().__call__(parts, **kwargs))
 
     def call(self, parts: Parts, training: bool = True) -> Parts:

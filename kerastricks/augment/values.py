@@ -1,10 +1,13 @@
 """The value contract: which numbers come in, which go out, and how they are rounded."""
 
 import math
+import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from kerastricks.augment.checks import is_number
 from kerastricks.augment.kernels import Ops, Tensor
@@ -101,6 +104,36 @@ class ValueContract:
                 "range they have, such as (0, 255), or scale them to floating point first."
             )
         return self.output_dtype or dtype
+
+    def check(self, images: NDArray[Any]) -> None:
+        """Look at a first batch: values far outside of the range were declared wrongly.
+
+        A tenth of the range is let pass beyond either end, where resampling with a sharp filter may
+        have put values.
+
+        Args:
+            images: Floating-point images; others are bound to their range by their dtype.
+
+        Raises:
+            ValueError: Values outside of the range, which would be clipped.
+        """
+        if not images.size or images.dtype.kind not in "f":
+            return
+        least, most = float(images.min()), float(images.max())
+        slack = self.span / 10.0
+        declared = f"value_range=({self.low:g}, {self.value_range[1]:g})"
+        advice = "declare the range that the images have, such as value_range=(0, 1) or (0, 255)"
+        if least < self.low - slack or most > self.value_range[1] + slack:
+            raise ValueError(
+                f"Images have values from {least:g} to {most:g}, outside of {declared}, where they "
+                f"would be clipped: {advice}."
+            )
+        if 0.0 < most - least <= self.span / 50.0:
+            warnings.warn(
+                f"Images have values from {least:g} to {most:g} alone, of {declared}. If they have "
+                f"no others, {advice}.",
+                stacklevel=2,
+            )
 
     def finish(self, ops: Ops, images: Tensor, dtype: str) -> Tensor:
         """Clip to the range, round where the output counts in whole numbers, and cast.

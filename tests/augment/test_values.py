@@ -63,3 +63,38 @@ def test_images_that_cannot_lie_in_the_range_are_refused(images):
     pipeline = kt.augment.Pipeline([kt.augment.RandomFlip()], value_range=(0, 1), seed=0)
     with pytest.raises(ValueError, match=r"uint8 do not fit value_range=\(0, 1\)"):
         pipeline(images, training=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "value_range"),
+    [((0, 255), (0, 1)), ((-1, 1), (0, 1)), ((-40, 255), (0, 255))],
+)
+def test_values_far_outside_of_the_range_are_refused(values, value_range):
+    images = np.linspace(*values, 48, dtype="float32").reshape(1, 4, 4, 3)
+    transforms = [kt.augment.RandomFlip()]
+    pipeline = kt.augment.Pipeline(transforms, seed=0, value_range=value_range)
+    with pytest.raises(ValueError, match=r"Images have values from .* outside of value_range"):
+        pipeline(images)
+
+
+def test_values_that_use_next_to_nothing_of_the_range_are_warned_about():
+    images = np.linspace(0, 1, 48, dtype="float32").reshape(1, 4, 4, 3)
+    pipeline = kt.augment.Pipeline([kt.augment.RandomFlip()], seed=0)
+    with pytest.warns(UserWarning, match=r"from 0 to 1 alone, of value_range=\(0, 255\)"):
+        pipeline(images)
+    pipeline(images)  # it was told
+
+
+def test_little_beyond_the_range_is_clipped(to_numpy):
+    images = np.linspace(-5, 260, 48, dtype="float32").reshape(1, 4, 4, 3)
+    out = to_numpy(kt.augment.Pipeline([kt.augment.RandomFlip()], seed=0)(images))
+    assert (out.min(), out.max()) == (0, 255)
+
+
+def test_a_data_set_has_its_first_batch_looked_at():
+    tf = pytest.importorskip("tensorflow")
+    images = np.linspace(0, 255, 48, dtype="float32").reshape(1, 4, 4, 3)
+    pipeline = kt.augment.Pipeline([kt.augment.RandomFlip()], seed=0, value_range=(0, 1))
+    data = pipeline.augment(tf.data.Dataset.from_tensors(images))
+    with pytest.raises(tf.errors.InvalidArgumentError, match="outside of value_range"):
+        next(iter(data))

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from kerastricks.augment.kernels import Compiler, Size, Tensor
@@ -104,6 +105,7 @@ class Hosted:
 
     def __init__(self) -> None:
         self._stages = Stages()
+        self._has_seen_values = False
 
     def draw(
         self, program: Program, keys: SampleKeys, size: Size, *, led: bool, frames: Any
@@ -138,6 +140,9 @@ class Hosted:
         """Do as `Program.pixels`."""
 
         def run(images: Tensor, *flat: Tensor) -> Tensor:
+            if not self._has_seen_values:
+                program.values.check(np.asarray(images))
+                self._has_seen_values = True
             again = tf.nest.pack_sequence_as(drawn, flat)
             return self.moved(program, images, again, dtype, led=led, frames=frames)
 
