@@ -83,7 +83,7 @@ class AugMix(BranchedTransform):
         severity = check_limits("AugMix", "severity", severity, (0, 1))
         object.__setattr__(self, "severity", severity)
         for argument in ("num_chains", "chain_depth"):
-            value = check_size("AugMix", argument, getattr(self, argument))
+            value = check_size("AugMix", argument, getattr(self, argument), "number")
             object.__setattr__(self, argument, value)
         object.__setattr__(self, "alpha", check_positive("AugMix", "alpha", self.alpha))
         probability = check_probability("AugMix", self.probability)

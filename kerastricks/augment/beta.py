@@ -27,27 +27,32 @@ def beta_quantiles(a: float, b: float) -> NDArray[np.float32]:
     Returns:
         (2049,) numbers from 0 to 1.
     """
-    places, (lower, upper) = np.linspace(0.0, 1.0, _CELLS + 1), (_half(a, b), _half(b, a))
-    weight = lower[1][-1], upper[1][-1]
-    share = weight[0] / sum(weight)
-    below = np.interp(places * sum(weight), lower[1], lower[0]) ** max(1.0, 1.0 / a)
-    above = np.interp((1.0 - places) * sum(weight), upper[1], upper[0]) ** max(1.0, 1.0 / b)
-    found: NDArray[np.float32] = np.where(places <= share, 0.5 * below, 1.0 - 0.5 * above).astype(
-        "f4"
-    )
-    return found
-
-
-def _half(a: float, b: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """G from 0 to 1, and the integral up to it of the density below one half."""
     g = np.linspace(0.0, 1.0, _STEPS + 1)
+    logarithms = [_half(g, *pair) for pair in ((a, b), (b, a))]
+    largest = max(half.max() for half in logarithms)
+    lower, upper = (_integral(np.exp(half - largest)) for half in logarithms)
+    places, whole = np.linspace(0.0, 1.0, _CELLS + 1), lower[-1] + upper[-1]
+    below = np.interp(places * whole, lower, g) ** max(1.0, 1.0 / a)
+    above = np.interp((1.0 - places) * whole, upper, g) ** max(1.0, 1.0 / b)
+    found = np.where(places * whole <= lower[-1], 0.5 * below, 1.0 - 0.5 * above)
+    quantiles: NDArray[np.float32] = found.astype(np.float32)
+    return quantiles
+
+
+def _half(g: NDArray[np.float64], a: float, b: float) -> NDArray[np.float64]:
+    """The logarithm of the density over g."""
     power = max(1.0, 1.0 / a)
     double = g**power
     # (2 x)^(a - 1) g^(p - 1) is 1 where a is below 1: the pole is gone.
-    rise = np.ones_like(g) if a < 1.0 else double ** (a - 1.0)
-    density = power * rise * (2.0 - double) ** (b - 1.0)
-    steps = (density[1:] + density[:-1]) / 2.0
-    return g, np.concatenate([[0.0], np.cumsum(steps)])
+    rise = np.zeros_like(g)
+    if a > 1.0:
+        rise[0] = -np.inf
+        rise[1:] = (a - 1.0) * np.log(double[1:])
+    return np.log(power) + rise + (b - 1.0) * np.log(2.0 - double)  # type: ignore[no-any-return]
+
+
+def _integral(density: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.concatenate([[0.0], np.cumsum((density[1:] + density[:-1]) / 2.0)])
 
 
 def beta(ops: Ops, uniform: Tensor, a: float, b: float) -> Tensor:

@@ -1,7 +1,7 @@
 """The box contract: how boxes are written, and when one is lost."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kerastricks.augment.boxes import (
@@ -23,11 +23,39 @@ class VisibleBoxes:
 
     Attributes:
         corners: The boxes.
-        visible: What is left of each after the cuts at borders, as a share.
+        visible: What is left to see of each, as a share of its area, (B, N).
+        labels: Tensor (B, N), or None.
     """
 
     corners: Corners
     visible: Tensor
+    labels: Tensor | None
+
+    def moved(
+        self, ops: Ops, move: Callable[[Tensor], Tensor], size: Size, *, bent: bool
+    ) -> "VisibleBoxes":
+        """Move boxes, and cut them to images of a size."""
+        around = hull(ops, self.corners, move, bent=bent)
+        cut = clipped(ops, around, size)
+        whole = area_of(ops, around)
+        share = area_of(ops, cut) / ops.where(whole > 0.0, whole, ops.ones_like(whole))
+        return replace(self, corners=cut, visible=self.visible * share)
+
+    def mapped(self, function: Callable[[Tensor], Tensor]) -> "VisibleBoxes":
+        """Do the same to each tensor."""
+        left, top, right, bottom = map(function, self.corners)
+        labels = None if self.labels is None else function(self.labels)
+        return VisibleBoxes((left, top, right, bottom), function(self.visible), labels)
+
+    def joined(self, ops: Ops, other: "VisibleBoxes") -> "VisibleBoxes":
+        """Put another's boxes behind these."""
+
+        def both(mine: Tensor, others: Tensor) -> Tensor:
+            return ops.concatenate([mine, others], axis=1)
+
+        left, top, right, bottom = map(both, self.corners, other.corners)
+        labels = None if self.labels is None else both(self.labels, other.labels)
+        return VisibleBoxes((left, top, right, bottom), both(self.visible, other.visible), labels)
 
 
 @dataclass(frozen=True)
@@ -65,37 +93,19 @@ class BoxContract:
         assert self.bounding_box_format is not None
         corners = to_corners(ops, boxes["boxes"], self.bounding_box_format, size)
         there = area_of(ops, corners) > 0.0
-        if "labels" in boxes:
-            labels = boxes["labels"]
+        labels = boxes.get("labels")
+        if labels is not None:
             there = ops.logical_and(there, labels != ops.cast(-1, labels.dtype))
-        return VisibleBoxes(corners, ops.cast(there, "float32"))
+        return VisibleBoxes(corners, ops.cast(there, "float32"), labels)
 
-    def moved(
-        self,
-        ops: Ops,
-        state: VisibleBoxes,
-        move: Callable[[Tensor], Tensor],
-        size: Size,
-        *,
-        bent: bool,
-    ) -> VisibleBoxes:
-        """Move boxes, and cut them to images of a size."""
-        around = hull(ops, state.corners, move, bent=bent)
-        cut = clipped(ops, around, size)
-        whole = area_of(ops, around)
-        share = area_of(ops, cut) / ops.where(whole > 0.0, whole, ops.ones_like(whole))
-        return VisibleBoxes(cut, state.visible * share)
-
-    def write(
-        self, ops: Ops, given: Mapping[str, Tensor], state: VisibleBoxes, size: Size
-    ) -> dict[str, Any]:
+    def write(self, ops: Ops, boxes: VisibleBoxes, size: Size) -> dict[str, Any]:
         """Give boxes out: of those that are lost, zeros and the label -1."""
         assert self.bounding_box_format is not None
-        kept = ops.logical_and(state.visible > 0.0, state.visible >= self.minimum_visibility - 1e-6)
-        kept = ops.logical_and(kept, area_of(ops, state.corners) > 0.0)
-        boxes = from_corners(ops, state.corners, self.bounding_box_format, size)
-        out = {**given, "boxes": ops.where(kept[..., None], boxes, ops.zeros_like(boxes))}
-        if "labels" in given:
-            labels = given["labels"]
+        visible, labels = boxes.visible, boxes.labels
+        kept = ops.logical_and(visible > 0.0, visible >= self.minimum_visibility - 1e-6)
+        kept = ops.logical_and(kept, area_of(ops, boxes.corners) > 0.0)
+        written = from_corners(ops, boxes.corners, self.bounding_box_format, size)
+        out = {"boxes": ops.where(kept[..., None], written, ops.zeros_like(written))}
+        if labels is not None:
             out["labels"] = ops.where(kept, labels, ops.cast(-1, labels.dtype))
         return out

@@ -7,7 +7,7 @@ import keras
 
 from kerastricks.augment.border import Border
 from kerastricks.augment.kernels import Compiler, Ops, Size, Stage, Tensor
-from kerastricks.augment.passes import Pass
+from kerastricks.augment.passes import CarryOut, Pass, run_pass
 from kerastricks.augment.targets import PIXELWISE, Parts
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.values import ValueContract
@@ -50,13 +50,20 @@ class BranchPass(Pass):
         return weights, tuple(plan.draw(ops, keys, size) for plan in self.plans)
 
     def run(
-        self, ops: Ops, images: Tensor, drawn: Any, dtype: str, compiler: Compiler | None
+        self,
+        ops: Ops,
+        images: Tensor,
+        drawn: Any,
+        dtype: str,
+        compiler: Compiler | None,
+        carry_out: CarryOut | None = None,
     ) -> Tensor:
         """Run the chains one after the other, and blend each in."""
         source = str(keras.backend.standardize_dtype(images.dtype))
 
         def chain(number: int, parameters: Any) -> Tensor:
-            return self.plans[number].apply(ops, images, parameters, source, compiler)
+            plan = self.plans[number]
+            return plan.apply(ops, images, parameters, source, compiler, carry_out or run_pass)
 
         def blend(total: Tensor, given: Any) -> Tensor:
             chained, weight = given

@@ -110,12 +110,11 @@ def check_positive(name: str, argument: str, value: object) -> float:
     return float(value)  # type: ignore[arg-type]
 
 
-def check_size(name: str, argument: str, value: object) -> int:
-    """Return a length in pixels, or say what is wrong with it."""
+def check_size(name: str, argument: str, value: object, unit: str = "number of pixels") -> int:
+    """Return a whole number of 1 or more, or say what is wrong with it."""
     whole = is_number(value) and float(value) == int(value)  # type: ignore[arg-type, call-overload]
     if not whole or int(value) < 1:  # type: ignore[call-overload]
         raise ValueError(
-            f"{name}: `{argument}` is a whole number of pixels, 1 or more. "
-            f"Received: {argument}={value!r}"
+            f"{name}: `{argument}` is a whole {unit}, 1 or more. Received: {argument}={value!r}"
         )
     return int(value)  # type: ignore[call-overload, no-any-return]

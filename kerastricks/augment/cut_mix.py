@@ -1,6 +1,6 @@
 """Paste a part of the sample before into each sample."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import keras
 
@@ -122,7 +122,8 @@ def _share(ops: Ops, corners: Corners, of: Corners) -> Tensor:
 
 def _within(ops: Ops, boxes: VisibleBoxes, pasted: Corners) -> VisibleBoxes:
     cut = _common(ops, boxes.corners, pasted)
-    return VisibleBoxes(cut, boxes.visible * _share(ops, cut, boxes.corners))
+    visible = boxes.visible * _share(ops, cut, boxes.corners)
+    return replace(boxes, corners=cut, visible=visible)
 
 
 def _without(ops: Ops, boxes: VisibleBoxes, pasted: Corners) -> VisibleBoxes:
@@ -141,4 +142,5 @@ def _without(ops: Ops, boxes: VisibleBoxes, pasted: Corners) -> VisibleBoxes:
         cut_end = ops.logical_and(through, at_end)
         low.append(ops.where(cut_start, ops.minimum(pasted[axis + 2], end), start))
         high.append(ops.where(cut_end, ops.maximum(pasted[axis], start), end))
-    return VisibleBoxes((low[0], low[1], high[0], high[1]), boxes.visible * (1.0 - covered))
+    left = low[0], low[1], high[0], high[1]
+    return replace(boxes, corners=left, visible=boxes.visible * (1.0 - covered))

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kerastricks.augment.branch_pass import BranchPass
 from kerastricks.augment.kernels import Size
+from kerastricks.augment.passes import Pass
 from kerastricks.augment.program import Program, Section
 from kerastricks.augment.transform import Transform
 
@@ -75,8 +77,21 @@ class _Step:
 
 
 def _steps(section: Section) -> list[_Step]:
-    steps = [_Step(step.transforms, step.summary, step.output_size) for step in section.plan.passes]
+    steps = [told for step in section.plan.passes for told in _told(step)]
     if section.mix is None:
         return steps
     mix = [(section.mix.index, section.mix.transform)]
     return [_Step(mix, "mix with the sample before", lambda size: size, 2), *steps]
+
+
+def _told(step: Pass) -> list[_Step]:
+    """A pass, or those of each chain within it, and what blends the chain in."""
+    if not isinstance(step, BranchPass):
+        return [_Step(step.transforms, step.summary, step.output_size)]
+    told = []
+    for number, plan in enumerate(step.plans, 1):
+        for inner in plan.passes:
+            summary = f"chain {number}: {inner.summary}"
+            told.append(_Step(inner.transforms, summary, inner.output_size))
+        told.append(_Step(step.transforms, f"chain {number}: blended in", lambda size: size, 2))
+    return told

@@ -4,7 +4,6 @@ from typing import Any
 
 import keras
 
-from kerastricks.augment.box_contract import BoxContract
 from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
 from kerastricks.augment.mixing import MixTransform, check_mixable, check_weights, mix_labels
 from kerastricks.augment.targets import Parts
@@ -47,7 +46,6 @@ class MixPass:
         targets: Parts,
         drawn: Any,
         size: Size,
-        boxes: BoxContract,
         *,
         led: bool,
         frames: Any,
@@ -69,9 +67,13 @@ class MixPass:
             both = pairs(ops, targets["segmentation_masks"], led=led, rows=frames)
             out["segmentation_masks"] = self.transform.mix_masks(ops, *both, drawn)
         if "bounding_boxes" in targets:
-            out["bounding_boxes"] = self._boxes(
-                ops, targets["bounding_boxes"], drawn, size, boxes, led=led, frames=frames
+            boxes = targets["bounding_boxes"]
+            own, partners = (
+                boxes.mapped(lambda x, side=side: pairs(ops, x, led=led, rows=frames)[side])
+                for side in range(2)
             )
+            own, partners = self.transform.mix_boxes(ops, own, partners, drawn)
+            out["bounding_boxes"] = own.joined(ops, partners)
         labels, weights = targets.get("labels"), targets.get("weights")
         if not [label for label in keras.tree.flatten(labels) if label is not None]:
             return out
@@ -86,25 +88,6 @@ class MixPass:
         if "weights" in targets:
             out["weights"] = mixed[1]
         return out
-
-    def _boxes(
-        self,
-        ops: Ops,
-        given: Any,
-        drawn: Any,
-        size: Size,
-        boxes: BoxContract,
-        *,
-        led: bool,
-        frames: Any,
-    ) -> dict[str, Any]:
-        both = _structures(ops, given, led=led, rows=frames)
-        own, partners = (boxes.read(ops, each, size) for each in both)
-        left = self.transform.mix_boxes(ops, own, partners, drawn)
-        written = [
-            boxes.write(ops, each, state, size) for each, state in zip(both, left, strict=True)
-        ]
-        return {key: ops.concatenate([each[key] for each in written], axis=1) for key in given}
 
 
 def pairs(ops: Ops, x: Tensor, *, led: bool, rows: Any = 1) -> tuple[Tensor, Tensor]:
@@ -121,11 +104,11 @@ def pairs(ops: Ops, x: Tensor, *, led: bool, rows: Any = 1) -> tuple[Tensor, Ten
     return x, ops.concatenate([x[-rows:], x[:-rows]], axis=0)
 
 
-def _structures(ops: Ops, structure: Any, *, led: bool, rows: Any = 1) -> tuple[Any, Any]:
+def _structures(ops: Ops, structure: Any, *, led: bool) -> tuple[Any, Any]:
     """Do as `pairs` for each tensor of a structure."""
     own, partners = (
         keras.tree.map_structure(
-            lambda x, side=side: None if x is None else pairs(ops, x, led=led, rows=rows)[side],
+            lambda x, side=side: None if x is None else pairs(ops, x, led=led)[side],
             structure,
         )
         for side in range(2)

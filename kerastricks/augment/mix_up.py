@@ -8,7 +8,7 @@ from kerastricks.augment.beta import beta
 from kerastricks.augment.box_contract import VisibleBoxes
 from kerastricks.augment.checks import check_positive, check_probability
 from kerastricks.augment.kernels import Ops, Size, Tensor
-from kerastricks.augment.mixing import MixTransform
+from kerastricks.augment.mixing import MixTransform, blended
 from kerastricks.augment.transform import sometimes
 
 
@@ -74,9 +74,7 @@ class MixUp(MixTransform):
 
     def mix_images(self, ops: Ops, images: Tensor, partners: Tensor, drawn: Tensor) -> Tensor:
         """Blend."""
-        share = drawn[:, None, None, None]
-        partners = ops.cast(partners, "float32")
-        return partners + share * (ops.cast(images, "float32") - partners)
+        return blended(ops, ops.cast(images, "float32"), ops.cast(partners, "float32"), drawn)
 
     def mix_masks(self, ops: Ops, masks: Tensor, partners: Tensor, drawn: Tensor) -> Tensor:
         """Blend shares of classes; numbers of classes have no mean."""
@@ -87,8 +85,7 @@ class MixUp(MixTransform):
                 "classes), or use CutMix, which keeps numbers of classes. "
                 f"Received masks of {dtype}"
             )
-        share = ops.cast(drawn[:, None, None, None], masks.dtype)
-        return partners + share * (masks - partners)
+        return blended(ops, masks, partners, drawn)
 
     def mix_boxes(
         self, ops: Ops, boxes: VisibleBoxes, partners: VisibleBoxes, drawn: Tensor

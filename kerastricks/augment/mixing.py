@@ -76,6 +76,13 @@ def check_weights(transform: MixTransform, weights: Any) -> None:
             )
 
 
+def blended(ops: Ops, own: Tensor, partners: Tensor, share: Tensor) -> Tensor:
+    """Blend tensors (B, ...) by shares (B,); one of 1 leaves a sample exactly as it is."""
+    part = ops.reshape(share, (-1,) + (1,) * (len(own.shape) - 1))
+    mixed = partners + ops.cast(part, own.dtype) * (own - partners)
+    return ops.where(part < 1.0, mixed, own)
+
+
 def mix_labels(
     ops: Ops, labels: Any, partners: Any, share: Tensor, weights: Any, partner_weights: Any
 ) -> tuple[Any, Any]:
@@ -101,9 +108,7 @@ def mix_labels(
         share = ops.where(total > 0.0, own / ops.where(total > 0.0, total, total + 1.0), share)
 
     def mixed(label: Tensor, partner: Tensor) -> Tensor:
-        part = ops.cast(share, label.dtype)
-        part = ops.reshape(part, (-1,) + (1,) * (len(label.shape) - 1))
-        return partner + part * (label - partner)
+        return blended(ops, label, partner, share)
 
     out = keras.tree.map_structure(mixed, labels, partners)
     return out, None if total is None else ops.cast(total, weights.dtype)

@@ -1,8 +1,8 @@
 """What a pass over the pixels is."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
 from kerastricks.augment.border import Border
 from kerastricks.augment.kernels import Compiler, Ops, Size, Stage, Tensor, materialised
@@ -44,7 +44,13 @@ class Pass(ABC):
         )
 
     def run(
-        self, ops: Ops, images: Tensor, drawn: Any, dtype: str, compiler: Compiler | None
+        self,
+        ops: Ops,
+        images: Tensor,
+        drawn: Any,
+        dtype: str,
+        compiler: Compiler | None,
+        carry_out: "CarryOut | None" = None,
     ) -> Tensor:
         """Carry the pass out, and bring its result into the range and a dtype.
 
@@ -54,6 +60,7 @@ class Pass(ABC):
             drawn: What `draw` gave.
             dtype: The dtype to give.
             compiler: Wraps each stage.
+            carry_out: Runs the passes of a pass that has some within; None runs each by this.
         """
         _, height, width, _ = ops.shape(images)
         *first, end = self.stages(ops, (height, width))
@@ -68,3 +75,12 @@ class Pass(ABC):
     @abstractmethod
     def stages(self, ops: Ops, size: Size) -> list[Stage]:
         """Give the functions that do it, one after the other, each a loop over the pixels."""
+
+
+CarryOut: TypeAlias = Callable[..., Tensor]
+"""Runs a pass: `run_pass`, or a function of the same arguments."""
+
+
+def run_pass(step: Pass, *arguments: Any) -> Tensor:
+    """Run a pass as it says itself; the arguments are those of `Pass.run`."""
+    return step.run(*arguments)

@@ -39,8 +39,8 @@ class Pipeline(keras.layers.Layer):
     of parallel calls, or a partial last batch; each iteration over the data set is a new epoch, and
     a second run of the program repeats the first. As a layer, the n-th training call plays the part
     of the epoch and the place in the batch that of the position, so the layer's first call and the
-    first batch of the data set's first epoch agree. The count of calls starts again when a model is
-    loaded.
+    first batch of the data set's first epoch agree, but for the first sample of a mix. The count of
+    calls starts again when a model is loaded.
 
     Values: uint8 stays uint8 and every other dtype stays itself, unless `output_dtype` says
     otherwise. Arithmetic is float32; results are clipped to `value_range`, and rounded where the
@@ -56,8 +56,7 @@ class Pipeline(keras.layers.Layer):
             list changes nothing but the dtype.
         value_range: Darkest and brightest value, (low, high). Defaults to (0, 255). Values outside
             are clipped, so declare the range that the images have, standardised ones included. Of
-            numpy arrays and data sets the first batch is looked at: values far outside are refused,
-            and images that use a fiftieth of the range or less are warned about.
+            numpy arrays and data sets the first batch is looked at: values far outside are refused.
         seed: 0 to 2**32 - 1. None, the default, picks one with Python's `random`, which
             `keras.utils.set_random_seed` governs; the pick is saved with the pipeline.
         bounding_box_format: How boxes are written: "xyxy", "yxyx", "xywh", "center_xywh",
@@ -217,6 +216,7 @@ class Pipeline(keras.layers.Layer):
         service: str | None = None,
         engine: str | None = None,
         num_parallel_calls: int | None = None,
+        initial_epoch: int = 0,
     ) -> Any:
         """Augment a `tf.data.Dataset`, under any Keras backend.
 
@@ -232,8 +232,9 @@ class Pipeline(keras.layers.Layer):
         host. Where there is no such device, a warning says so once, and the host augments.
 
         Through a tf.data service the workers augment, each its share of the elements, and read and
-        number all of them; the result is that of `engine="xla"`, to the bit. The data set must
-        not call back into Python, as `from_generator` does.
+        number all of them; the result is that of `engine="xla"`, to the bit. So the data set must
+        give its elements in the same order each time it is read, and not call back into Python, as
+        `from_generator` does.
 
         Args:
             dataset: Elements are images, (images, labels), (images, labels, weights), or
@@ -247,14 +248,17 @@ class Pipeline(keras.layers.Layer):
                 equalizing does.
             num_parallel_calls: Batches in work at once; None, the default, lets `tf.data` decide.
                 The result does not depend on it.
+            initial_epoch: The number of the first epoch, 0 by default: for a training that goes on
+                in a new process, as `fit(initial_epoch=...)` does.
 
         Returns:
             A `tf.data.Dataset` of the same structure, shapes and length, in the same order.
 
         Raises:
             TypeError: `dataset` is no `tf.data.Dataset`.
-            ValueError: Elements that the pipeline cannot serve, names of no device or engine, or
-                several of `device`, `service` and `engine`.
+            ValueError: Elements that the pipeline cannot serve, names of no device or engine,
+                several of `device`, `service` and `engine`, or a data set for a service that is
+                shuffled anew each time.
             ImportError: OpenCV was asked for and is not installed.
 
         Example:
@@ -275,6 +279,7 @@ class Pipeline(keras.layers.Layer):
             service=service,
             engine=engine,
             num_parallel_calls=num_parallel_calls,
+            initial_epoch=initial_epoch,
         )
 
     def explain(
@@ -307,7 +312,8 @@ class Pipeline(keras.layers.Layer):
     def preview(self, images: Any, *, draws: int = 5) -> Any:
         """Show images and what becomes of them, a row each, the image itself on the left.
 
-        The draws are those of the first epochs of a data set with these images at its beginning.
+        The draws are those of the first epochs of a data set with these images at its beginning,
+        but that a mix takes the last image for the first one's partner.
         Nothing of the pipeline changes.
 
         Args:
@@ -327,8 +333,13 @@ class Pipeline(keras.layers.Layer):
         >>> pipeline.preview(np.zeros((3, 8, 8, 3), "uint8"), draws=4).size
         (48, 28)
         """
-        draws = check_size("preview", "draws", draws)
+        draws = check_size("preview", "draws", draws, "number")
         images = keras.ops.convert_to_tensor(check_images(images))
+        if len(images.shape) == 5:
+            raise ValueError(
+                "`preview` shows images: pass it a frame of each video. "
+                f"Received: shape={tuple(images.shape)}"
+            )
         batch = images[None] if len(images.shape) == 3 else images
         columns = [batch]
         for epoch in range(draws):

@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 import keras
 
 from kerastricks.augment.border import Border
-from kerastricks.augment.box_contract import BoxContract
 from kerastricks.augment.branch_pass import BranchPass
 from kerastricks.augment.branching import BranchedTransform
 from kerastricks.augment.color_pass import ColorPass
 from kerastricks.augment.kernels import Compiler, Ops, Size, Tensor
-from kerastricks.augment.passes import Pass
+from kerastricks.augment.passes import CarryOut, Pass, run_pass
 from kerastricks.augment.pixel_pass import PixelPass
 from kerastricks.augment.table_pass import TablePass
 from kerastricks.augment.threefry import SampleKeys
@@ -51,11 +49,17 @@ def _parts(transform: Transform) -> tuple[Transform, ...]:
     return transform.parts if isinstance(transform, CompositeTransform) else (transform,)
 
 
-def _kind(place: tuple[int, Transform]) -> tuple[type, int | None]:
-    """What neighbours have in common that go into one pass."""
-    transform = place[1]
-    family = _family(transform)
-    return family, id(transform) if family in (PixelTransform, BranchedTransform) else None
+def _runs(places: Sequence[tuple[int, Any]]) -> list[tuple[type, list[tuple[int, Any]]]]:
+    """Put neighbours of one family together, and those that do not fuse each by itself."""
+    runs: list[tuple[type, list[tuple[int, Any]]]] = []
+    for place in places:
+        family = _family(place[1])
+        fuses = family not in (PixelTransform, BranchedTransform)
+        if fuses and runs and runs[-1][0] is family:
+            runs[-1][1].append(place)
+        else:
+            runs.append((family, [place]))
+    return runs
 
 
 class Plan:
@@ -80,8 +84,7 @@ class Plan:
         places: list[tuple[int, Any]] = [
             (index, part) for index, transform in transforms for part in _parts(transform)
         ]
-        runs = groupby(places, key=_kind)
-        self.passes = tuple(_PASSES[family](list(run), border, values) for (family, _), run in runs)
+        self.passes = tuple(_PASSES[family](run, border, values) for family, run in _runs(places))
         self.values = values
 
     def output_size(self, size: Size) -> Size:
@@ -105,6 +108,7 @@ class Plan:
         parameters: Sequence[Any],
         dtype: str,
         compiler: Compiler | None = None,
+        carry_out: CarryOut = run_pass,
     ) -> Tensor:
         """Run the passes over images.
 
@@ -114,6 +118,7 @@ class Plan:
             parameters: What `draw` gave.
             dtype: The dtype to give.
             compiler: Wraps each stage, which is a function of tensors.
+            carry_out: Runs a pass.
 
         Returns:
             Tensor (B, height, width, C).
@@ -123,7 +128,7 @@ class Plan:
             return self.values.finish(ops, images, dtype)
         for number, (step, parameter) in enumerate(zip(self.passes, parameters, strict=True)):
             given = dtype if number == len(self.passes) - 1 else source
-            images = step.run(ops, images, parameter, given, compiler)
+            images = carry_out(step, ops, images, parameter, given, compiler)
         return images
 
     def move(
@@ -132,17 +137,15 @@ class Plan:
         targets: Mapping[str, Any],
         parameters: Sequence[Any],
         size: Size,
-        boxes: BoxContract,
     ) -> dict[str, Any]:
         """Move what lies on the images along with them.
 
         Args:
             ops: `keras.ops` or a namespace like it.
             targets: "segmentation_masks" (B, H, W, K), "keypoints" (B, K, 2), and
-                "bounding_boxes" with "boxes" (B, N, 4) and perhaps "labels" (B, N).
+                "bounding_boxes" as `BoxContract.read` gives them.
             parameters: What `draw` gave.
             size: (height, width) of the images.
-            boxes: The format of the boxes, and when one is lost.
 
         Returns:
             The same, moved.
@@ -150,9 +153,7 @@ class Plan:
         moved = dict(targets)
         points = moved.get("keypoints")
         points = None if points is None else ops.cast(points, "float32")
-        state = None
-        if "bounding_boxes" in moved:
-            state = boxes.read(ops, moved["bounding_boxes"], size)
+        boxes = moved.get("bounding_boxes")
         for step, drawn in zip(self.passes, parameters, strict=True):
             if isinstance(step, BranchPass):
                 step.check_targets(moved)
@@ -164,12 +165,12 @@ class Plan:
                 moved["segmentation_masks"] = step.move_masks(ops, masks, drawn)
             if points is not None:
                 points = step.move_points(ops, points, drawn, size)
-            if state is not None:
+            if boxes is not None:
                 go = partial(step.move_points, ops, drawn=drawn, size=size)
-                state = boxes.moved(ops, state, go, output_size, bent=step.is_elastic)
+                boxes = boxes.moved(ops, go, output_size, bent=step.is_elastic)
             size = output_size
         if points is not None:
             moved["keypoints"] = points
-        if state is not None:
-            moved["bounding_boxes"] = boxes.write(ops, moved["bounding_boxes"], state, size)
+        if boxes is not None:
+            moved["bounding_boxes"] = boxes
         return moved

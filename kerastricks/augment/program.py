@@ -11,6 +11,7 @@ from kerastricks.augment.box_contract import BoxContract
 from kerastricks.augment.kernels import Compiler, Ops, Size, Tensor
 from kerastricks.augment.mix_pass import MixPass
 from kerastricks.augment.mixing import MixTransform
+from kerastricks.augment.passes import CarryOut, run_pass
 from kerastricks.augment.plan import Plan
 from kerastricks.augment.targets import PIXELWISE, Parts
 from kerastricks.augment.threefry import SampleKeys
@@ -139,8 +140,9 @@ class Program:
         led: bool,
         frames: Any,
         compiler: Compiler | None = None,
+        carry_out: CarryOut = run_pass,
     ) -> Tensor:
-        """Run the passes over images (B, H, W, C), by what `draw` gave."""
+        """Run the passes over images (B, H, W, C), by what `draw` gave, by a function if any."""
         source = str(keras.backend.standardize_dtype(images.dtype))
         rest = list(drawn)
         last = self.sections[-1]
@@ -152,7 +154,7 @@ class Program:
                 images = (compiler(stage) if compiler else stage)(images, rest.pop(0))
             parameters = rest.pop(0)
             if section.plan.passes or not section.mix:
-                images = section.plan.apply(ops, images, parameters, given, compiler)
+                images = section.plan.apply(ops, images, parameters, given, compiler, carry_out)
         return images
 
     def move(
@@ -170,15 +172,18 @@ class Program:
         flat = "segmentation_masks" in targets and len(targets["segmentation_masks"].shape) == 3
         if flat:
             targets["segmentation_masks"] = targets["segmentation_masks"][..., None]
+        # They are read and written once: what is left to see counts from beginning to end.
+        if "bounding_boxes" in targets:
+            targets["bounding_boxes"] = self.boxes.read(ops, targets["bounding_boxes"], size)
         rest = list(drawn)
         for section in self.sections:
             if section.mix:
                 mixed = rest.pop(0)
-                targets = section.mix.move(
-                    ops, targets, mixed, size, self.boxes, led=led, frames=_one(frames)
-                )
-            targets = section.plan.move(ops, targets, rest.pop(0), size, self.boxes)
+                targets = section.mix.move(ops, targets, mixed, size, led=led, frames=_one(frames))
+            targets = section.plan.move(ops, targets, rest.pop(0), size)
             size = section.plan.output_size(size)
+        if "bounding_boxes" in targets:
+            targets["bounding_boxes"] = self.boxes.write(ops, targets["bounding_boxes"], size)
         if flat:
             targets["segmentation_masks"] = targets["segmentation_masks"][..., 0]
         return targets

@@ -67,7 +67,9 @@ class RandAugment(Policy):
     probability: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "num_ops", check_size("RandAugment", "num_ops", self.num_ops))
+        object.__setattr__(
+            self, "num_ops", check_size("RandAugment", "num_ops", self.num_ops, "number")
+        )
         magnitude = check_limits("RandAugment", "magnitude", self.magnitude, (0, 1))
         object.__setattr__(self, "magnitude", magnitude)
         probability = check_probability("RandAugment", self.probability)

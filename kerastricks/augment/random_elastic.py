@@ -55,7 +55,9 @@ class RandomElastic(ElasticTransform):
     probability: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "cells", check_size("RandomElastic", "cells", self.cells))
+        object.__setattr__(
+            self, "cells", check_size("RandomElastic", "cells", self.cells, "number")
+        )
         most = _STEEPEST / 2 / self.cells
         if not is_number(self.displacement) or not 0 <= float(self.displacement) <= most:
             raise ValueError(

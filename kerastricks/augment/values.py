@@ -1,7 +1,6 @@
 """The value contract: which numbers come in, which go out, and how they are rounded."""
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -121,18 +120,11 @@ class ValueContract:
             return
         least, most = float(images.min()), float(images.max())
         slack = self.span / 10.0
-        declared = f"value_range=({self.low:g}, {self.value_range[1]:g})"
-        advice = "declare the range that the images have, such as value_range=(0, 1) or (0, 255)"
         if least < self.low - slack or most > self.value_range[1] + slack:
             raise ValueError(
-                f"Images have values from {least:g} to {most:g}, outside of {declared}, where they "
-                f"would be clipped: {advice}."
-            )
-        if 0.0 < most - least <= self.span / 50.0:
-            warnings.warn(
-                f"Images have values from {least:g} to {most:g} alone, of {declared}. If they have "
-                f"no others, {advice}.",
-                stacklevel=2,
+                f"Images have values from {least:g} to {most:g}, outside of "
+                f"value_range=({self.low:g}, {self.value_range[1]:g}), where they would be clipped. "
+                "Declare the range that they have, such as value_range=(0, 1)."
             )
 
     def finish(self, ops: Ops, images: Tensor, dtype: str) -> Tensor:

@@ -125,6 +125,12 @@ def service():
     for _ in range(2):
         assert_same(host, there)
     assert len(workers) == 2
+    shuffled = tf.data.Dataset.range(22).shuffle(22).map(lambda _: tf.zeros((4, 4, 3), tf.uint8))
+    with pytest.raises(ValueError, match="its order must be the same"):
+        augmented(TRANSFORMS[:1], shuffled, service=dispatcher.target)
+    fixed = batches().shuffle(3, seed=1, reshuffle_each_iteration=False)
+    expected = augmented(data=fixed, engine="xla", initial_epoch=5)
+    assert_same(expected, augmented(data=fixed, service=dispatcher.target, initial_epoch=5))
 
 
 if __name__ == "__main__":

@@ -128,16 +128,44 @@ def test_an_iterator_outlives_its_data_set(expected):
     np.testing.assert_array_equal(collect(iterator), expected)
 
 
-def test_an_iterator_resumes_in_mid_epoch(expected, tmp_path):
-    def start():
-        return iter(make_pipeline().augment(slices(IMAGES).batch(8)).prefetch(1))
+def test_an_iterator_resumes_in_mid_epoch(tmp_path):
+    """With what its mix has carried along, and its epoch, which the next one follows."""
 
-    iterator = start()
+    def start():
+        transforms = [kt.augment.RandomFlip(), kt.augment.MixUp(1.0)]
+        pipeline = kt.augment.Pipeline(transforms, seed=4)
+        return pipeline.augment(slices(IMAGES).batch(2), engine="xla", num_parallel_calls=1)
+
+    dataset = start()
+    epochs = [collect(dataset) for _ in range(3)]
+    dataset = start()
+    collect(dataset)
+    iterator = iter(dataset)
     next(iterator)
     path = tf.train.Checkpoint(iterator=iterator).save(tmp_path / "epoch")
-    resumed = start()
+    dataset = start()
+    resumed = iter(dataset)
     tf.train.Checkpoint(iterator=resumed).restore(path)
-    np.testing.assert_array_equal(collect(resumed), expected[8:])
+    np.testing.assert_array_equal(collect(resumed), epochs[1][2:])
+    np.testing.assert_array_equal(collect(dataset), epochs[2])
+
+
+def test_a_training_goes_on_with_a_later_epoch():
+    dataset = make_pipeline().augment(slices(IMAGES).batch(8))
+    collect(dataset)
+    later = make_pipeline().augment(slices(IMAGES).batch(8), initial_epoch=1)
+    np.testing.assert_array_equal(collect(later), collect(dataset))
+    with pytest.raises(ValueError, match=r"`initial_epoch`.*-1"):
+        make_pipeline().augment(slices(IMAGES), initial_epoch=-1)
+
+
+def test_ragged_boxes_beside_ragged_images_are_refused():
+    boxes = tf.ragged.constant([[[1.0, 1, 2, 2]], [[1.0, 1, 2, 2], [1, 1, 3, 3]]], ragged_rank=1)
+    images = tf.RaggedTensor.from_tensor(IMAGES[:2], ragged_rank=2)
+    element = {"images": images, "bounding_boxes": {"boxes": boxes}}
+    pipeline = kt.augment.Pipeline([kt.augment.Resize(4, 4)], bounding_box_format="xyxy")
+    with pytest.raises(ValueError, match=r"are ragged themselves.*to_tensor"):
+        pipeline.augment(tf.data.Dataset.from_tensors(element))
 
 
 def test_shapes_dtypes_and_length_are_kept():

@@ -1,5 +1,7 @@
 """The engines of `tf.data` share one program: OpenCV's loops give what the compiled ones do."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -20,7 +22,9 @@ PASSES = {
     "equalize": [A.RandomEqualize(0.5)],
     "sharpness": [A.RandomSharpness(0.9)],
     "blur": [A.RandomGaussianBlur()],
-    "flip": [A.RandomFlip()],
+    "chains": [A.AugMix(0.6)],
+    "policy": [A.RandomFlip(), A.RandAugment(2, 0.4)],
+    "wide blur": [A.RandomGaussianBlur((9, 9), probability=1)],
 }
 
 
@@ -44,8 +48,11 @@ def test_opencv_gives_what_xla_does_to_a_level(name, channels):
     fill = "wrap" if channels == 1 else "reflect"
     expected, out = (run(PASSES[name], images, e, fill_mode=fill) for e in ("xla", "opencv"))
     assert out.dtype == np.uint8
-    assert np.abs(out.astype(int) - expected).max() <= 1
-    assert name == "flip" or (expected != images).any()
+    difference = np.abs(out.astype(int) - expected)
+    # What equalizes after a rounding, or inverts, spreads a level.
+    spreads = name in ("chains", "policy")
+    assert difference.max() <= 1 or (spreads and (difference > 1).mean() < 0.01)
+    assert (expected != images).mean() > 0.1
 
 
 @pytest.mark.parametrize("name", ["affine", "colors", "equalize"])
@@ -101,7 +108,9 @@ def test_opencv_is_chosen_for_images_that_are_not_small(monkeypatch):
     assert type(engines.engine_of(None, (32, 32))) is engines.Hosted
     assert type(engines.engine_of("xla", (224, 224))) is engines.Hosted
     assert isinstance(engines.engine_of("opencv", (32, 32)), OpenCV)
-    monkeypatch.setattr(engines, "_has_opencv", lambda: False)
+    monkeypatch.setitem(sys.modules, "kerastricks.augment.placement.opencv", None)
+    with pytest.raises(ImportError):
+        engines.engine_of("opencv", (224, 224))
     assert type(engines.engine_of(None, (224, 224))) is engines.Hosted
     assert isinstance(engines.engine_of(None, (None, None)), engines.InGraph)
 
@@ -111,6 +120,20 @@ def test_engines_that_are_none_are_refused(arguments):
     data = tf.data.Dataset.from_tensors(smooth(3))
     with pytest.raises(ValueError, match=r"Received: .*engine='"):
         A.Pipeline([A.RandomFlip()], seed=0).augment(data, **arguments)
+
+
+def test_images_of_many_sizes_are_not_compiled_for():
+    from kerastricks.augment.placement.opencv import OpenCV
+
+    spec = tf.TensorSpec((None, None, 3), tf.uint8)
+    images = [smooth(3)[0, :size] for size in (8, 12, 16, 20)]
+    data = tf.data.Dataset.from_generator(lambda: iter(images), output_signature=spec)
+    engine = OpenCV()
+    transforms = [A.Resize(9, 9), A.RandomBrightness(0.2), A.RandomSolarize(), A.RandomSharpness(1)]
+    pipeline = A.Pipeline(transforms, seed=1)
+    out = list(pipeline.augment(data, engine=engine))
+    assert len(out) == 4
+    assert len(engine._stages._known) <= 2  # a colour matrix and a table of one image
 
 
 def test_values_contract_is_that_of_the_other_passes():

@@ -193,3 +193,16 @@ def test_the_plan_says_which_passes_move_how_many_bytes():
     assert "reads 4,608 bytes as uint8, writes 768 bytes as uint8" in text
     assert "reads 768 bytes as uint8, writes 3,072 bytes as float32" in text
     assert "random numbers a sample: 32" in text  # 23 + 1 + 2 + 6
+
+
+def test_a_transform_that_stands_twice_is_done_twice(images, run):
+    blur = kt.augment.RandomGaussianBlur((2, 2), probability=1)
+    once = run([blur], images)
+    np.testing.assert_array_equal(run([blur, blur], images), run([blur], once))
+    assert (run([blur, blur], images) != once).any()
+
+
+def test_explain_lists_the_passes_of_chains():
+    text = kt.augment.Pipeline([kt.augment.AugMix(num_chains=2)], seed=0).explain()
+    assert "1 transform, 6 passes" in text
+    assert "chain 2: one look-up table" in text

@@ -7,11 +7,20 @@ uint8 results are rounded, halves to even, and clipped. OpenCV lets other Python
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from kerastricks.augment.border import Border
+
+try:
+    import cv2
+except ImportError as missing:
+    raise ImportError('OpenCV is not installed: pip install "kerastricks[opencv]"') from missing
+if int(cv2.__version__.split(".")[0]) < 5:
+    # Before 5 warps knew 32 places between two pixels.
+    raise ImportError(
+        f'OpenCV {cv2.__version__} is too old: pip install --upgrade "kerastricks[opencv]"'
+    )
 
 Images: TypeAlias = NDArray[Any]
 Floats: TypeAlias = NDArray[np.float32]

@@ -17,6 +17,7 @@ def placed(
     service: str | None,
     engine: str | None,
     num_parallel_calls: int | None,
+    initial_epoch: int,
 ) -> Any:
     """Augment where it was asked for; the arguments are those of `Pipeline.augment`."""
     if (device is not None) + (service is not None) + (engine is not None) > 1:
@@ -24,14 +25,20 @@ def placed(
             "`device`, `service` and `engine` each say where pixels are moved: pass one of them. "
             f"Received: device={device!r}, service={service!r}, engine={engine!r}"
         )
+    if not isinstance(initial_epoch, int) or initial_epoch < 0:
+        raise ValueError(
+            "`initial_epoch` is the number of the first epoch, 0 or more. "
+            f"Received: initial_epoch={initial_epoch!r}"
+        )
     calls = tf.data.AUTOTUNE if num_parallel_calls is None else num_parallel_calls
 
     def host() -> Any:
-        return augment_dataset(pipeline, dataset, engine=engine, num_parallel_calls=calls)
+        return augment_dataset(pipeline, dataset, engine=engine, **both)
 
+    both = {"num_parallel_calls": calls, "initial_epoch": initial_epoch}
     if service is not None:
-        return augment_through(pipeline, dataset, service, num_parallel_calls=calls)
-    return host() if device is None else augment_on(pipeline, dataset, device, host)
+        return augment_through(pipeline, dataset, service, **both)
+    return host() if device is None else augment_on(pipeline, dataset, device, host, **both)
 
 
 __all__ = ["placed"]

@@ -30,7 +30,12 @@ class Augmenter(Protocol):
 
 
 def augment_dataset(
-    pipeline: Augmenter, dataset: Any, *, engine: str | None, num_parallel_calls: int
+    pipeline: Augmenter,
+    dataset: Any,
+    *,
+    engine: str | None,
+    num_parallel_calls: int,
+    initial_epoch: int,
 ) -> Any:
     """Map a pipeline over a `tf.data.Dataset`, sample by sample reproducible.
 
@@ -45,6 +50,7 @@ def augment_dataset(
         dataset: Batched, (B, H, W, C) or (B, T, H, W, C), or one image an element, (H, W, C).
         engine: "xla", "opencv", or None to choose.
         num_parallel_calls: Calls that may run at once.
+        initial_epoch: The number of the first epoch.
 
     Returns:
         A `tf.data.Dataset` of the same structure, shapes and length.
@@ -55,7 +61,7 @@ def augment_dataset(
     """
     check_dataset(pipeline, dataset)
     with tf.device("CPU:0"):
-        epochs = tf.Variable(0, dtype=tf.int64, trainable=False)
+        epochs = tf.Variable(initial_epoch, dtype=tf.int64, trainable=False)
 
     def mapped(elements: Any, function: Callable[..., Any]) -> Any:
         return elements.map(function, num_parallel_calls=num_parallel_calls, deterministic=True)
@@ -116,9 +122,10 @@ def prepared(
                 f"{', before the mix' if mixes else ''}, or augment them before `batch`. "
                 f"Received images of shape {images.shape}"
             )
-        if program.is_empty:
-            return elements, step
+        _check_ragged(split_element(dataset.element_spec, mixes=mixes)[0])
         elements = mapped(elements, lambda *element: (*element[:2], step(*element)))
+        if program.is_empty:
+            return elements, lambda epoch, position, element: element
         sizes = head.output_size((None, None))
     step = _step(program, seed, dtype, engine_of(engine, sizes))
     return (with_leaders(elements, program.mixes) if mixes else elements), step
@@ -179,6 +186,19 @@ def _step(
 
     unconverted: Callable[..., Any] = tf.autograph.experimental.do_not_convert(augment)
     return unconverted
+
+
+def _check_ragged(parts: Parts) -> None:
+    """Refuse what would be of as many shapes after the images are of one."""
+    for name, part in parts.items():
+        for spec in tf.nest.flatten(part):
+            pixels = name in ("images", "segmentation_masks")
+            if isinstance(spec, tf.RaggedTensorSpec) and not pixels:
+                raise ValueError(
+                    f"{name!r} of a ragged batch are ragged themselves. Make them dense, with -1 "
+                    "for the labels of boxes that are none (`to_tensor(-1)`), or augment before "
+                    f"`batch`. Received: {spec}"
+                )
 
 
 def _dense(x: Any) -> Tensor:

@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import tensorflow as tf
@@ -16,7 +17,15 @@ _missing: set[str] = set()
 """Devices whose absence was told."""
 
 
-def augment_on(pipeline: Augmenter, dataset: Any, device: str, host: Callable[[], Any]) -> Any:
+def augment_on(
+    pipeline: Augmenter,
+    dataset: Any,
+    device: str,
+    host: Callable[[], Any],
+    *,
+    num_parallel_calls: int,
+    initial_epoch: int,
+) -> Any:
     """Augment on a device: batches go there as they are, and are augmented there.
 
     Args:
@@ -24,6 +33,8 @@ def augment_on(pipeline: Augmenter, dataset: Any, device: str, host: Callable[[]
         dataset: As `augment_dataset` takes it.
         device: A logical device of TensorFlow, such as "GPU:0".
         host: Gives the data set that is augmented on the host.
+        num_parallel_calls: Calls that may run at once on the host.
+        initial_epoch: The number of the first epoch.
 
     Returns:
         A `tf.data.Dataset`.
@@ -44,10 +55,10 @@ def augment_on(pipeline: Augmenter, dataset: Any, device: str, host: Callable[[]
             )
         return host()
     with tf.device("CPU:0"):
-        epochs = tf.Variable(0, dtype=tf.int64, trainable=False)
+        epochs = tf.Variable(initial_epoch, dtype=tf.int64, trainable=False)
 
     def mapped(elements: Any, function: Callable[..., Any]) -> Any:
-        return elements.map(function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        return elements.map(function, num_parallel_calls=num_parallel_calls, deterministic=True)
 
     elements, step = prepared(pipeline, dataset, epochs, mapped, InGraph())
     return DeviceDataset(elements, step, name)
@@ -99,7 +110,12 @@ class DeviceDataset(tf.data.Dataset):
 
     def __iter__(self) -> Any:
         with tf.device(self._device):
-            return iter(_Placed(self._elements, self._step, self._device, self.element_spec))
+            return iter(self._placed)
+
+    @cached_property
+    def _placed(self) -> Any:
+        """What runs on the device, traced once."""
+        return _Placed(self._elements, self._step, self._device, self.element_spec)
 
     def map(self, map_func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Do more on the device."""
@@ -136,6 +152,11 @@ class _Placed(tf.data.Dataset):
     ) -> None:
         self._spec = element_spec
         flat = tf.nest.flatten(elements.element_spec)
+        if not all(isinstance(each, tf.TensorSpec) for each in flat):
+            raise ValueError(
+                "A device takes dense tensors; make ragged labels dense with `to_tensor`. "
+                f"Received elements of {elements.element_spec}"
+            )
         types = {
             "output_types": [each.dtype for each in flat],
             "output_shapes": [each.shape for each in flat],

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
 from itertools import count
 from typing import Any
 
@@ -28,14 +27,13 @@ class Stages:
     def compiler(self, shape: Any) -> Compiler:
         """Give what compiles the stages of one call, each once for images of a shape."""
         numbers = count()
+        return lambda stage: self.once((tuple(shape), next(numbers)), stage)
 
-        def compiled(stage: Callable[..., Tensor]) -> Callable[..., Tensor]:
-            key = tuple(shape), next(numbers)
-            if key not in self._known:
-                self._known[key] = ops.compiled(stage)
-            return self._known[key]
-
-        return compiled
+    def once(self, key: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Compile a function, or give that which was compiled under its key."""
+        if key not in self._known:
+            self._known[key] = tf.function(function, autograph=False, jit_compile=True)
+        return self._known[key]
 
 
 def compiled_draw(
@@ -119,9 +117,14 @@ class Hosted:
             tf.TensorSpec((), tf.int32), tf.TensorSpec((None,), tf.int32)
         )
         structure = function.structured_outputs
+
+        def on_host(*of: Tensor) -> list[Tensor]:
+            with tf.device("CPU:0"):
+                return tf.nest.flatten(draw(*of))  # type: ignore[no-any-return]
+
         flat = tf.nest.flatten(structure)
         found = tf.py_function(
-            lambda *of: tf.nest.flatten(draw(*of)),
+            on_host,
             [keys.epoch, keys.positions],
             [each.dtype for each in flat],
         )
@@ -138,23 +141,36 @@ class Hosted:
         self, program: Program, images: Tensor, drawn: Any, dtype: str, *, led: bool, frames: Any
     ) -> Tensor:
         """Do as `Program.pixels`."""
+        # Sizes that are not known beforehand may be many, and are not worth compiling for.
+        known = None not in images.shape[1:]
 
         def run(images: Tensor, *flat: Tensor) -> Tensor:
             if not self._has_seen_values:
                 program.values.check(np.asarray(images))
                 self._has_seen_values = True
             again = tf.nest.pack_sequence_as(drawn, flat)
-            return self.moved(program, images, again, dtype, led=led, frames=frames)
+            compiler = self._stages.compiler(images.shape) if known else None
+            with tf.device("CPU:0"):
+                return self.moved(
+                    program, images, again, dtype, led=led, frames=frames, compiler=compiler
+                )
 
         out = tf.py_function(run, [images, *tf.nest.flatten(drawn)], dtype)
         _, height, width, channels = images.shape
         return ops.ensure_shape(out, (None, *program.output_size((height, width)), channels))
 
     def moved(
-        self, program: Program, images: Tensor, drawn: Any, dtype: str, *, led: bool, frames: Any
+        self,
+        program: Program,
+        images: Tensor,
+        drawn: Any,
+        dtype: str,
+        *,
+        led: bool,
+        frames: Any,
+        compiler: Compiler | None,
     ) -> Any:
         """Run the stages on tensors that are there."""
-        compiler = self._stages.compiler(images.shape)
         return program.pixels(ops, images, drawn, dtype, led=led, frames=frames, compiler=compiler)
 
 
@@ -182,21 +198,13 @@ def engine_of(name: str | Engine | None, sizes: Any) -> Engine:
         )
     # OpenCV takes its time to begin with an image: XLA is faster with small ones.
     small = None not in sizes and sizes[0] * sizes[1] <= _SMALL
-    if name == "opencv" or (name is None and _has_opencv() and not small):
+    if name == "opencv" or (name is None and not small):
         try:
             from kerastricks.augment.placement.opencv import OpenCV
-        except ImportError as missing:
-            raise ImportError(
-                '`engine="opencv"` needs OpenCV 5: pip install "kerastricks[opencv]"'
-            ) from missing
-        return OpenCV()
+        except ImportError:
+            if name == "opencv":
+                raise
+        else:
+            return OpenCV()
     # Sizes that are not known beforehand may be many, and are not worth compiling for.
     return InGraph() if None in sizes else Hosted()
-
-
-def _has_opencv() -> bool:
-    """Whether OpenCV is there, of a version whose warps are exact."""
-    try:
-        return int(version("opencv-python-headless").split(".")[0]) >= 5
-    except PackageNotFoundError:
-        return False

@@ -8,14 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from kerastricks.augment.antialias import spans
-from kerastricks.augment.branch_pass import BranchPass
 from kerastricks.augment.color_pass import ColorPass
-from kerastricks.augment.kernels import Tensor, opencv
+from kerastricks.augment.kernels import Compiler, Ops, Tensor, opencv
 from kerastricks.augment.kernels import tensorflow as ops
-from kerastricks.augment.passes import Pass
+from kerastricks.augment.passes import Pass, run_pass
 from kerastricks.augment.pixel_pass import PixelPass
 from kerastricks.augment.placement.engines import Hosted
-from kerastricks.augment.plan import Plan
 from kerastricks.augment.program import Program
 from kerastricks.augment.random_gaussian_blur import RandomGaussianBlur
 from kerastricks.augment.random_sharpness import Sharpening
@@ -27,56 +25,57 @@ _DTYPES = ("uint8", "float32")
 
 
 class OpenCV(Hosted):
-    """Run what OpenCV has a fast loop for there, and the rest compiled.
+    """Run what OpenCV has a fast loop for there, and the rest as the other engine does.
 
     uint8 images of the range 0 to 255, and float32 ones, of up to four channels. What a sample's
     draw leaves as it is costs a copy.
     """
 
     def moved(
-        self, program: Program, images: Tensor, drawn: Any, dtype: str, *, led: bool, frames: Any
+        self,
+        program: Program,
+        images: Tensor,
+        drawn: Any,
+        dtype: str,
+        *,
+        led: bool,
+        frames: Any,
+        compiler: Compiler | None,
     ) -> Any:
         """Run the passes on tensors that are there."""
         source = images.dtype.name
         range_of_bytes = program.values.value_range == (0.0, 255.0)
         served = source in _DTYPES and dtype in _DTYPES and images.shape[-1] <= 4
-        if not served or (source == "uint8" and not range_of_bytes):
-            return super().moved(program, images, drawn, dtype, led=led, frames=frames)
-        compiler = self._stages.compiler(images.shape)
-        rest = list(drawn)
-        for section in program.sections:
-            given = dtype if section is program.sections[-1] else source
-            if section.mix:
-                between = source if section.plan.passes else given
-                rows = 1 if frames is None else frames
-                stage = section.mix.stage(ops, between, led=led, frames=rows)
-                images = compiler(stage)(tf.convert_to_tensor(images), rest.pop(0))
-            plan, parameters = section.plan, rest.pop(0)
-            if plan.passes or not section.mix:
-                images = _planned(plan, images, parameters, given, compiler)
-        return images
+        served = served and (source != "uint8" or range_of_bytes)
+        return program.pixels(
+            ops,
+            images,
+            drawn,
+            dtype,
+            led=led,
+            frames=frames,
+            compiler=compiler,
+            carry_out=self._carry_out if served else run_pass,
+        )
 
+    def _carry_out(
+        self, step: Pass, ops: Ops, images: Any, drawn: Any, dtype: str, compiler: Any
+    ) -> Any:
+        """Do as `Pass.run`."""
+        runner = _runner(step)
+        if runner is None:
+            images = tf.convert_to_tensor(images)
+            return step.run(ops, images, drawn, dtype, compiler, self._carry_out)
+        array = np.asarray(images)
+        if array.dtype == "uint8" and dtype == "float32" and not isinstance(step, TablePass):
+            array = array.astype("float32")
+        found = runner(step, array, drawn, self._small(step, array))
+        return _finished(found, step.values, dtype)
 
-def _planned(plan: Plan, images: Any, parameters: Any, dtype: str, compiler: Any) -> Any:
-    """Do as `Plan.apply`."""
-    source = images.dtype.name
-    if not plan.passes:
-        return plan.apply(ops, tf.convert_to_tensor(images), parameters, dtype)
-    for number, (step, drawn) in enumerate(zip(plan.passes, parameters, strict=True)):
-        given = dtype if number == len(plan.passes) - 1 else source
-        images = _passed(step, images, drawn, given, compiler)
-    return images
-
-
-def _passed(step: Pass, images: Any, drawn: Any, dtype: str, compiler: Any) -> Any:
-    """Do as `Pass.run`."""
-    runner = _runner(step)
-    if runner is None:
-        return step.run(ops, tf.convert_to_tensor(images), drawn, dtype, compiler)
-    array = np.asarray(images)
-    if array.dtype == "uint8" and dtype == "float32" and not isinstance(step, TablePass):
-        array = array.astype("float32")
-    return _finished(runner(step, array, drawn, compiler), step.values, dtype)
+    def _small(self, step: Pass, images: Any) -> Compiler:
+        """Compile what depends on the number of images, and not on their size."""
+        key = id(step), len(images), images.shape[-1]
+        return lambda function: self._stages.once(key, function)
 
 
 def _finished(images: Any, values: ValueContract, dtype: str) -> Any:
@@ -95,8 +94,6 @@ def _runner(step: Pass) -> Callable[..., Any] | None:
         return _color
     if isinstance(step, TablePass):
         return _table
-    if isinstance(step, BranchPass):
-        return _branches
     if isinstance(step, PixelPass):
         transform = step.transforms[0][1]
         if isinstance(transform, RandomGaussianBlur):
@@ -116,9 +113,7 @@ def _warp(step: WarpPass, images: Any, drawn: Any, compiler: Any) -> Any:
         along = spans(np, whole)
         images = opencv.convolve(images, lambda number: _smoothing(along, number), step.border)
     if grids:
-        x, y = compiler(lambda empty, drawn: step.places(ops, drawn, size))(
-            tf.convert_to_tensor(images[:0]), drawn
-        )
+        x, y = step.places(ops, drawn, size)
         return opencv.remap(images, x.numpy(), y.numpy(), step.border)
     from_corner, to_corner = _shift(size), _shift(output_size)
     corner = from_corner @ whole @ np.linalg.inv(to_corner)
@@ -157,12 +152,10 @@ def _color(step: ColorPass, images: Any, uniforms: Any, compiler: Any) -> Any:
         mean = (opencv.means(images) - values.low) / values.span
         mean = tf.constant(mean if kind == 3 else mean.mean(axis=1, keepdims=True))
 
-    def color(empty: Tensor, drawn: Any) -> Any:
-        return step.color(ops, drawn[0], drawn[1], kind)
+    def color(uniforms: Any, mean: Any) -> Any:
+        return step.color(ops, uniforms, mean, kind)
 
-    matrix, offset = (
-        x.numpy() for x in compiler(color)(tf.convert_to_tensor(images[:0]), (uniforms, mean))
-    )
+    matrix, offset = (x.numpy() for x in compiler(color)(uniforms, mean))
     if kind == 1:
         matrix = matrix * np.eye(channels, dtype="float32")
         offset = np.repeat(offset, channels, axis=1)
@@ -177,25 +170,14 @@ def _table(step: TablePass, images: Any, uniforms: Any, compiler: Any) -> Any:
         levels = np.rint(np.clip(scaled, 0, 255)).astype("uint8")
     counted = tf.constant(opencv.counts(levels)) if step.needs_counts else None
 
-    def table(empty: Tensor, drawn: Any) -> Any:
-        return step.table(ops, drawn[0], drawn[1])
+    def table(uniforms: Any, counted: Any) -> Any:
+        return step.table(ops, uniforms, counted)
 
-    tables = compiler(table)(tf.convert_to_tensor(levels[:0]), (uniforms, counted))
+    tables = compiler(table)(uniforms, counted)
     found = opencv.look_up(levels, tables.numpy().astype("uint8"))
     if images.dtype == "uint8":
         return found
     return found.astype("float32") * np.float32(step.values.span / 255.0) + step.values.low
-
-
-def _branches(step: BranchPass, images: Any, drawn: Any, compiler: Any) -> Any:
-    weights, chains = drawn
-    weights = np.asarray(weights)[..., None, None, None]
-    total = images * weights[:, 0]
-    for number, (plan, parameters) in enumerate(zip(step.plans, chains, strict=True), 1):
-        chain = np.asarray(_planned(plan, images, parameters, images.dtype.name, compiler))
-        for place, weight, image in zip(total, weights[:, number], chain, strict=True):
-            place += weight * image
-    return total
 
 
 def _sharpness(step: PixelPass, images: Any, factors: Any, compiler: Any) -> Any:
@@ -204,12 +186,11 @@ def _sharpness(step: PixelPass, images: Any, factors: Any, compiler: Any) -> Any
 
 def _blur(step: PixelPass, images: Any, sigma: Any, compiler: Any) -> Any:
     widths = np.asarray(sigma)
-    longest = min(images.shape[1:3])
 
     def kernels(number: int) -> Any:
         width = float(widths[number])
         radius = int(3.0 * width + 0.5)
-        if radius == 0 or radius > longest:
+        if radius == 0:
             return None
         weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / width) ** 2)
         kernel = (weights / weights.sum()).astype("float32")

@@ -27,6 +27,10 @@ def numbered(dataset: Any, epoch: Any) -> Any:
                 lambda: tf.cast(epoch.assign_add(1) - 1, tf.int32),
                 lambda: epoch_now,
             )
+            # An iterator that goes on where another process ended brings its epoch along.
+            behind = tf.maximum(epoch.read_value(), tf.cast(epoch_now, tf.int64) + 1)
+            with tf.control_dependencies([epoch.assign(behind)]):
+                epoch_now = tf.identity(epoch_now)
         images = split_element(element)[0]["images"]
         count = 1 if len(images.shape) == 3 else _rows(images)
         return (epoch_now, position + count), (epoch_now, position, element)
@@ -49,8 +53,8 @@ def with_leaders(elements: Any, count: int) -> Any:
         if None in part.shape[1:]:
             raise ValueError(
                 "A mix takes samples of one known shape: images, labels, and what lies on them. "
-                f"Received a part of shape {tuple(part.shape)}; `tf.data.Dataset.padded_batch` and "
-                "`tf.ensure_shape` help."
+                f"Received a part of shape {tuple(part.shape)}; `padded_batch` with "
+                "`padded_shapes`, and `tf.ensure_shape`, help."
             )
 
     @tf.autograph.experimental.do_not_convert

@@ -11,7 +11,12 @@ from kerastricks.augment.placement.engines import InGraph
 
 
 def augment_through(
-    pipeline: Augmenter, dataset: Any, service: str, *, num_parallel_calls: int
+    pipeline: Augmenter,
+    dataset: Any,
+    service: str,
+    *,
+    num_parallel_calls: int,
+    initial_epoch: int,
 ) -> Any:
     """Let a tf.data service augment, element by element as a single process would.
 
@@ -25,16 +30,18 @@ def augment_through(
             into Python.
         service: The dispatcher's address, "grpc://host:port".
         num_parallel_calls: Calls that a worker may run at once.
+        initial_epoch: The number of the first epoch.
 
     Returns:
         A `tf.data.Dataset` of the same structure, shapes and length, in the same order.
 
     Raises:
         TypeError: `dataset` is no `tf.data.Dataset`.
-        ValueError: Elements that the pipeline cannot serve.
-        RuntimeError: While it is read, if a worker ended in the middle of its share.
+        ValueError: Elements that the pipeline cannot serve, or an order that is another each time
+            the data set is read.
     """
     check_dataset(pipeline, dataset)
+    _check_order(dataset)
 
     engine = InGraph()
 
@@ -50,7 +57,7 @@ def augment_through(
             )
         )
 
-    epochs, length = count(), int(dataset.cardinality())
+    epochs, length = count(initial_epoch), int(dataset.cardinality())
 
     def generate() -> Iterator[Any]:
         share = shares(next(epochs), _workers(service))
@@ -74,6 +81,22 @@ def augment_through(
     if length >= 0:
         out = out.apply(tf.data.experimental.assert_cardinality(length))
     return out
+
+
+def _check_order(dataset: Any) -> None:
+    """Refuse a data set that each worker would read in another order."""
+    if type(dataset).__name__ == "_ShuffleDataset":
+        fixed = not getattr(dataset, "_reshuffle_each_iteration", True)
+        if not fixed or not any(
+            tf.get_static_value(getattr(dataset, name, None)) for name in ("_seed", "_seed2")
+        ):
+            raise ValueError(
+                "Every worker of a data service reads the data set, so its order must be the same "
+                "each time: pass `shuffle` a seed and reshuffle_each_iteration=False, or shuffle "
+                "what comes out."
+            )
+    for each in dataset._inputs():
+        _check_order(each)
 
 
 def _distributed(service: str, policy: str) -> Any:
