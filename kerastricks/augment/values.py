@@ -122,9 +122,9 @@ class ValueContract:
         slack = self.span / 10.0
         if least < self.low - slack or most > self.value_range[1] + slack:
             raise ValueError(
-                f"Images have values from {least:g} to {most:g}, outside of "
-                f"value_range=({self.low:g}, {self.value_range[1]:g}), where they would be clipped. "
-                "Declare the range that they have, such as value_range=(0, 1)."
+                f"Images have values from {least:g} to {most:g}, outside of value_range="
+                f"({self.low:g}, {self.value_range[1]:g}), where they would be clipped. Declare "
+                "the range that they have, such as value_range=(0, 1)."
             )
 
     def finish(self, ops: Ops, images: Tensor, dtype: str) -> Tensor:
