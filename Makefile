@@ -6,9 +6,6 @@ MARKS ?= not slow
 # Quiets TensorFlow's start-up notices; errors still show.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
-# What XLA compiles for a test runs once, and optimising it takes most of the time.
-UNOPTIMISED := --xla_backend_optimization_level=0
-
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
@@ -26,7 +23,7 @@ demo: $(INSTALLED)
 	$(PY) -m kerastricks demo $(ARGS)
 
 test: $(INSTALLED)
-	XLA_FLAGS=$(UNOPTIMISED) $(PY) -m pytest -n 2 -m "$(MARKS)" $(ARGS)
+	$(PY) -m pytest -n 2 -m "$(MARKS)" $(ARGS)
 
 # All laws, Keras' own layer tests among them.
 test-backends: $(INSTALLED)
