@@ -182,12 +182,23 @@ def smooth_axis(
         float32 tensor (B, H, W, C).
     """
     s = ops.maximum(span, 1.0)
-    near = (s * s - 1.0) / 12.0
 
     def weight(distance: Tensor) -> Tensor:
-        triangle = ops.maximum(1.0 - distance / s, 0.0)
-        zeros = ops.zeros_like(s)
-        narrow = ops.where(distance < 0.5, 1.0 - 2.0 * near, ops.where(distance < 1.5, near, zeros))
-        return ops.where(s < 2.0, narrow, triangle)
+        return smoothing_weight(ops, s, distance)
 
     return convolve_axis(ops, images, weight, s, axis, border, radius)
+
+
+def smoothing_weight(ops: Ops, span: Tensor, distance: Tensor) -> Tensor:
+    """Give the weights of `smooth_axis`, not yet made to add up to 1.
+
+    Args:
+        ops: `keras.ops` or a namespace like it, numpy for one.
+        span: s, 1 or more.
+        distance: In pixels, of the span's shape.
+    """
+    near = (span * span - 1.0) / 12.0
+    triangle = ops.maximum(1.0 - distance / span, 0.0)
+    zeros = ops.zeros_like(span)
+    narrow = ops.where(distance < 0.5, 1.0 - 2.0 * near, ops.where(distance < 1.5, near, zeros))
+    return ops.where(span < 2.0, narrow, triangle)

@@ -8,11 +8,11 @@ import keras
 
 from kerastricks.augment.box_contract import VisibleBoxes
 from kerastricks.augment.kernels import Ops, Size, Tensor
-from kerastricks.augment.transform import Transform
+from kerastricks.augment.transform import DrawnTransform
 
 
 @dataclass(frozen=True)
-class MixTransform(Transform):
+class MixTransform(DrawnTransform):
     """Mix each sample with a partner.
 
     The partner is the sample before it in its epoch, augmented by all that stands before the mix
@@ -20,16 +20,6 @@ class MixTransform(Transform):
     cut into batches; shuffle before. The first sample of an epoch has no partner, and is mixed with
     itself. A layer sees one batch, and takes the last sample for the first one's partner.
     """
-
-    @abstractmethod
-    def draw(self, ops: Ops, uniforms: Tensor, size: Size) -> Any:
-        """Turn random numbers into the parameters that the other functions take.
-
-        Args:
-            ops: `keras.ops` or a namespace like it.
-            uniforms: float32 tensor (B, num_draws) of numbers in [0, 1).
-            size: (height, width) of the images in pixels.
-        """
 
     @abstractmethod
     def share(self, ops: Ops, drawn: Any, size: Size) -> Tensor:

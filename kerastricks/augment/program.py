@@ -109,10 +109,10 @@ class Program:
             parts = _folded(ops, parts)
         _, height, width, _ = ops.shape(parts["images"])
         size = height, width
-        mover: Engine = engine or OnOps(ops)
-        drawn = mover.draw(self, keys, size, led=led, frames=frames)
-        out = mover.move(self, parts, drawn, size, led=led, frames=frames)
-        moved = mover.pixels(self, parts["images"], drawn, dtype, led=led, frames=frames)
+        engine = engine or PlainEngine(ops)
+        drawn = engine.draw(self, keys, size, led=led, frames=frames)
+        out = engine.move(self, parts, drawn, size, led=led, frames=frames)
+        moved = engine.pixels(self, parts["images"], drawn, dtype, led=led, frames=frames)
         out = {**out, "images": moved}
         return out if frames is None else _unfolded(ops, out, frames)
 
@@ -209,7 +209,7 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class OnOps:
+class PlainEngine:
     """The engine that calls an array namespace, where it stands.
 
     Attributes:

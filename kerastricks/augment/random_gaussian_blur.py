@@ -75,13 +75,24 @@ class RandomGaussianBlur(PixelTransform):
         def blurred(axis: int) -> Stage:
             def blur(images: Tensor, sigma: Tensor) -> Tensor:
                 def weight(distance: Tensor) -> Tensor:
-                    width = ops.maximum(sigma, 1e-3)
-                    curve = ops.exp(-0.5 * (distance / width) * (distance / width))
-                    within = distance <= ops.floor(3.0 * sigma + 0.5)
-                    return ops.where(within, curve, ops.zeros_like(curve))
+                    return gaussian_weight(ops, sigma, distance)
 
                 return convolve_axis(ops, images, weight, sigma, axis, border, self.radius)
 
             return blur
 
         return [blurred(1), blurred(2)]
+
+
+def gaussian_weight(ops: Ops, sigma: Tensor, distance: Tensor) -> Tensor:
+    """Give the bell curve up to 3 sigma, not yet made to add up to 1.
+
+    Args:
+        ops: `keras.ops` or a namespace like it, numpy for one.
+        sigma: The deviation in pixels, 0 or more.
+        distance: In pixels, of the deviation's shape.
+    """
+    width = ops.maximum(sigma, 1e-3)
+    curve = ops.exp(-0.5 * (distance / width) * (distance / width))
+    within = distance <= ops.floor(3.0 * sigma + 0.5)
+    return ops.where(within, curve, ops.zeros_like(curve))

@@ -172,7 +172,22 @@ class ColorTransform(Transform):
 
 
 @dataclass(frozen=True)
-class PixelTransform(Transform):
+class DrawnTransform(Transform):
+    """Have parameters of its own kind, which its other functions take."""
+
+    @abstractmethod
+    def draw(self, ops: Ops, uniforms: Tensor, size: Size) -> Any:
+        """Turn random numbers into the parameters.
+
+        Args:
+            ops: `keras.ops` or a namespace like it.
+            uniforms: float32 tensor (B, num_draws) of numbers in [0, 1).
+            size: (height, width) of the images in pixels.
+        """
+
+
+@dataclass(frozen=True)
+class PixelTransform(DrawnTransform):
     """Make each pixel anew of its surroundings, or of random numbers of its own.
 
     Such transforms do not fuse: each is a pass, of as many stages as it has.
@@ -182,16 +197,6 @@ class PixelTransform(Transform):
     def summary(self) -> str:
         """Name the pass in a few words."""
         return type(self).__name__
-
-    @abstractmethod
-    def draw(self, ops: Ops, uniforms: Tensor, size: Size) -> Any:
-        """Turn random numbers into the parameters that the stages take.
-
-        Args:
-            ops: `keras.ops` or a namespace like it.
-            uniforms: float32 tensor (B, num_draws) of numbers in [0, 1).
-            size: (height, width) of the images in pixels.
-        """
 
     @abstractmethod
     def stages(self, ops: Ops, border: Border, values: ValueContract) -> list[Stage]:

@@ -69,6 +69,11 @@ class WarpPass(Pass):
             size = transform.output_size(size)
         return product
 
+    def shrinks(self, size: Size) -> bool:
+        """Whether images of a size may become smaller, as far as is known beforehand."""
+        bound = self.minification(size)
+        return bound is None or bound > 1.0 + _SLACK
+
     @property
     def is_elastic(self) -> bool:
         """Whether images are bent."""
@@ -130,9 +135,9 @@ class WarpPass(Pass):
         def resample(images: Tensor, drawn: Warp) -> Tensor:
             return warp(ops, images, *self.places(ops, drawn, size), self.border)
 
-        bound = self.minification(size)
-        if bound is not None and bound <= 1.0 + _SLACK:
+        if not self.shrinks(size):
             return [resample]
+        bound = self.minification(size)
 
         def smooth(images: Tensor, drawn: Warp) -> Tensor:
             for axis, span in enumerate(spans(ops, reduce(partial(compose, ops), drawn[0])), 1):

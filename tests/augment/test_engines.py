@@ -101,18 +101,18 @@ def test_images_of_unknown_size_are_served_by_opencv():
 
 
 def test_opencv_is_chosen_for_images_that_are_not_small(monkeypatch):
-    from kerastricks.augment.placement.opencv import OpenCV
+    from kerastricks.augment.placement.opencv import OpenCVEngine
 
-    assert isinstance(engines.engine_of(None, (224, 224)), OpenCV)
-    assert isinstance(engines.engine_of(None, (None, None)), OpenCV)
-    assert type(engines.engine_of(None, (32, 32))) is engines.Hosted
-    assert type(engines.engine_of("xla", (224, 224))) is engines.Hosted
-    assert isinstance(engines.engine_of("opencv", (32, 32)), OpenCV)
+    assert isinstance(engines.engine_of(None, (224, 224)), OpenCVEngine)
+    assert isinstance(engines.engine_of(None, (None, None)), OpenCVEngine)
+    assert type(engines.engine_of(None, (32, 32))) is engines.HostEngine
+    assert type(engines.engine_of("xla", (224, 224))) is engines.HostEngine
+    assert isinstance(engines.engine_of("opencv", (32, 32)), OpenCVEngine)
     monkeypatch.setitem(sys.modules, "kerastricks.augment.placement.opencv", None)
     with pytest.raises(ImportError):
         engines.engine_of("opencv", (224, 224))
-    assert type(engines.engine_of(None, (224, 224))) is engines.Hosted
-    assert isinstance(engines.engine_of(None, (None, None)), engines.InGraph)
+    assert type(engines.engine_of(None, (224, 224))) is engines.HostEngine
+    assert isinstance(engines.engine_of(None, (None, None)), engines.GraphEngine)
 
 
 @pytest.mark.parametrize("arguments", [{"engine": "cuda"}, {"engine": "xla", "device": "CPU:0"}])
@@ -123,12 +123,12 @@ def test_engines_that_are_none_are_refused(arguments):
 
 
 def test_images_of_many_sizes_are_not_compiled_for():
-    from kerastricks.augment.placement.opencv import OpenCV
+    from kerastricks.augment.placement.opencv import OpenCVEngine
 
     spec = tf.TensorSpec((None, None, 3), tf.uint8)
     images = [smooth(3)[0, :size] for size in (8, 12, 16, 20)]
     data = tf.data.Dataset.from_generator(lambda: iter(images), output_signature=spec)
-    engine = OpenCV()
+    engine = OpenCVEngine()
     transforms = [A.Resize(9, 9), A.RandomBrightness(0.2), A.RandomSolarize(), A.RandomSharpness(1)]
     pipeline = A.Pipeline(transforms, seed=1)
     out = list(pipeline.augment(data, engine=engine))

@@ -79,13 +79,18 @@ def take(x: Tensor, indices: Tensor, axis: int) -> Tensor:
     return tf.gather(x, indices, axis=axis)
 
 
+def jitted(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Compile with XLA, anew for each shape of the arguments."""
+    return tf.function(function, autograph=False, jit_compile=True)  # type: ignore[no-any-return]
+
+
 def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """Compile with XLA, which fuses index arithmetic, gathers and blend into one loop.
 
     XLA compiles anew for each shape. Batch sizes are a full one and a rest; image sizes that are
     not known beforehand may be many, and are left to TensorFlow's own kernels.
     """
-    fused = tf.function(function, autograph=False, jit_compile=True)
+    fused = jitted(function)
     return lambda images, *rest: (function if None in images.shape[1:] else fused)(images, *rest)
 
 

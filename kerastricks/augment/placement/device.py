@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from kerastricks.augment.kernels import Tensor
 from kerastricks.augment.placement.dataset import Augmenter, check_dataset, prepared
-from kerastricks.augment.placement.engines import InGraph
+from kerastricks.augment.placement.engines import GraphEngine
 
 _AHEAD = 2
 """Batches that wait on the device."""
@@ -60,7 +60,7 @@ def augment_on(
     def mapped(elements: Any, function: Callable[..., Any]) -> Any:
         return elements.map(function, num_parallel_calls=num_parallel_calls, deterministic=True)
 
-    elements, step = prepared(pipeline, dataset, epochs, mapped, InGraph())
+    elements, step = prepared(pipeline, dataset, epochs, mapped, GraphEngine())
     return DeviceDataset(elements, step, name)
 
 

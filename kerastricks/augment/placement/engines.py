@@ -1,7 +1,6 @@
 """What moves the pixels of a `tf.data` element: engines, which share one program."""
 
 from collections.abc import Callable
-from functools import partial
 from itertools import count
 from typing import Any
 
@@ -10,7 +9,8 @@ import tensorflow as tf
 
 from kerastricks.augment.kernels import Compiler, Size, Tensor
 from kerastricks.augment.kernels import tensorflow as ops
-from kerastricks.augment.program import Engine, OnOps, Program
+from kerastricks.augment.passes import CarryOut, run_pass
+from kerastricks.augment.program import Engine, PlainEngine, Program
 from kerastricks.augment.targets import Parts
 from kerastricks.augment.threefry import SampleKeys
 
@@ -32,7 +32,7 @@ class Stages:
     def once(self, key: Any, function: Callable[..., Any]) -> Callable[..., Any]:
         """Compile a function, or give that which was compiled under its key."""
         if key not in self._known:
-            self._known[key] = tf.function(function, autograph=False, jit_compile=True)
+            self._known[key] = ops.jitted(function)
         return self._known[key]
 
 
@@ -46,7 +46,7 @@ def compiled_draw(
     single kernels.
     """
 
-    @partial(tf.function, autograph=False, jit_compile=True)
+    @ops.jitted
     def drawn(epoch: Tensor, positions: Tensor) -> Any:
         keys = SampleKeys(seed, epoch, positions)
         return program.draw(ops, keys, size, led=led, frames=frames)
@@ -58,7 +58,7 @@ def compiled_draw(
     return draw
 
 
-class InGraph(OnOps):
+class GraphEngine(PlainEngine):
     """The engine whose graph can be sent to another process, or to a device.
 
     Each iterator of a data set compiles its functions anew, for a second or so. All heavy ones are
@@ -85,7 +85,7 @@ class InGraph(OnOps):
         if not targets or not _are_known(size, frames):
             return super().move(program, targets, drawn, size, led=led, frames=frames)
 
-        @partial(tf.function, autograph=False, jit_compile=True)
+        @ops.jitted
         def moved(targets: Parts, drawn: Any) -> Parts:
             return program.move(ops, targets, drawn, size, led=led, frames=frames)
 
@@ -93,7 +93,7 @@ class InGraph(OnOps):
         return out
 
 
-class Hosted:
+class HostEngine:
     """The engine that runs in this process, where what was compiled once stays compiled.
 
     A graph's iterators compile its functions anew, each for a second or so. Here the graph calls
@@ -151,27 +151,25 @@ class Hosted:
             again = tf.nest.pack_sequence_as(drawn, flat)
             compiler = self._stages.compiler(images.shape) if known else None
             with tf.device("CPU:0"):
-                return self.moved(
-                    program, images, again, dtype, led=led, frames=frames, compiler=compiler
+                return program.pixels(
+                    ops,
+                    images,
+                    again,
+                    dtype,
+                    led=led,
+                    frames=frames,
+                    compiler=compiler,
+                    carry_out=self.carry_out_of(program, images, dtype),
                 )
 
         out = tf.py_function(run, [images, *tf.nest.flatten(drawn)], dtype)
         _, height, width, channels = images.shape
         return ops.ensure_shape(out, (None, *program.output_size((height, width)), channels))
 
-    def moved(
-        self,
-        program: Program,
-        images: Tensor,
-        drawn: Any,
-        dtype: str,
-        *,
-        led: bool,
-        frames: Any,
-        compiler: Compiler | None,
-    ) -> Any:
-        """Run the stages on tensors that are there."""
-        return program.pixels(ops, images, drawn, dtype, led=led, frames=frames, compiler=compiler)
+    def carry_out_of(self, program: Program, images: Tensor, dtype: str) -> CarryOut:
+        """Choose what runs the passes over images, which are to come out in a dtype."""
+        del program, images, dtype
+        return run_pass
 
 
 def _are_known(size: Size, frames: Any) -> bool:
@@ -200,11 +198,11 @@ def engine_of(name: str | Engine | None, sizes: Any) -> Engine:
     small = None not in sizes and sizes[0] * sizes[1] <= _SMALL
     if name == "opencv" or (name is None and not small):
         try:
-            from kerastricks.augment.placement.opencv import OpenCV
+            from kerastricks.augment.placement.opencv import OpenCVEngine
         except ImportError:
             if name == "opencv":
                 raise
         else:
-            return OpenCV()
+            return OpenCVEngine()
     # Sizes that are not known beforehand may be many, and are not worth compiling for.
-    return InGraph() if None in sizes else Hosted()
+    return GraphEngine() if None in sizes else HostEngine()

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from kerastricks.augment.antialias import spans
+from kerastricks.augment.antialias import smoothing_weight, spans
 from kerastricks.augment.color_pass import ColorPass
 from kerastricks.augment.kernels import Compiler, Ops, Tensor, opencv
 from kerastricks.augment.kernels import tensorflow as ops
-from kerastricks.augment.passes import Pass, run_pass
+from kerastricks.augment.passes import CarryOut, Pass, run_pass
 from kerastricks.augment.pixel_pass import PixelPass
-from kerastricks.augment.placement.engines import Hosted
+from kerastricks.augment.placement.engines import HostEngine
 from kerastricks.augment.program import Program
-from kerastricks.augment.random_gaussian_blur import RandomGaussianBlur
+from kerastricks.augment.random_gaussian_blur import RandomGaussianBlur, gaussian_weight
 from kerastricks.augment.random_sharpness import Sharpening
 from kerastricks.augment.table_pass import TablePass
 from kerastricks.augment.values import ValueContract
@@ -24,45 +24,26 @@ from kerastricks.augment.warp_pass import WarpPass
 _DTYPES = ("uint8", "float32")
 
 
-class OpenCV(Hosted):
+class OpenCVEngine(HostEngine):
     """Run what OpenCV has a fast loop for there, and the rest as the other engine does.
 
     uint8 images of the range 0 to 255, and float32 ones, of up to four channels. What a sample's
     draw leaves as it is costs a copy.
     """
 
-    def moved(
-        self,
-        program: Program,
-        images: Tensor,
-        drawn: Any,
-        dtype: str,
-        *,
-        led: bool,
-        frames: Any,
-        compiler: Compiler | None,
-    ) -> Any:
-        """Run the passes on tensors that are there."""
+    def carry_out_of(self, program: Program, images: Tensor, dtype: str) -> CarryOut:
+        """Choose OpenCV for what it serves."""
         source = images.dtype.name
         range_of_bytes = program.values.value_range == (0.0, 255.0)
         served = source in _DTYPES and dtype in _DTYPES and images.shape[-1] <= 4
         served = served and (source != "uint8" or range_of_bytes)
-        return program.pixels(
-            ops,
-            images,
-            drawn,
-            dtype,
-            led=led,
-            frames=frames,
-            compiler=compiler,
-            carry_out=self._carry_out if served else run_pass,
-        )
+        return self._carry_out if served else run_pass
 
     def _carry_out(
         self, step: Pass, ops: Ops, images: Any, drawn: Any, dtype: str, compiler: Any
     ) -> Any:
         """Do as `Pass.run`."""
-        runner = _runner(step)
+        runner = _runner(step, sizes_are_known=compiler is not None)
         if runner is None:
             images = tf.convert_to_tensor(images)
             return step.run(ops, images, drawn, dtype, compiler, self._carry_out)
@@ -86,10 +67,12 @@ def _finished(images: Any, values: ValueContract, dtype: str) -> Any:
     return np.rint(images).astype("uint8") if dtype == "uint8" else images
 
 
-def _runner(step: Pass) -> Callable[..., Any] | None:
+def _runner(step: Pass, *, sizes_are_known: bool) -> Callable[..., Any] | None:
     """What carries a pass out by OpenCV, if anything does."""
     if isinstance(step, WarpPass):
-        return None if step.keeps_axes else _warp
+        # Where each pixel of a bent image comes from is worth compiling, for images of one size.
+        bends_many_sizes = step.is_elastic and not sizes_are_known
+        return None if step.keeps_axes or bends_many_sizes else _warp
     if isinstance(step, ColorPass):
         return _color
     if isinstance(step, TablePass):
@@ -108,12 +91,11 @@ def _warp(step: WarpPass, images: Any, drawn: Any, compiler: Any) -> Any:
     size = images.shape[1:3]
     output_size = step.output_size(size)
     whole = reduce(np.matmul, (np.asarray(each, "float64") for each in matrices))
-    bound = step.minification(size)
-    if bound is None or bound > 1.0:
+    if step.shrinks(size):
         along = spans(np, whole)
         images = opencv.convolve(images, lambda number: _smoothing(along, number), step.border)
     if grids:
-        x, y = step.places(ops, drawn, size)
+        x, y = compiler(lambda drawn: step.places(ops, drawn, size))(drawn)
         return opencv.remap(images, x.numpy(), y.numpy(), step.border)
     from_corner, to_corner = _shift(size), _shift(output_size)
     corner = from_corner @ whole @ np.linalg.inv(to_corner)
@@ -130,15 +112,15 @@ def _smoothing(along: Any, number: int) -> Any:
     down, across = (max(1.0, float(span[number])) for span in along)
     if max(down, across) <= 1.0 + 1e-6:
         return None
-    return _kernel(across), _kernel(down)
+    return tuple(
+        _kernel(smoothing_weight, span, max(1, int(np.ceil(span)) - 1)) for span in (across, down)
+    )
 
 
-def _kernel(span: float) -> Any:
-    if span < 2.0:
-        near = (span * span - 1.0) / 12.0
-        return np.array([near, 1.0 - 2.0 * near, near], "float32")
-    radius = int(np.ceil(span)) - 1
-    weights = np.maximum(1.0 - np.abs(np.arange(-radius, radius + 1)) / span, 0.0)
+def _kernel(weight: Callable[..., Any], width: float, radius: int) -> Any:
+    """The weights, by distance, of all pixels within a radius."""
+    distance = np.abs(np.arange(-radius, radius + 1)).astype("float64")
+    weights = weight(np, np.full_like(distance, width), distance)
     return (weights / weights.sum()).astype("float32")
 
 
@@ -192,8 +174,7 @@ def _blur(step: PixelPass, images: Any, sigma: Any, compiler: Any) -> Any:
         radius = int(3.0 * width + 0.5)
         if radius == 0:
             return None
-        weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / width) ** 2)
-        kernel = (weights / weights.sum()).astype("float32")
+        kernel = _kernel(gaussian_weight, width, radius)
         return kernel, kernel
 
     return opencv.convolve(images, kernels, step.border)

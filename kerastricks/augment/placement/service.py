@@ -7,7 +7,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerastricks.augment.placement.dataset import Augmenter, check_dataset, prepared
-from kerastricks.augment.placement.engines import InGraph
+from kerastricks.augment.placement.engines import GraphEngine
 
 
 def augment_through(
@@ -43,7 +43,7 @@ def augment_through(
     check_dataset(pipeline, dataset)
     _check_order(dataset)
 
-    engine = InGraph()
+    engine = GraphEngine()
 
     def mapped(elements: Any, function: Any) -> Any:
         return elements.map(function, num_parallel_calls=num_parallel_calls, deterministic=True)
