@@ -120,15 +120,27 @@ class Program:
         self, ops: Ops, keys: SampleKeys, size: Size, *, led: bool, frames: Any
     ) -> tuple[Any, ...]:
         """Draw the parameters of every mix and pass, for samples of size (height, width)."""
+        keys = keys.drawn(ops, self._counts())
         drawn: list[Any] = []
         for section in self.sections:
             if section.mix:
                 if led:
-                    keys = replace(keys, positions=keys.positions[_one(frames) :])
+                    keys = keys.without_first(_one(frames))
                 drawn.append(section.mix.draw(ops, keys, size))
             drawn.append(section.plan.draw(ops, keys, size))
             size = section.plan.output_size(size)
         return tuple(drawn)
+
+    def _counts(self) -> dict[int, int]:
+        """How many random numbers a sample takes, by transform."""
+        counts: dict[int, int] = {}
+        for section in self.sections:
+            if section.mix:
+                counts[section.mix.index] = section.mix.transform.num_draws
+            for step in section.plan.passes:
+                for index, part in step.transforms:
+                    counts[index] = max(1, part.num_draws)
+        return counts
 
     def pixels(
         self,

@@ -5,7 +5,11 @@ batch sizes change what a sample gets. A counter-based one is a function: sample
 its numbers, whoever asks, and in whatever order.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
 
 from kerastricks.augment.kernels import Ops, Tensor
 
@@ -76,11 +80,13 @@ class SampleKeys:
         seed: The pipeline's seed, 0 to 2**32 - 1.
         epoch: int32 scalar tensor: which pass over the data set.
         positions: int32 tensor (B,): each sample's place in its epoch, from 0.
+        numbers: What has been drawn, float32 tensors (B, count) by transform.
     """
 
     seed: int
     epoch: Tensor
     positions: Tensor
+    numbers: Mapping[int, Tensor] = field(default_factory=dict)
 
     def uniform(self, ops: Ops, transform: int, count: int) -> Tensor:
         """Draw `count` uniform numbers in [0, 1) for each sample.
@@ -97,16 +103,43 @@ class SampleKeys:
         Returns:
             float32 tensor (B, count).
         """
-        blocks = ops.arange((count + 1) // 2, dtype="int32")
-        block = blocks[None, :] + signed(transform << _BLOCK_BITS)
+        known = self if transform in self.numbers else self.drawn(ops, {transform: count})
+        return known.numbers[transform][:, :count]
+
+    def drawn(self, ops: Ops, counts: Mapping[int, int]) -> "SampleKeys":
+        """Draw the numbers of several transforms in one go, for `uniform` to hand out.
+
+        Args:
+            ops: `keras.ops` or a namespace like it.
+            counts: Numbers a sample, by transform.
+        """
+        if not counts:
+            return self
+        blocks = {transform: (count + 1) // 2 for transform, count in counts.items()}
+        names = [
+            signed((transform << _BLOCK_BITS) + block)
+            for transform, length in blocks.items()
+            for block in range(length)
+        ]
+        block = ops.cast(np.array([names], "int32"), "int32")
         position = self.positions[:, None] + ops.zeros_like(block)
         block = block + ops.zeros_like(position)
         seed = ops.zeros_like(block) + signed(self.seed)
         epoch = ops.zeros_like(block) + self.epoch
         words = ops.stack(threefry_2x32(ops, (seed, epoch), (position, block)), axis=-1)
-        words = ops.reshape(words, (-1, 2 * ((count + 1) // 2)))[:, :count]
+        words = ops.reshape(words, (-1, 2 * len(names)))
         upper = ops.bitwise_and(ops.right_shift(words, 8), (1 << 24) - 1)
-        return ops.cast(upper, "float32") * 2.0**-24
+        numbers = ops.cast(upper, "float32") * 2.0**-24
+        found, start = {}, 0
+        for transform, length in blocks.items():
+            found[transform] = numbers[:, 2 * start : 2 * (start + length)]
+            start += length
+        return replace(self, numbers=found)
+
+    def without_first(self, count: Any) -> "SampleKeys":
+        """Name the samples after the first ones."""
+        numbers = {transform: each[count:] for transform, each in self.numbers.items()}
+        return replace(self, positions=self.positions[count:], numbers=numbers)
 
 
 def sample_keys_of(ops: Ops, uniforms: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,6 @@ tf = pytest.importorskip("tensorflow")
 TRANSFORMS = [
     kt.augment.RandomFlip("horizontal"),
     kt.augment.RandomRotation(degrees=15),
-    kt.augment.RandomContrast(0.4),
     kt.augment.RandomErasing(fill_value=7),
 ]
 IMAGES = np.random.default_rng(0).integers(0, 256, (23, 12, 9, 3)).astype("uint8")
@@ -42,7 +41,7 @@ def expected():
 
 
 @pytest.mark.parametrize(
-    ("batch_size", "num_parallel_calls"), [(1, None), (4, 1), (4, 3), (16, None)]
+    ("batch_size", "num_parallel_calls"), [(1, None), (4, 3), (16, 1)]
 )
 def test_batch_size_and_parallel_calls_change_nothing(expected, batch_size, num_parallel_calls):
     dataset = slices(IMAGES).batch(batch_size)
@@ -95,14 +94,11 @@ def test_the_layer_and_the_data_set_agree_to_rounding(expected, to_numpy):
 
 
 def test_epochs_differ_and_runs_repeat(expected):
-    def run():
-        dataset = make_pipeline().augment(slices(IMAGES).batch(8))
-        return [collect(dataset) for _ in range(2)]
-
-    first, second = run(), run()
-    np.testing.assert_array_equal(first, second)
-    np.testing.assert_array_equal(first[0], expected)
-    assert (first[0] != first[1]).any()
+    """The fixture is another run, and `initial_epoch` has a test for its later epochs."""
+    dataset = make_pipeline().augment(slices(IMAGES).batch(8))
+    first, second = (collect(dataset) for _ in range(2))
+    np.testing.assert_array_equal(first, expected)
+    assert (first != second).any()
 
 
 def test_repeat_before_and_after_draws_anew():
@@ -209,16 +205,14 @@ def test_what_lies_on_the_images_moves_as_in_the_layer(to_numpy):
     }
     arguments = {"bounding_box_format": "xyxy", "minimum_visibility": 0.4}
     layer = make_pipeline(**arguments)(element, training=True)
-    for batch_size in (4, 23):
-        batches = make_pipeline(**arguments).augment(slices(element).batch(batch_size))
-        parts = list(batches)
-        assert parts[0]["segmentation_masks"].dtype == tf.int32
-        for key in ("segmentation_masks", "keypoints"):
-            out = np.concatenate([part[key].numpy() for part in parts])
-            np.testing.assert_allclose(out, to_numpy(layer[key]), atol=1e-3)
-        for key in ("boxes", "labels"):
-            out = np.concatenate([part["bounding_boxes"][key].numpy() for part in parts])
-            np.testing.assert_allclose(out, to_numpy(layer["bounding_boxes"][key]), atol=1e-3)
+    parts = list(make_pipeline(**arguments).augment(slices(element).batch(4)))
+    assert parts[0]["segmentation_masks"].dtype == tf.int32
+    for key in ("segmentation_masks", "keypoints"):
+        out = np.concatenate([part[key].numpy() for part in parts])
+        np.testing.assert_allclose(out, to_numpy(layer[key]), atol=1e-3)
+    for key in ("boxes", "labels"):
+        out = np.concatenate([part["bounding_boxes"][key].numpy() for part in parts])
+        np.testing.assert_allclose(out, to_numpy(layer["bounding_boxes"][key]), atol=1e-3)
 
 
 def test_a_model_fits_on_it():

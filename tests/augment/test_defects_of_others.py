@@ -88,10 +88,10 @@ def test_chains_are_drawn_anew_at_each_call_and_repeat_with_the_seed(same, to_nu
 
     def calls():
         pipeline = A.Pipeline([A.AugMix(1.0)], seed=3)
-        return [to_numpy(pipeline(same[:1], training=True)) for _ in range(6)]
+        return [to_numpy(pipeline(same[:1], training=True)) for _ in range(3)]
 
     first, second = calls(), calls()
-    assert distinct(first) == 6
+    assert distinct(first) == 3
     np.testing.assert_array_equal(first, second)
 
 

@@ -259,7 +259,7 @@ def test_partners_do_not_depend_on_the_batch(transforms, to_numpy, images):
         return tf.nest.map_structure(lambda *x: np.concatenate(x), *data)
 
     whole = run(12)
-    for batch_size in (1, 5, None):
+    for batch_size in (5, None):
         tf.nest.map_structure(np.testing.assert_array_equal, run(batch_size), whole)
     layer = kt.augment.Pipeline(transforms, seed=0, bounding_box_format="xyxy")
     out = keras.tree.map_structure(to_numpy, layer(element, training=True))
