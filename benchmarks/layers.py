@@ -20,7 +20,6 @@ import subprocess
 import sys
 import time
 from functools import partial
-from pathlib import Path
 from statistics import median, quantiles
 
 import numpy as np
@@ -29,6 +28,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 # Threads that spin while they wait take the cores from whoever runs next.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import keras
+from _resident import forget_peak, peak
 
 import kerastricks as kt
 
@@ -247,25 +247,17 @@ def peak_memory(name, which, shape, direction, mode):
     return float(answer.stdout.split()[-1])
 
 
-def peak_resident():
-    """Highest resident memory of this process so far, in MiB (Linux only)."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1024
-
-
 def measure_one(request):
     name, which, shape, direction, mode = json.loads(request)
     run = contenders(name, tuple(shape), direction, mode)[which]
     # Tracing and compiling take tens of MiB, once and whatever the inputs' size.
     run()
     gc.collect()
-    # Sets the peak back to what is resident now.
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    before = peak_resident()
+    forget_peak()
+    before = peak()
     for _ in range(4):
         run()
-    print(peak_resident() - before)
+    print((peak() - before) / 2**20)
 
 
 def main():

@@ -217,6 +217,7 @@ class Pipeline(keras.layers.Layer):
         engine: str | None = None,
         num_parallel_calls: int | None = None,
         initial_epoch: int = 0,
+        unreadable: str = "raise",
     ) -> Any:
         """Augment a `tf.data.Dataset`, under any Keras backend.
 
@@ -250,15 +251,21 @@ class Pipeline(keras.layers.Layer):
                 The result does not depend on it.
             initial_epoch: The number of the first epoch, 0 by default: for a training that goes on
                 in a new process, as `fit(initial_epoch=...)` does.
+            unreadable: What becomes of elements that raise when they are read, as damaged files do:
+                "raise", the default, or "skip", which leaves them out and says after each epoch
+                how many they were and which, counted from 0. Read single images, and `batch` what
+                comes out: of a batch that raises nothing is left. Not through a service; and such
+                a data set cannot be resumed in mid-epoch.
 
         Returns:
-            A `tf.data.Dataset` of the same structure, shapes and length, in the same order.
+            A `tf.data.Dataset` of the same structure and shapes, in the same order, and of the same
+            length but for what is skipped.
 
         Raises:
             TypeError: `dataset` is no `tf.data.Dataset`.
             ValueError: Elements that the pipeline cannot serve, names of no device or engine,
-                several of `device`, `service` and `engine`, or a data set for a service that is
-                shuffled anew each time.
+                several of `device`, `service` and `engine`, a data set for a service that is
+                shuffled anew each time, or an `unreadable` that is neither.
             ImportError: OpenCV was asked for and is not installed.
 
         Example:
@@ -280,6 +287,7 @@ class Pipeline(keras.layers.Layer):
             engine=engine,
             num_parallel_calls=num_parallel_calls,
             initial_epoch=initial_epoch,
+            unreadable=unreadable,
         )
 
     def explain(

@@ -40,9 +40,7 @@ def expected():
     return collect(make_pipeline().augment(slices(IMAGES).batch(23)))
 
 
-@pytest.mark.parametrize(
-    ("batch_size", "num_parallel_calls"), [(1, None), (4, 3), (16, 1)]
-)
+@pytest.mark.parametrize(("batch_size", "num_parallel_calls"), [(1, None), (4, 3), (16, 1)])
 def test_batch_size_and_parallel_calls_change_nothing(expected, batch_size, num_parallel_calls):
     dataset = slices(IMAGES).batch(batch_size)
     out = make_pipeline().augment(dataset, num_parallel_calls=num_parallel_calls)

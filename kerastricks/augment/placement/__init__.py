@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from kerastricks.augment.placement.dataset import Augmenter, augment_dataset
 from kerastricks.augment.placement.device import augment_on
+from kerastricks.augment.placement.reading import readable
 from kerastricks.augment.placement.service import augment_through
 
 
@@ -18,6 +19,7 @@ def placed(
     engine: str | None,
     num_parallel_calls: int | None,
     initial_epoch: int,
+    unreadable: str,
 ) -> Any:
     """Augment where it was asked for; the arguments are those of `Pipeline.augment`."""
     if (device is not None) + (service is not None) + (engine is not None) > 1:
@@ -30,6 +32,13 @@ def placed(
             "`initial_epoch` is the number of the first epoch, 0 or more. "
             f"Received: initial_epoch={initial_epoch!r}"
         )
+    if unreadable not in ("raise", "skip") or (unreadable == "skip" and service is not None):
+        raise ValueError(
+            '`unreadable` is "raise" or "skip", and "raise" through a data service. '
+            f"Received: unreadable={unreadable!r}, service={service!r}"
+        )
+    if unreadable == "skip":
+        dataset = readable(dataset)
     calls = tf.data.AUTOTUNE if num_parallel_calls is None else num_parallel_calls
 
     def host() -> Any:

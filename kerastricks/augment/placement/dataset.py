@@ -66,7 +66,7 @@ def augment_dataset(
     def mapped(elements: Any, function: Callable[..., Any]) -> Any:
         return elements.map(function, num_parallel_calls=num_parallel_calls, deterministic=True)
 
-    elements, step = prepared(pipeline, dataset, epochs, mapped, engine)
+    elements, step = prepared(pipeline, dataset, epochs, mapped, engine, calls_back=True)
     # A checkpoint of an iterator holds the scans' states, which is all that resuming takes; by
     # default TensorFlow refuses to save any iterator with a variable behind it.
     options = tf.data.Options()
@@ -92,6 +92,8 @@ def prepared(
     epoch: Any,
     mapped: Callable[[Any, Callable[..., Any]], Any],
     engine: str | Engine | None,
+    *,
+    calls_back: bool = False,
 ) -> tuple[Any, Callable[..., Any]]:
     """Number the elements, and give the pure function that augments one.
 
@@ -102,6 +104,7 @@ def prepared(
         mapped: Maps a function over a data set, where it must be done before the elements are
             handed to the function that is returned.
         engine: As `engine_of` takes it.
+        calls_back: Whether the function may call back into this process.
     """
     program, seed = pipeline.program, pipeline.seed
     mixes = program.mixes > 0
@@ -114,7 +117,7 @@ def prepared(
         # Images of many sizes are brought to one before they meet.
         head, program = program.split()
         given = dtype if program.is_empty else images.dtype.name
-        step = _step(head, seed, given, engine_of(engine, (None, None)), by_row=ragged)
+        step = _step(head, seed, given, engine_of(engine, (None, None)), calls_back, by_row=ragged)
         if None in head.output_size((None, None)):
             raise ValueError(
                 "Images of many sizes become one batch, or mix, once they are of one size: put "
@@ -127,12 +130,18 @@ def prepared(
         if program.is_empty:
             return elements, lambda epoch, position, element: element
         sizes = head.output_size((None, None))
-    step = _step(program, seed, dtype, engine_of(engine, sizes))
+    step = _step(program, seed, dtype, engine_of(engine, sizes), calls_back)
     return (with_leaders(elements, program.mixes) if mixes else elements), step
 
 
 def _step(
-    program: Program, seed: int, dtype: str, engine: Engine, *, by_row: bool = False
+    program: Program,
+    seed: int,
+    dtype: str,
+    engine: Engine,
+    calls_back: bool,
+    *,
+    by_row: bool = False,
 ) -> Callable[..., Any]:
     """Give the function that augments one element.
 
@@ -141,11 +150,15 @@ def _step(
         seed: The pipeline's seed.
         dtype: The dtype that images come out in.
         engine: Moves the pixels.
+        calls_back: Whether it may call back into this process.
         by_row: Whether images are ragged, and augmented one by one.
     """
     mixes = program.mixes
+    looks_at_sizes = calls_back and _refuses_some_sizes(program)
 
     def batch_augmented(epoch: Tensor, positions: Tensor, batch: Parts) -> Parts:
+        if looks_at_sizes and None in batch["images"].shape[-3:-1]:
+            batch = {**batch, "images": _of_fitting_size(program, batch["images"])}
         keys = SampleKeys(seed, epoch, positions)
         return program.transform(ops, batch, keys, dtype, led=mixes > 0, engine=engine)
 
@@ -186,6 +199,25 @@ def _step(
 
     unconverted: Callable[..., Any] = tf.autograph.experimental.do_not_convert(augment)
     return unconverted
+
+
+def _refuses_some_sizes(program: Program) -> bool:
+    try:
+        program.output_size((1, 1))
+    except ValueError:
+        return True
+    return False
+
+
+def _of_fitting_size(program: Program, images: Tensor) -> Tensor:
+    """Refuse images, of a size that is known at run time alone, which are too small."""
+
+    def check(height: Tensor, width: Tensor) -> None:
+        program.output_size((int(height), int(width)))
+
+    size = tf.shape(images)[-3:-1]
+    with tf.control_dependencies([tf.py_function(check, [size[0], size[1]], [])]):
+        return tf.identity(images)
 
 
 def _check_ragged(parts: Parts) -> None:

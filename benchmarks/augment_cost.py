@@ -1,0 +1,154 @@
+"""What the cost of a pipeline on the host depends on: pixels, transforms, memory.
+
+    python benchmarks/augment_cost.py
+
+Three tables. Pixels: nanoseconds of the processor for a pixel of an image, nine transforms, by the
+image's size; a cost linear in pixels keeps it constant. Transforms: milliseconds of the processor
+for an image of 224 pixels as transforms are added to one pass; the last rows are those that need a
+pass more. Memory: the peak of a process above what it holds once it has compiled, in output batches
+of 64 images of 224 pixels, the output itself among them.
+
+Processor time counts the work of all threads, and not their waiting. Medians of rounds, in turn.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from statistics import median
+
+import numpy as np
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import tensorflow as tf
+from _resident import forget_peak, peak
+
+import kerastricks as kt
+
+A = kt.augment
+GEOMETRY = [
+    A.RandomRotation(36),
+    A.RandomFlip(),
+    A.RandomZoom((0.8, 1.2)),
+    A.RandomTranslation(0.1, 0.1),
+    A.RandomShear(6),
+]
+COLORS = [A.RandomBrightness(0.2), A.RandomContrast(0.2), A.RandomSaturation(0.5), A.RandomHue(0.1)]
+LISTS = {
+    "rotation": GEOMETRY[:1],
+    "rotation, flip": GEOMETRY[:2],
+    "rotation, flip, zoom": GEOMETRY[:3],
+    "all five geometric": GEOMETRY,
+    "five, brightness": GEOMETRY + COLORS[:1],
+    "five, all four colours": GEOMETRY + COLORS,
+    "nine, solarize": [*GEOMETRY, *COLORS, A.RandomSolarize()],
+}
+BATCH = 64
+ENGINES = ("opencv", "xla")
+
+
+def consumer_of(transforms, size, engine):
+    """What augments a number of batches."""
+    images = np.random.default_rng(0).integers(0, 256, (BATCH, size, size, 3), dtype="uint8")
+    limit = tf.Variable(0, dtype=tf.int64)
+    batches = tf.data.Dataset.range(2**62).take_while(lambda number: number < limit)
+    batches = batches.map(lambda _: tf.constant(images))
+    pipeline = A.Pipeline(transforms, seed=0)
+    augmented = pipeline.augment(batches, engine=engine, num_parallel_calls=1)
+
+    def consume(count):
+        limit.assign(count)
+        for _ in augmented:
+            pass
+
+    consume(2)  # compiles
+    return consume
+
+
+def seconds_of(consume, count):
+    started = time.process_time()
+    consume(count)
+    return time.process_time() - started
+
+
+def in_turn(consumers, counts, rounds):
+    """Median seconds of the processor for a batch, by name."""
+    found = {name: [] for name in consumers}
+    for _ in range(rounds):
+        for name, consume in consumers.items():
+            found[name].append(seconds_of(consume, counts[name]) / counts[name])
+    return {name: median(each) for name, each in found.items()}
+
+
+def pixels(options):
+    print("| pixels | ns a pixel, opencv | ns a pixel, xla |\n|---|---|---|")
+    consumers = {
+        (size, engine): consumer_of(GEOMETRY + COLORS, size, engine)
+        for size in options.sizes
+        for engine in ENGINES
+    }
+    counts = {key: max(2, round(options.batches * (224 / key[0]) ** 2)) for key in consumers}
+    seconds = in_turn(consumers, counts, options.rounds)
+    for size in options.sizes:
+        cells = [f"{1e9 * seconds[size, e] / (BATCH * size**2):.0f}" for e in ENGINES]
+        print(f"| {size} x {size} | {' | '.join(cells)} |", flush=True)
+
+
+def transforms(options):
+    print("\n| transforms | passes | ms an image, opencv | ms an image, xla |\n|---|---|---|---|")
+    consumers = {
+        (name, engine): consumer_of(each, 224, engine)
+        for name, each in LISTS.items()
+        for engine in ENGINES
+    }
+    counts = dict.fromkeys(consumers, options.batches)
+    seconds = in_turn(consumers, counts, options.rounds)
+    for name, each in LISTS.items():
+        passes = sum(len(section.plan.passes) for section in A.Pipeline(each).program.sections)
+        cells = [f"{1e3 * seconds[name, e] / BATCH:.2f}" for e in ENGINES]
+        print(f"| {name} | {passes} | {' | '.join(cells)} |", flush=True)
+
+
+def one_peak(name, engine):
+    """Print the peak of this process above what it held once it had compiled."""
+    consume = consumer_of({**LISTS, "AugMix": [A.AugMix()]}[name], 224, engine)
+    consume(2)
+    forget_peak()
+    before = peak()
+    consume(3)
+    print((peak() - before) / (BATCH * 224 * 224 * 3))
+
+
+def memory():
+    print("\n| transforms | output batches, opencv | output batches, xla |\n|---|---|---|")
+    # What is freed goes back to the system at once, and is not held for later in several pools.
+    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(2**20)}
+    for name in ("rotation", "five, all four colours", "AugMix"):
+        cells = []
+        for engine in ENGINES:
+            command = [sys.executable, __file__, "--peak", name, engine]
+            answer = subprocess.run(
+                command, capture_output=True, text=True, check=True, env=environment
+            )
+            cells.append(f"{float(answer.stdout.split()[-1]):.1f}")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256, 512])
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batches", type=int, default=4, help="of 224 pixels in a turn")
+    parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.peak:
+        one_peak(*options.peak)
+        return
+    pixels(options)
+    transforms(options)
+    memory()
+
+
+if __name__ == "__main__":
+    main()
