@@ -12,12 +12,13 @@ from kerastricks.layers.batch_normalization import BatchNormalization
 from kerastricks.layers.leaky_relu import LeakyReLU
 from kerastricks.surgery._anatomy import Anatomy, is_activation, name_of_activation
 from kerastricks.surgery._batch_statistics import batch_normalizations
+from kerastricks.surgery._carry import own_variables
 from kerastricks.surgery._compile_changes import CompileChanges
 from kerastricks.surgery._compile_state import metric_classes
 from kerastricks.surgery._copy import copy_from_config
 from kerastricks.surgery._initializers import suited_start
 from kerastricks.surgery._layers_of import parts_of
-from kerastricks.surgery._rebuild import Additions, own_variables, rebuild
+from kerastricks.surgery._rebuild import Additions, rebuild
 
 Make = Callable[[], keras.Layer]
 NEW_ALPHA = 0.1

@@ -3,12 +3,11 @@
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import keras
-import numpy as np
 
+from kerastricks.surgery._carry import assign, carry, described, own_weights
 from kerastricks.surgery._compile_changes import CompileChanges
 from kerastricks.surgery._compile_state import compile_like
 from kerastricks.surgery._copy import copy_from_config
@@ -248,9 +247,9 @@ class _Surgeon:
             if self.additions.fresh(old):
                 continue
             if id(old) not in self.replacements:
-                same |= _carry(old, new)
-            elif self.inherit and id(new) not in self.ready and _described(old) == _described(new):
-                same |= _assign(old.weights, new.weights)
+                same |= carry(old, new)
+            elif self.inherit and id(new) not in self.ready and described(old) == described(new):
+                same |= assign(old.weights, new.weights)
         return same
 
     def _all_pairs(self) -> list[tuple[keras.Layer, keras.Layer]]:
@@ -270,7 +269,7 @@ class _Surgeon:
         """Refuses to tear apart what shares weights by a way that `parts_of` does not see."""
         owners: dict[int, keras.Layer] = {}
         for layer in layers:
-            for weight in _own_weights(layer):
+            for weight in own_weights(layer):
                 owner = owners.setdefault(id(weight), layer)
                 if owner is layer or {id(owner), id(layer)} <= self.replacements.keys():
                     continue
@@ -358,52 +357,3 @@ def _build_like(new_model: keras.Model, model: keras.Model) -> None:
 
 def _symbolic(shape: Any) -> Any:
     return keras.tree.map_shape_structure(lambda sizes: keras.Input(batch_shape=sizes), shape)
-
-
-def own_variables(layer: keras.Layer) -> list[Any]:
-    """Returns the variables of a layer that are not those of its parts."""
-    if not parts_of(layer) and not isinstance(layer, keras.Model):
-        return list(layer.variables)  # with the states of random numbers
-    return _own_weights(layer)
-
-
-def _own_weights(layer: keras.Layer) -> list[Any]:
-    of_parts = {id(weight) for part in parts_of(layer).values() for weight in part.weights}
-    return [weight for weight in layer.weights if id(weight) not in of_parts]
-
-
-def _described(layer: keras.Layer) -> list[tuple[str, tuple[int, ...]]]:
-    return [(weight.name, tuple(weight.shape)) for weight in layer.weights]
-
-
-def _carry(old: keras.Layer, new: keras.Layer) -> dict[int, Any]:
-    _carry_assets(old, new)
-    if not old.built:
-        return {}
-    theirs, ours = own_variables(old), own_variables(new)
-    shapes, needed = ([tuple(variable.shape) for variable in some] for some in (theirs, ours))
-    if shapes != needed:
-        raise ValueError(
-            f"The weights of layer '{old.name}' ({type(old).__name__}) no longer fit: they have "
-            f"shapes {shapes}, and in the new model the layer needs {needed}. A replacement "
-            "before it returns another shape; replace this layer, too. The model is left as it was."
-        )
-    same = _assign(theirs, ours)
-    if hasattr(new, "finalize_state"):
-        new.finalize_state()  # what `Normalization` computes from its variables
-    return same
-
-
-def _assign(variables: list[Any], new_variables: list[Any]) -> dict[int, Any]:
-    for variable, new_variable in zip(variables, new_variables, strict=True):
-        # A copy of its own: JAX may hand the memory of a variable to the next training step.
-        new_variable.assign(np.array(keras.ops.convert_to_numpy(variable)))
-    return {id(new): old for old, new in zip(variables, new_variables, strict=True)}
-
-
-def _carry_assets(old: keras.Layer, new: keras.Layer) -> None:
-    """Copies vocabularies, which preprocessing layers keep outside of their variables."""
-    if hasattr(old, "save_assets") and hasattr(new, "load_assets"):
-        with TemporaryDirectory() as folder:
-            old.save_assets(folder)
-            new.load_assets(folder)
