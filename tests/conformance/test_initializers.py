@@ -17,6 +17,7 @@ import pytest
 
 import kerastricks as kt
 
+pytestmark = pytest.mark.every_variant
 DRAWN = (3, 6, 4)
 """A shape that every initializer takes."""
 LARGE = (3, 3, 50, 40)

@@ -12,6 +12,7 @@ import pytest
 
 import kerastricks as kt
 
+pytestmark = pytest.mark.every_variant
 FLOAT32 = {"rtol": 1e-5, "atol": 1e-6}
 BACKEND = keras.backend.backend()
 
