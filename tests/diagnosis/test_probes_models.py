@@ -57,7 +57,7 @@ class Subclassed(keras.Model):
 
 def recurrent():
     inputs = layers.Input((8, 8, 3))
-    x = layers.Reshape((8, 24))(inputs)
+    x = layers.Reshape((4, 48))(inputs)
     x = layers.TimeDistributed(layers.Dense(7, activation="relu"))(x)
     x = layers.Bidirectional(layers.GRU(4))(x)
     return keras.Model(inputs, layers.Dense(5, activation="softmax")(x))
