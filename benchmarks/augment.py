@@ -36,6 +36,7 @@ import numpy as np
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import tensorflow as tf
+from _batches import consumer
 
 import kerastricks as kt
 
@@ -238,17 +239,7 @@ def consumer_of(library, name, size) -> Callable[[int], None] | None:
         boxes = np.repeat(BOXES * (size / 224), BATCH, axis=0)
         labels = np.tile(np.arange(10), (BATCH, 1))
         element = {"images": images, "bounding_boxes": {"boxes": boxes, "labels": labels}}
-    limit = tf.Variable(0, dtype=tf.int64)
-    counted = tf.data.Dataset.range(2**62).take_while(lambda number: number < limit)
-    dataset = counted.map(lambda _: tf.nest.map_structure(tf.constant, element))
-    augmented = augment(dataset).prefetch(1)
-
-    def consume(count):
-        limit.assign(count)
-        for _ in augmented:
-            pass
-
-    return consume
+    return consumer(lambda dataset: augment(dataset).prefetch(1), element)
 
 
 def seconds_of(consume, count):

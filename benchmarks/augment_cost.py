@@ -16,12 +16,13 @@ import os
 import subprocess
 import sys
 import time
+from functools import partial
 from statistics import median
 
 import numpy as np
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-import tensorflow as tf
+from _batches import consumer
 from _resident import forget_peak, peak
 
 import kerastricks as kt
@@ -51,17 +52,8 @@ ENGINES = ("opencv", "xla")
 def consumer_of(transforms, size, engine):
     """What augments a number of batches."""
     images = np.random.default_rng(0).integers(0, 256, (BATCH, size, size, 3), dtype="uint8")
-    limit = tf.Variable(0, dtype=tf.int64)
-    batches = tf.data.Dataset.range(2**62).take_while(lambda number: number < limit)
-    batches = batches.map(lambda _: tf.constant(images))
     pipeline = A.Pipeline(transforms, seed=0)
-    augmented = pipeline.augment(batches, engine=engine, num_parallel_calls=1)
-
-    def consume(count):
-        limit.assign(count)
-        for _ in augmented:
-            pass
-
+    consume = consumer(partial(pipeline.augment, engine=engine, num_parallel_calls=1), images)
     consume(2)  # compiles
     return consume
 

@@ -251,15 +251,16 @@ class Pipeline(keras.layers.Layer):
                 The result does not depend on it.
             initial_epoch: The number of the first epoch, 0 by default: for a training that goes on
                 in a new process, as `fit(initial_epoch=...)` does.
-            unreadable: What becomes of elements that raise when they are read, as damaged files do:
-                "raise", the default, or "skip", which leaves them out and says after each epoch
-                how many they were and which, counted from 0. Read single images, and `batch` what
-                comes out: of a batch that raises nothing is left. Not through a service; and such
-                a data set cannot be resumed in mid-epoch.
+            unreadable: What becomes of elements that raise when they are read, as a `map` that
+                decodes damaged files does: "raise", the default, or "skip", which leaves them out.
+                A warning then says at the end of each iteration how many they were and which, by
+                their places in the order of reading. Read single images, and `batch` what comes
+                out: of a batch that raises nothing is left. Not through a service; such a data set
+                has no `len`, and an iterator over it cannot be saved.
 
         Returns:
-            A `tf.data.Dataset` of the same structure and shapes, in the same order, and of the same
-            length but for what is skipped.
+            A `tf.data.Dataset` of the same structure, shapes and order, and of the same length
+            unless `unreadable="skip"`.
 
         Raises:
             TypeError: `dataset` is no `tf.data.Dataset`.

@@ -139,7 +139,7 @@ class Program:
                 counts[section.mix.index] = section.mix.transform.num_draws
             for step in section.plan.passes:
                 for index, part in step.transforms:
-                    counts[index] = max(1, part.num_draws)
+                    counts[index] = max(1, part.num_draws, counts.get(index, 0))
         return counts
 
     def pixels(

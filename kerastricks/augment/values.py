@@ -1,6 +1,7 @@
 """The value contract: which numbers come in, which go out, and how they are rounded."""
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +116,9 @@ class ValueContract:
 
         Raises:
             ValueError: Values outside of the range, which would be clipped.
+
+        Warns:
+            UserWarning: Values from 0 to 1 in a range that is far larger.
         """
         if not images.size or images.dtype.kind not in "f":
             return
@@ -125,6 +129,13 @@ class ValueContract:
                 f"Images have values from {least:g} to {most:g}, outside of value_range="
                 f"({self.low:g}, {self.value_range[1]:g}), where they would be clipped. Declare "
                 "the range that they have, such as value_range=(0, 1)."
+            )
+        if 0 <= least < most <= 1 and self.span > 50:
+            warnings.warn(
+                f"Images have values from {least:g} to {most:g}, and were declared to have "
+                f"value_range=({self.low:g}, {self.value_range[1]:g}). If they are scaled, pass "
+                "value_range=(0, 1): strengths count in shares of the range.",
+                stacklevel=2,
             )
 
     def finish(self, ops: Ops, images: Tensor, dtype: str) -> Tensor:

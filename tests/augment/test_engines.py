@@ -17,6 +17,10 @@ PASSES = {
     "affine": [A.RandomRotation(30), A.RandomZoom((0.5, 1.2)), A.RandomShear(6)],
     "perspective": [A.RandomPerspective(0.2), A.RandomFlip()],
     "elastic": [A.RandomElastic()],
+    "resized crop": [A.RandomResizedCrop(17, 13, scale=(0.3, 1)), A.RandomFlip()],
+    "enlarged": [A.Resize(40, 31), A.RandomFlip("horizontal_and_vertical")],
+    "zoom": [A.RandomZoom((0.6, 1.4)), A.RandomFlip()],
+    "crop": [A.RandomFlip("horizontal_and_vertical"), A.Pad(30, 3), A.RandomCrop(15, 16)],
     "colors": [A.ColorJitter(0.2, 0.2, 0.5, 0.1)],
     "tables": [A.RandomSolarize(), A.RandomPosterize(), A.RandomAutoContrast(0.5)],
     "equalize": [A.RandomEqualize(0.5)],
@@ -51,18 +55,22 @@ LONG = ("elastic", "chains", "policy")
         *(pytest.param(name, 3, marks=[pytest.mark.slow] * (name in LONG)) for name in PASSES),
         ("affine", 1),
         ("colors", 1),
+        ("resized crop", 1),
+        ("crop", 1),
     ],
 )
 def test_opencv_gives_what_xla_does_to_a_level(name, channels):
     images = smooth(channels)
-    fill = "wrap" if channels == 1 else "reflect"
+    fill = "wrap" if (name, channels) in (("affine", 1), ("crop", 1)) else "reflect"
     expected, out = (run(PASSES[name], images, e, fill_mode=fill) for e in ("xla", "opencv"))
     assert out.dtype == np.uint8
     difference = np.abs(out.astype(int) - expected)
     # What equalizes after a rounding, or inverts, spreads a level.
     spreads = name in ("chains", "policy")
     assert difference.max() <= 1 or (spreads and (difference > 1).mean() < 0.01)
-    assert (expected != images).mean() > 0.1
+    assert expected.shape != images.shape or (expected != images).mean() > 0.1
+    if name == "crop":
+        np.testing.assert_array_equal(out, expected)
 
 
 @pytest.mark.parametrize("name", ["affine", "colors", "equalize"])
@@ -101,6 +109,15 @@ def test_a_mix_and_its_passes_agree():
     transforms = [A.RandomRotation(30), A.MixUp(1.0), A.RandomBrightness(0.2)]
     expected, out = (run(transforms, images, e) for e in ("xla", "opencv"))
     assert np.abs(out.astype(int) - expected).max() <= 2
+
+
+@pytest.mark.parametrize("fill_mode", ["wrap", "constant", "nearest"])
+def test_a_resized_crop_keeps_its_border(fill_mode):
+    images = smooth(3)
+    expected, out = (
+        run(PASSES["resized crop"], images, e, fill_mode=fill_mode) for e in ("xla", "opencv")
+    )
+    assert np.abs(out.astype(int) - expected).max() <= 1
 
 
 def test_images_of_unknown_size_are_served_by_opencv():

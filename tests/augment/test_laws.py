@@ -25,8 +25,15 @@ ARGUMENTS = {
     "RandomContrast": (0.3,),
     "RandomSaturation": (0.3,),
     "RandomHue": (0.1,),
-    "RandomNoise": (0.1,),
+    "RandomNoise": (0.1, 1),
     "RandomSharpness": (0.5,),
+    "ColorJitter": (0.3, 0.3, 0.3, 0.1),
+    "RandomGrayscale": (0.5,),
+    "RandomSolarize": ((0.1, 0.9),),
+    "RandomPosterize": ((1, 6),),
+    "RandomGaussianBlur": ((0.1, 2), 1),
+    "RandomEqualize": (0.5,),
+    "RandomAutoContrast": (0.5,),
 }
 KINDS = [getattr(A, name) for name in A.__all__ if name != "Pipeline"]
 TRANSFORMS = [
@@ -43,7 +50,8 @@ every_transform = pytest.mark.parametrize(
     ],
     ids=lambda transform: type(transform).__name__,
 )
-IMAGES = np.random.default_rng(0).integers(0, 256, (5, 12, 10, 3)).astype("uint8")
+# Few levels, not of the whole range: there is something to equalize and to stretch.
+IMAGES = (20 + 5 * np.random.default_rng(0).integers(0, 40, (5, 20, 16, 3))).astype("uint8")
 
 
 @pytest.fixture
@@ -69,8 +77,11 @@ def augmenter(to_numpy):
 
 @every_transform
 def test_a_sample_gets_what_its_position_says_wherever_it_lies(augmenter, transform):
-    """In another order, and in a smaller batch."""
+    """In another order, and in a smaller batch; at each position another thing."""
     augment = augmenter(transform)
+    if not isinstance(transform, A.Pad | A.Resize):
+        same = augment(np.repeat(IMAGES[:1], 5, axis=0))
+        assert len({image.tobytes() for image in same}) > 1
     whole = augment(IMAGES)
     order = [3, 0, 4, 2, 1]
     np.testing.assert_array_equal(augment(IMAGES[order], order), whole[order])
@@ -95,9 +106,9 @@ def test_dtypes_differ_by_their_rounding_alone(augmenter, transform):
     out = augment(IMAGES.astype("float16"))
     assert out.dtype == np.float16
     # Eleven bits: of values up to 255 the last one is an eighth, halved by rounding. Tables, which
-    # have whole levels, make a level of it where it decides between two.
+    # have whole levels, come after other operations in those of several passes alone.
     difference = np.abs(out - exact)
     assert difference.max() <= 1 / 16 + 1e-3 or (several and (difference > 1).mean() < 0.01)
     scaled = augmenter(transform, value_range=(0, 1))(IMAGES.astype("float32") / 255)
     difference = np.abs(255 * scaled - exact)
-    assert difference.max() <= 0.02 or (difference > 0.02).mean() < 0.002
+    assert difference.max() <= 0.02 or (several and (difference > 0.02).mean() < 0.01)

@@ -51,15 +51,27 @@ def test_a_size_that_is_no_number_of_pixels_is_refused(height):
         Crop(height, 3)
 
 
-@pytest.mark.parametrize("engine", ["xla", None])
-def test_images_that_turn_out_too_small_are_refused(engine):
+@pytest.mark.parametrize("place", [{"engine": "xla"}, {}, {"device": "CPU:0"}])
+def test_images_that_turn_out_too_small_are_refused(place):
     """Of a size that is not known beforehand."""
     tf = pytest.importorskip("tensorflow")
     images = [np.zeros((size, 9, 3), "uint8") for size in (9, 12, 7)]
     spec = tf.TensorSpec((None, None, 3), tf.uint8)
     dataset = tf.data.Dataset.from_generator(lambda: iter(images), output_signature=spec)
     pipeline = kt.augment.Pipeline([Pad(1, 1), Crop(10, 8)], seed=0)
-    out = iter(pipeline.augment(dataset, engine=engine, num_parallel_calls=1))
+    out = iter(pipeline.augment(dataset, num_parallel_calls=1, **place))
     assert next(out).shape == next(out).shape == (10, 8, 3)
-    with pytest.raises(tf.errors.OpError, match=r"RandomCrop cuts 10 x 8 .* images of 9 x 11"):
+    with pytest.raises(tf.errors.OpError, match="takes 8 x 6 pixels"):
+        next(out)
+
+
+def test_batches_that_turn_out_too_small_are_refused():
+    tf = pytest.importorskip("tensorflow")
+    images = [np.zeros((2, size, 9, 3), "uint8") for size in (9, 12, 7)]
+    spec = tf.TensorSpec((None, None, None, 3), tf.uint8)
+    dataset = tf.data.Dataset.from_generator(lambda: iter(images), output_signature=spec)
+    transforms = [Crop(8, 6), kt.augment.MixUp()]
+    out = iter(kt.augment.Pipeline(transforms, seed=0).augment(dataset, num_parallel_calls=1))
+    assert next(out).shape == next(out).shape == (2, 8, 6, 3)
+    with pytest.raises(tf.errors.OpError, match="takes 8 x 6 pixels"):
         next(out)

@@ -42,8 +42,9 @@ def test_a_damaged_image_raises_unless_asked_otherwise(folder):
 
 def test_damaged_images_are_skipped_and_counted_when_asked(folder):
     dataset = augmented(directory(folder), unreadable="skip").batch(4)
-    for _ in range(2):
-        with pytest.warns(UserWarning, match=r"3 of 8 elements cannot .*: number 1, 2, 7, from 0"):
+    for epoch in range(2):
+        told = rf"In iteration {epoch} .* 3 of 8 elements could not .* number 1, 2, 7, counted"
+        with pytest.warns(UserWarning, match=told):
             labels = np.concatenate([labels for _, labels in dataset])
         assert labels.tolist() == [0, 0, 1, 1, 1]
 
@@ -60,8 +61,33 @@ def test_good_data_are_left_as_they_are():
 def test_data_of_which_nothing_can_be_read_raise():
     broken = tf.data.Dataset.range(3).map(lambda _: tf.io.decode_png(b"?", channels=3))
     broken = broken.map(lambda image: tf.ensure_shape(image, (4, 4, 3)))
-    with pytest.raises(tf.errors.OpError, match="None of 3 elements can be read"):
+    with pytest.raises(tf.errors.UnknownError, match="None of 3 elements in a row could be read"):
         list(augmented(broken, unreadable="skip"))
+
+
+def test_a_source_that_fails_for_ever_ends():
+    lines = tf.data.TextLineDataset(["/no such file"])
+    images = lines.map(lambda line: tf.zeros((4, 4, 3), tf.uint8))
+    with pytest.raises(tf.errors.UnknownError, match="None of 100 elements in a row"):
+        list(augmented(images, unreadable="skip"))
+
+
+def test_what_python_cannot_read_is_skipped_too():
+    def load(number):
+        if number == 1:
+            raise OSError("truncated")
+        return np.full((4, 4, 3), number, "uint8")
+
+    data = tf.data.Dataset.range(4).map(lambda n: tf.numpy_function(load, [n], tf.uint8))
+    data = data.map(lambda image: tf.ensure_shape(image, (4, 4, 3)))
+    with pytest.warns(UserWarning, match=r"1 of 4 .*truncated"):
+        out = [int(image[0, 0, 0]) for image in augmented(data, unreadable="skip")]
+    assert out == [0, 2, 3]
+
+
+def test_what_was_left_out_is_told_when_an_iteration_is_left(folder):
+    with pytest.warns(UserWarning, match=r"2 of \d elements"):
+        assert len(list(augmented(directory(folder), unreadable="skip").take(4))) == 4
 
 
 @pytest.mark.parametrize(
@@ -70,3 +96,5 @@ def test_data_of_which_nothing_can_be_read_raise():
 def test_other_wishes_are_refused(arguments):
     with pytest.raises(ValueError, match=r"`unreadable` is .*Received: unreadable='"):
         augmented(tf.data.Dataset.from_tensors(np.zeros((4, 4, 3), "uint8")), **arguments)
+    with pytest.raises(TypeError, match="takes a `tf"):
+        augmented([1, 2], unreadable="skip")

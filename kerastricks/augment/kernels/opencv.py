@@ -80,6 +80,40 @@ def warp(images: Images, matrices: Floats, size: tuple[int, int], border: Border
     return _each(images, size, moved)
 
 
+def cut(images: Images, windows: NDArray[np.int64], border: Border) -> Images:
+    """Copy a rectangle out of each image: whole pixels, of one size.
+
+    Args:
+        images: Images (B, H, W, C).
+        windows: (B, 4): left, top, right and bottom edge, in pixels from the images' corner.
+        border: What lies beyond the border.
+    """
+    height, width = images.shape[1:3]
+    left, top, right, bottom = windows[0]
+    mode = _BORDERS[border.fill_mode]
+
+    def part(number: int, image: Images, place: Images) -> Images:
+        left, top, right, bottom = (int(edge) for edge in windows[number])
+        before = max(0, -top), max(0, -left)
+        after = max(0, bottom - height), max(0, right - width)
+        if any(before + after):
+            beyond = before[0], after[0], before[1], after[1]
+            image = cv2.copyMakeBorder(image, *beyond, mode, value=_fill(border))
+        rows = slice(top + before[0], bottom + before[0])
+        return image[rows, left + before[1] : right + before[1]]
+
+    return _each(images, (int(bottom - top), int(right - left)), part)
+
+
+def mirror(images: Images, mirrored: NDArray[np.bool_]) -> Images:
+    """Mirror the images whose (B, 2) say so: left and right, top and bottom; in place."""
+    for image, (sideways, upside_down) in zip(images, mirrored, strict=True):
+        if sideways or upside_down:
+            code = -1 if sideways and upside_down else int(sideways)
+            image[...] = cv2.flip(image, code).reshape(image.shape)
+    return images
+
+
 def remap(images: Images, x: Floats, y: Floats, border: Border) -> Images:
     """Resample bilinearly at places (B, height, width), in pixels of the input."""
     mode = _BORDERS[border.fill_mode]

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerastricks.augment.placement.dataset import Augmenter, augment_dataset
+from kerastricks.augment.placement.dataset import Augmenter, augment_dataset, check_dataset
 from kerastricks.augment.placement.device import augment_on
 from kerastricks.augment.placement.reading import readable
 from kerastricks.augment.placement.service import augment_through
@@ -37,6 +37,7 @@ def placed(
             '`unreadable` is "raise" or "skip", and "raise" through a data service. '
             f"Received: unreadable={unreadable!r}, service={service!r}"
         )
+    check_dataset(pipeline, dataset)
     if unreadable == "skip":
         dataset = readable(dataset)
     calls = tf.data.AUTOTUNE if num_parallel_calls is None else num_parallel_calls

@@ -1,5 +1,6 @@
 """Run a pipeline in `tf.data`."""
 
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -56,17 +57,15 @@ def augment_dataset(
         A `tf.data.Dataset` of the same structure, shapes and length.
 
     Raises:
-        TypeError: `dataset` is no `tf.data.Dataset`.
         ValueError: Elements that the pipeline cannot serve.
     """
-    check_dataset(pipeline, dataset)
     with tf.device("CPU:0"):
         epochs = tf.Variable(initial_epoch, dtype=tf.int64, trainable=False)
 
     def mapped(elements: Any, function: Callable[..., Any]) -> Any:
         return elements.map(function, num_parallel_calls=num_parallel_calls, deterministic=True)
 
-    elements, step = prepared(pipeline, dataset, epochs, mapped, engine, calls_back=True)
+    elements, step = prepared(pipeline, dataset, epochs, mapped, engine)
     # A checkpoint of an iterator holds the scans' states, which is all that resuming takes; by
     # default TensorFlow refuses to save any iterator with a variable behind it.
     options = tf.data.Options()
@@ -92,8 +91,6 @@ def prepared(
     epoch: Any,
     mapped: Callable[[Any, Callable[..., Any]], Any],
     engine: str | Engine | None,
-    *,
-    calls_back: bool = False,
 ) -> tuple[Any, Callable[..., Any]]:
     """Number the elements, and give the pure function that augments one.
 
@@ -104,7 +101,6 @@ def prepared(
         mapped: Maps a function over a data set, where it must be done before the elements are
             handed to the function that is returned.
         engine: As `engine_of` takes it.
-        calls_back: Whether the function may call back into this process.
     """
     program, seed = pipeline.program, pipeline.seed
     mixes = program.mixes > 0
@@ -117,7 +113,7 @@ def prepared(
         # Images of many sizes are brought to one before they meet.
         head, program = program.split()
         given = dtype if program.is_empty else images.dtype.name
-        step = _step(head, seed, given, engine_of(engine, (None, None)), calls_back, by_row=ragged)
+        step = _step(head, seed, given, engine_of(engine, (None, None)), by_row=ragged)
         if None in head.output_size((None, None)):
             raise ValueError(
                 "Images of many sizes become one batch, or mix, once they are of one size: put "
@@ -130,7 +126,7 @@ def prepared(
         if program.is_empty:
             return elements, lambda epoch, position, element: element
         sizes = head.output_size((None, None))
-    step = _step(program, seed, dtype, engine_of(engine, sizes), calls_back)
+    step = _step(program, seed, dtype, engine_of(engine, sizes))
     return (with_leaders(elements, program.mixes) if mixes else elements), step
 
 
@@ -139,7 +135,6 @@ def _step(
     seed: int,
     dtype: str,
     engine: Engine,
-    calls_back: bool,
     *,
     by_row: bool = False,
 ) -> Callable[..., Any]:
@@ -150,15 +145,14 @@ def _step(
         seed: The pipeline's seed.
         dtype: The dtype that images come out in.
         engine: Moves the pixels.
-        calls_back: Whether it may call back into this process.
         by_row: Whether images are ragged, and augmented one by one.
     """
     mixes = program.mixes
-    looks_at_sizes = calls_back and _refuses_some_sizes(program)
+    least = _least_size(program)
 
     def batch_augmented(epoch: Tensor, positions: Tensor, batch: Parts) -> Parts:
-        if looks_at_sizes and None in batch["images"].shape[-3:-1]:
-            batch = {**batch, "images": _of_fitting_size(program, batch["images"])}
+        if least != (1, 1) and None in batch["images"].shape[-3:-1]:
+            batch = {**batch, "images": _at_least(least, batch["images"])}
         keys = SampleKeys(seed, epoch, positions)
         return program.transform(ops, batch, keys, dtype, led=mixes > 0, engine=engine)
 
@@ -201,22 +195,35 @@ def _step(
     return unconverted
 
 
-def _refuses_some_sizes(program: Program) -> bool:
-    try:
-        program.output_size((1, 1))
-    except ValueError:
+_LARGE = 1 << 16
+"""No image is longer, in pixels."""
+
+
+def _least_size(program: Program) -> tuple[int, int]:
+    """The (height, width) that images must have for the parts that are cut out of them."""
+
+    def serves(height: int, width: int) -> bool:
+        try:
+            program.output_size((height, width))
+        except ValueError:
+            return False
         return True
-    return False
+
+    lengths = range(1, _LARGE)
+    return (
+        1 + bisect_left(lengths, True, key=lambda height: serves(height, _LARGE)),
+        1 + bisect_left(lengths, True, key=lambda width: serves(_LARGE, width)),
+    )
 
 
-def _of_fitting_size(program: Program, images: Tensor) -> Tensor:
+def _at_least(least: tuple[int, int], images: Tensor) -> Tensor:
     """Refuse images, of a size that is known at run time alone, which are too small."""
-
-    def check(height: Tensor, width: Tensor) -> None:
-        program.output_size((int(height), int(width)))
-
     size = tf.shape(images)[-3:-1]
-    with tf.control_dependencies([tf.py_function(check, [size[0], size[1]], [])]):
+    message = (
+        f"What is cut out of images takes {least[0]} x {least[1]} pixels (height x width) at "
+        "least: put Pad or Resize before it. These images are smaller."
+    )
+    with tf.control_dependencies([tf.debugging.assert_greater_equal(size, least, message)]):
         return tf.identity(images)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from kerastricks.augment.kernels import Tensor
-from kerastricks.augment.placement.dataset import Augmenter, check_dataset, prepared
+from kerastricks.augment.placement.dataset import Augmenter, prepared
 from kerastricks.augment.placement.engines import GraphEngine
 
 _AHEAD = 2
@@ -40,10 +40,8 @@ def augment_on(
         A `tf.data.Dataset`.
 
     Raises:
-        TypeError: `dataset` is no `tf.data.Dataset`.
         ValueError: Elements that the pipeline cannot serve, or a name of no device.
     """
-    check_dataset(pipeline, dataset)
     name = _found(device)
     if name is None:
         if device not in _missing:

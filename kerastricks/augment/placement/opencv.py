@@ -1,4 +1,7 @@
-"""The engine on OpenCV: the program's passes, each image with the loops that OpenCV has for it."""
+"""The engine on OpenCV: the program's passes, each image with the loops that OpenCV has for it.
+
+Antialiased resampling along the axes, which OpenCV lacks, is Pillow's.
+"""
 
 from collections.abc import Callable
 from functools import reduce
@@ -21,7 +24,14 @@ from kerastricks.augment.table_pass import TablePass
 from kerastricks.augment.values import ValueContract
 from kerastricks.augment.warp_pass import WarpPass
 
+try:
+    from kerastricks.augment.kernels import pillow
+except ImportError:
+    pillow = None  # type: ignore[assignment]
+
 _DTYPES = ("uint8", "float32")
+_SLACK = 1e-3
+"""By how much of a pixel rounding may lead beyond an image."""
 
 
 class OpenCVEngine(HostEngine):
@@ -44,13 +54,15 @@ class OpenCVEngine(HostEngine):
     ) -> Any:
         """Do as `Pass.run`."""
         runner = _runner(step, sizes_are_known=compiler is not None)
-        if runner is None:
+        found = None
+        if runner is not None:
+            array = np.asarray(images)
+            if array.dtype == "uint8" and dtype == "float32" and not isinstance(step, TablePass):
+                array = array.astype("float32")
+            found = runner(step, array, drawn, self._small(step, array))
+        if found is None:
             images = tf.convert_to_tensor(images)
             return step.run(ops, images, drawn, dtype, compiler, self._carry_out)
-        array = np.asarray(images)
-        if array.dtype == "uint8" and dtype == "float32" and not isinstance(step, TablePass):
-            array = array.astype("float32")
-        found = runner(step, array, drawn, self._small(step, array))
         return _finished(found, step.values, dtype)
 
     def _small(self, step: Pass, images: Any) -> Compiler:
@@ -72,7 +84,9 @@ def _runner(step: Pass, *, sizes_are_known: bool) -> Callable[..., Any] | None:
     if isinstance(step, WarpPass):
         # Where each pixel of a bent image comes from is worth compiling, for images of one size.
         bends_many_sizes = step.is_elastic and not sizes_are_known
-        return None if step.keeps_axes or bends_many_sizes else _warp
+        if step.keeps_axes:
+            return _straight
+        return None if bends_many_sizes else _warp
     if isinstance(step, ColorPass):
         return _color
     if isinstance(step, TablePass):
@@ -100,6 +114,30 @@ def _warp(step: WarpPass, images: Any, drawn: Any, compiler: Any) -> Any:
     from_corner, to_corner = _shift(size), _shift(output_size)
     corner = from_corner @ whole @ np.linalg.inv(to_corner)
     return opencv.warp(images, corner, output_size, step.border)
+
+
+def _straight(step: WarpPass, images: Any, drawn: Any, compiler: Any) -> Any:
+    """Rectangles of the images; None where they go beyond them, or Pillow does not serve them."""
+    (matrices,), _ = drawn
+    size = images.shape[1:3]
+    output_size = step.output_size(size)
+    matrix = np.asarray(matrices, "float64")
+    scale, shift = matrix[:, [0, 1], [0, 1]], matrix[:, :2, 2]
+    middle = shift + np.array(size[::-1]) / 2
+    half = np.abs(scale) * np.array(output_size[::-1]) / 2
+    windows = np.concatenate([middle - half, middle + half], axis=1)
+    if step.copies:
+        found = opencv.cut(images, np.rint(windows).astype("int64"), step.border)
+        return opencv.mirror(found, scale < 0)
+    ends = np.tile(np.array(size[::-1], "float64"), 2)
+    within = (windows >= -_SLACK) & (windows <= ends + _SLACK)
+    # Where an image is wrapped round, what is at its border reads from the opposite one.
+    if pillow is None or not within.all() or step.border.fill_mode == "wrap":
+        return None
+    if images.dtype != "uint8" or images.shape[-1] not in pillow.SERVED_CHANNELS:
+        return None
+    found = pillow.resample(images, np.clip(windows, 0, ends), output_size)
+    return opencv.mirror(found, scale < 0)
 
 
 def _shift(size: Any) -> Any:

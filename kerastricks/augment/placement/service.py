@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerastricks.augment.placement.dataset import Augmenter, check_dataset, prepared
+from kerastricks.augment.placement.dataset import Augmenter, prepared
 from kerastricks.augment.placement.engines import GraphEngine
 
 
@@ -36,11 +36,9 @@ def augment_through(
         A `tf.data.Dataset` of the same structure, shapes and length, in the same order.
 
     Raises:
-        TypeError: `dataset` is no `tf.data.Dataset`.
         ValueError: Elements that the pipeline cannot serve, or an order that is another each time
             the data set is read.
     """
-    check_dataset(pipeline, dataset)
     _check_order(dataset)
 
     engine = GraphEngine()
