@@ -8,9 +8,11 @@ def consumer(augment, element):
 
     The data set begins and ends anew each time, so that nothing works on in the turn of another.
     """
+    # Captured: a constant within the function would be copied at each beginning.
+    element = tf.nest.map_structure(tf.constant, element)
     limit = tf.Variable(0, dtype=tf.int64)
     counted = tf.data.Dataset.range(2**62).take_while(lambda number: number < limit)
-    augmented = augment(counted.map(lambda _: tf.nest.map_structure(tf.constant, element)))
+    augmented = augment(counted.map(lambda _: element))
 
     def consume(count):
         limit.assign(count)
