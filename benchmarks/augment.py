@@ -260,7 +260,7 @@ def measured(name, size, options):
         if consume is not None:
             runs[library] = consume
             consume(2)  # compiles
-            counts[library] = max(8, round(options.seconds / (seconds_of(consume, 4) / 4)))
+            counts[library] = max(2, round(options.seconds / (seconds_of(consume, 2) / 2)))
     rates = {library: [] for library in runs}
     for _ in range(options.rounds):
         for library, consume in runs.items():

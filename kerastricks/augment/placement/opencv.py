@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from kerastricks.augment.antialias import smoothing_weight, spans
+from kerastricks.augment.border import Border
 from kerastricks.augment.color_pass import ColorPass
 from kerastricks.augment.kernels import Compiler, Ops, Tensor, opencv
 from kerastricks.augment.kernels import tensorflow as ops
@@ -111,8 +112,7 @@ def _warp(step: WarpPass, images: Any, drawn: Any, compiler: Any) -> Any:
     if grids:
         x, y = compiler(lambda drawn: step.places(ops, drawn, size))(drawn)
         return opencv.remap(images, x.numpy(), y.numpy(), step.border)
-    from_corner, to_corner = _shift(size), _shift(output_size)
-    corner = from_corner @ whole @ np.linalg.inv(to_corner)
+    corner = _between_corners(whole, size, output_size)
     return opencv.warp(images, corner, output_size, step.border)
 
 
@@ -136,8 +136,19 @@ def _straight(step: WarpPass, images: Any, drawn: Any, compiler: Any) -> Any:
         return None
     if images.dtype != "uint8" or images.shape[-1] not in pillow.SERVED_CHANNELS:
         return None
-    found = pillow.resample(images, np.clip(windows, 0, ends), output_size)
-    return opencv.mirror(found, scale < 0)
+    # Where nothing shrinks the triangle spans two pixels: bilinear, which OpenCV has.
+    shrunk = (np.abs(scale) > 1).any(axis=1)
+    out = np.empty((len(images), *output_size, images.shape[-1]), "uint8")
+    found = pillow.resample(images[shrunk], np.clip(windows[shrunk], 0, ends), output_size)
+    out[shrunk] = opencv.mirror(found, scale[shrunk] < 0)
+    corner = _between_corners(matrix[~shrunk], size, output_size)
+    out[~shrunk] = opencv.warp(images[~shrunk], corner, output_size, Border("nearest", 0.0))
+    return out
+
+
+def _between_corners(matrices: Any, size: Any, output_size: Any) -> Any:
+    """From matrices about the centres to matrices between the first pixels."""
+    return _shift(size) @ matrices @ np.linalg.inv(_shift(output_size))
 
 
 def _shift(size: Any) -> Any:
