@@ -262,8 +262,11 @@ def measured(name, size, options):
             consume(2)  # compiles
             counts[library] = max(2, round(options.seconds / (seconds_of(consume, 2) / 2)))
     rates = {library: [] for library in runs}
-    for _ in range(options.rounds):
-        for library, consume in runs.items():
+    for number in range(options.rounds):
+        # Each begins a round in its turn: who follows whom matters.
+        first = number % len(runs)
+        turns = list(runs.items())
+        for library, consume in turns[first:] + turns[:first]:
             rates[library].append(BATCH * counts[library] / seconds_of(consume, counts[library]))
     return rates
 

@@ -137,13 +137,18 @@ def _straight(step: WarpPass, images: Any, drawn: Any, compiler: Any) -> Any:
     if images.dtype != "uint8" or images.shape[-1] not in pillow.SERVED_CHANNELS:
         return None
     # Where nothing shrinks the triangle spans two pixels: bilinear, which OpenCV has.
-    shrunk = (np.abs(scale) > 1).any(axis=1)
+    shrinks = (np.abs(scale) > 1).any(axis=1)
+    corner = _between_corners(matrix, size, output_size)
+    nearest = Border("nearest", 0.0)
     out = np.empty((len(images), *output_size, images.shape[-1]), "uint8")
-    found = pillow.resample(images[shrunk], np.clip(windows[shrunk], 0, ends), output_size)
-    out[shrunk] = opencv.mirror(found, scale[shrunk] < 0)
-    corner = _between_corners(matrix[~shrunk], size, output_size)
-    out[~shrunk] = opencv.warp(images[~shrunk], corner, output_size, Border("nearest", 0.0))
-    return out
+    for number in range(len(images)):
+        one = slice(number, number + 1)
+        if shrinks[number]:
+            window = np.clip(windows[number], 0, ends)
+            out[number] = pillow.resample(images[number], window, output_size)
+        else:
+            out[one] = opencv.warp(images[one], corner[one], output_size, nearest)
+    return opencv.mirror(out, (scale < 0) & shrinks[:, None])
 
 
 def _between_corners(matrices: Any, size: Any, output_size: Any) -> Any:
