@@ -30,7 +30,7 @@ class Pipeline(keras.layers.Layer):
     Use it in `tf.data` (`pipeline.augment(dataset)`) to leave the accelerator to the model, or as a
     layer in a model, where it also compiles under `jit_compile=True`. Random numbers are drawn
     first; geometric transforms next to each other are multiplied into one matrix a sample, and the
-    pixels are resampled once, so five transforms blur as little, and cost as much, as one.
+    pixels are resampled once, so five transforms blur as little as one, and cost little more.
 
         out = warp(images, M),  M = M_1 M_2 ... M_k  (output to input, one product a sample)
 
