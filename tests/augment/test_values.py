@@ -77,6 +77,15 @@ def test_values_far_outside_of_the_range_are_refused(values, value_range):
         pipeline(images)
 
 
+def test_scaled_values_in_a_range_of_bytes_are_warned_of_once():
+    images = np.linspace(0, 1, 48, dtype="float32").reshape(1, 4, 4, 3)
+    pipeline = kt.augment.Pipeline([kt.augment.RandomFlip()], seed=0)
+    with pytest.warns(UserWarning, match=r"pass value_range=\(0, 1\)"):
+        pipeline(images)
+    pipeline(images)
+    kt.augment.Pipeline([kt.augment.RandomFlip()], seed=0)(0 * images)  # black
+
+
 def test_little_beyond_the_range_is_clipped(to_numpy):
     images = np.linspace(-5, 260, 48, dtype="float32").reshape(1, 4, 4, 3)
     out = to_numpy(kt.augment.Pipeline([kt.augment.RandomFlip()], seed=0)(images))
