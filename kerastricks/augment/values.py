@@ -130,6 +130,7 @@ class ValueContract:
                 f"({self.low:g}, {self.value_range[1]:g}), where they would be clipped. Declare "
                 "the range that they have, such as value_range=(0, 1)."
             )
+        # Levels of a byte, say: in a range like (-1, 1) such values are nothing special.
         if 0 <= least < most <= 1 and self.span > 50:
             warnings.warn(
                 f"Images have values from {least:g} to {most:g}, and were declared to have "

@@ -25,16 +25,16 @@ if int(cv2.__version__.split(".")[0]) < 5:
 Images: TypeAlias = NDArray[Any]
 Floats: TypeAlias = NDArray[np.float32]
 
-_BORDERS = {
+BORDERS = {
     "reflect": cv2.BORDER_REFLECT,
     "constant": cv2.BORDER_CONSTANT,
     "nearest": cv2.BORDER_REPLICATE,
     "wrap": cv2.BORDER_WRAP,
 }
-_BILINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+BILINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
-def _each(
+def each(
     images: Images, size: tuple[int, int], function: Callable[[int, Images, Images], Any]
 ) -> Images:
     """Fill a new batch by function(number, image, place for the result)."""
@@ -48,7 +48,8 @@ def _each(
     return out
 
 
-def _fill(border: Border) -> tuple[float, ...]:
+def fill(border: Border) -> tuple[float, ...]:
+    """The value of a constant border, as OpenCV takes it."""
     return (border.fill_value,) * 4
 
 
@@ -61,7 +62,7 @@ def warp(images: Images, matrices: Floats, size: tuple[int, int], border: Border
         size: (height, width) of the output.
         border: What lies beyond the border.
     """
-    rest = {"flags": _BILINEAR, "borderMode": _BORDERS[border.fill_mode]}
+    rest = {"flags": BILINEAR, "borderMode": BORDERS[border.fill_mode]}
     identity = np.eye(3, dtype="float32")
 
     def moved(number: int, image: Images, place: Images) -> Images:
@@ -71,53 +72,19 @@ def warp(images: Images, matrices: Floats, size: tuple[int, int], border: Border
         width_first = size[1], size[0]
         if (matrix[2] == identity[2]).all():
             return cv2.warpAffine(  # type: ignore[no-any-return]
-                image, matrix[:2], width_first, dst=place, borderValue=_fill(border), **rest
+                image, matrix[:2], width_first, dst=place, borderValue=fill(border), **rest
             )
         return cv2.warpPerspective(  # type: ignore[no-any-return]
-            image, matrix, width_first, dst=place, borderValue=_fill(border), **rest
+            image, matrix, width_first, dst=place, borderValue=fill(border), **rest
         )
 
-    return _each(images, size, moved)
-
-
-def cut(images: Images, windows: NDArray[np.int64], border: Border) -> Images:
-    """Copy a rectangle out of each image: whole pixels, of one size.
-
-    Args:
-        images: Images (B, H, W, C).
-        windows: (B, 4): left, top, right and bottom edge, in pixels from the images' corner.
-        border: What lies beyond the border.
-    """
-    height, width = images.shape[1:3]
-    left, top, right, bottom = windows[0]
-    mode = _BORDERS[border.fill_mode]
-
-    def part(number: int, image: Images, place: Images) -> Images:
-        left, top, right, bottom = (int(edge) for edge in windows[number])
-        before = max(0, -top), max(0, -left)
-        after = max(0, bottom - height), max(0, right - width)
-        if any(before + after):
-            beyond = before[0], after[0], before[1], after[1]
-            image = cv2.copyMakeBorder(image, *beyond, mode, value=_fill(border))
-        rows = slice(top + before[0], bottom + before[0])
-        return image[rows, left + before[1] : right + before[1]]
-
-    return _each(images, (int(bottom - top), int(right - left)), part)
-
-
-def mirror(images: Images, mirrored: NDArray[np.bool_]) -> Images:
-    """Mirror the images whose (B, 2) say so: left and right, top and bottom; in place."""
-    for image, (sideways, upside_down) in zip(images, mirrored, strict=True):
-        if sideways or upside_down:
-            code = -1 if sideways and upside_down else int(sideways)
-            image[...] = cv2.flip(image, code).reshape(image.shape)
-    return images
+    return each(images, size, moved)
 
 
 def remap(images: Images, x: Floats, y: Floats, border: Border) -> Images:
     """Resample bilinearly at places (B, height, width), in pixels of the input."""
-    mode = _BORDERS[border.fill_mode]
-    return _each(
+    mode = BORDERS[border.fill_mode]
+    return each(
         images,
         x.shape[1:],
         lambda number, image, place: cv2.remap(
@@ -127,7 +94,7 @@ def remap(images: Images, x: Floats, y: Floats, border: Border) -> Images:
             cv2.INTER_LINEAR,
             dst=place,
             borderMode=mode,
-            borderValue=_fill(border),
+            borderValue=fill(border),
         ),
     )
 
@@ -158,7 +125,7 @@ def convolve(
         found = cv2.sepFilter2D(longer, -1, across, down)
         return found[rows : rows + height, columns : columns + width]  # type: ignore[no-any-return]
 
-    return _each(images, images.shape[1:3], convolved)
+    return each(images, images.shape[1:3], convolved)
 
 
 def sharpen(images: Images, factors: Floats) -> Images:
@@ -176,7 +143,7 @@ def sharpen(images: Images, factors: Floats) -> Images:
             found[edge] = image[edge]
         return found  # type: ignore[no-any-return]
 
-    return _each(images, images.shape[1:3], sharpened)
+    return each(images, images.shape[1:3], sharpened)
 
 
 def mix_channels(images: Images, matrices: Floats, offsets: Floats) -> Images:
@@ -189,7 +156,7 @@ def mix_channels(images: Images, matrices: Floats, offsets: Floats) -> Images:
             return image
         return cv2.transform(image, whole[number], dst=place)  # type: ignore[no-any-return]
 
-    return _each(images, images.shape[1:3], mixed)
+    return each(images, images.shape[1:3], mixed)
 
 
 def means(images: Images) -> Floats:
@@ -211,7 +178,7 @@ def look_up(images: Images, tables: NDArray[np.uint8]) -> Images:
             return cv2.LUT(image, table[0], dst=place)  # type: ignore[no-any-return]
         return cv2.LUT(image, np.ascontiguousarray(table.T)[None], dst=place)  # type: ignore[no-any-return]
 
-    return _each(images, images.shape[1:3], found)
+    return each(images, images.shape[1:3], found)
 
 
 def counts(images: NDArray[np.uint8]) -> NDArray[np.int32]:

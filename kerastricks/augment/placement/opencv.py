@@ -11,9 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from kerastricks.augment.antialias import smoothing_weight, spans
-from kerastricks.augment.border import Border
 from kerastricks.augment.color_pass import ColorPass
-from kerastricks.augment.kernels import Compiler, Ops, Tensor, opencv
+from kerastricks.augment.kernels import Compiler, Ops, Tensor, opencv, rectangles
 from kerastricks.augment.kernels import tensorflow as ops
 from kerastricks.augment.passes import CarryOut, Pass, run_pass
 from kerastricks.augment.pixel_pass import PixelPass
@@ -24,11 +23,6 @@ from kerastricks.augment.random_sharpness import Sharpening
 from kerastricks.augment.table_pass import TablePass
 from kerastricks.augment.values import ValueContract
 from kerastricks.augment.warp_pass import WarpPass
-
-try:
-    from kerastricks.augment.kernels import pillow
-except ImportError:
-    pillow = None  # type: ignore[assignment]
 
 _DTYPES = ("uint8", "float32")
 _SLACK = 1e-3
@@ -112,12 +106,13 @@ def _warp(step: WarpPass, images: Any, drawn: Any, compiler: Any) -> Any:
     if grids:
         x, y = compiler(lambda drawn: step.places(ops, drawn, size))(drawn)
         return opencv.remap(images, x.numpy(), y.numpy(), step.border)
-    corner = _between_corners(whole, size, output_size)
+    from_corner, to_corner = _shift(size), _shift(output_size)
+    corner = from_corner @ whole @ np.linalg.inv(to_corner)
     return opencv.warp(images, corner, output_size, step.border)
 
 
 def _straight(step: WarpPass, images: Any, drawn: Any, compiler: Any) -> Any:
-    """Rectangles of the images; None where they go beyond them, or Pillow does not serve them."""
+    """Rectangles of the images; None where they go beyond them and are resampled."""
     (matrices,), _ = drawn
     size = images.shape[1:3]
     output_size = step.output_size(size)
@@ -127,33 +122,16 @@ def _straight(step: WarpPass, images: Any, drawn: Any, compiler: Any) -> Any:
     half = np.abs(scale) * np.array(output_size[::-1]) / 2
     windows = np.concatenate([middle - half, middle + half], axis=1)
     if step.copies:
-        found = opencv.cut(images, np.rint(windows).astype("int64"), step.border)
-        return opencv.mirror(found, scale < 0)
+        windows = np.rint(windows).astype("int64")
+        return rectangles.copy(images, windows, scale < 0, output_size, step.border)
     ends = np.tile(np.array(size[::-1], "float64"), 2)
     within = (windows >= -_SLACK) & (windows <= ends + _SLACK)
     # Where an image is wrapped round, what is at its border reads from the opposite one.
-    if pillow is None or not within.all() or step.border.fill_mode == "wrap":
+    if not within.all() or step.border.fill_mode == "wrap":
         return None
-    if images.dtype != "uint8" or images.shape[-1] not in pillow.SERVED_CHANNELS:
+    if images.dtype != "uint8" or images.shape[-1] not in (1, 3):
         return None
-    # Where nothing shrinks the triangle spans two pixels: bilinear, which OpenCV has.
-    shrinks = (np.abs(scale) > 1).any(axis=1)
-    corner = _between_corners(matrix, size, output_size)
-    nearest = Border("nearest", 0.0)
-    out = np.empty((len(images), *output_size, images.shape[-1]), "uint8")
-    for number in range(len(images)):
-        one = slice(number, number + 1)
-        if shrinks[number]:
-            window = np.clip(windows[number], 0, ends)
-            out[number] = pillow.resample(images[number], window, output_size)
-        else:
-            out[one] = opencv.warp(images[one], corner[one], output_size, nearest)
-    return opencv.mirror(out, (scale < 0) & shrinks[:, None])
-
-
-def _between_corners(matrices: Any, size: Any, output_size: Any) -> Any:
-    """From matrices about the centres to matrices between the first pixels."""
-    return _shift(size) @ matrices @ np.linalg.inv(_shift(output_size))
+    return rectangles.resample(images, np.clip(windows, 0, ends), scale < 0, output_size)
 
 
 def _shift(size: Any) -> Any:
