@@ -375,37 +375,6 @@ def test_after_an_exception_a_model_is_fitted_and_saved_as_ever(tmp_path, assert
     assert len(doctor.report.timeline.moments) == 3
 
 
-def test_a_model_that_cannot_be_tapped_is_trained_all_the_same(assert_clean):
-    class Own(keras.Sequential):
-        def make_train_function(self, force=False):
-            if force:
-                raise RuntimeError("only once")
-            super().make_train_function()
-
-    model = Own([keras.Input((6,)), layers.Dense(3)])
-    model.compile("sgd", "mse", metrics=["accuracy"])
-    doctor = TrainingDoctor(verbose=0)
-    history = model.fit(X, np.zeros((96, 3)), verbose=0, callbacks=[doctor]).history
-    assert np.isfinite(history["loss"]).all()
-    assert "only once" in doctor.report.summary()
-    assert_clean(model)
-
-
-def test_a_look_that_cannot_be_read_does_not_reach_the_training(monkeypatch):
-    from kerastricks.diagnosis.carrier import Carrier
-
-    def fail(*given, **named):
-        raise RuntimeError("unreadable")
-
-    monkeypatch.setattr(Carrier, "take", fail)
-    doctor = TrainingDoctor(verbose=0, every=1)
-    model = compiled()
-    history = model.fit(X, Y, verbose=0, callbacks=[doctor]).history
-    assert np.isfinite(history["loss"]).all()
-    reason = doctor.report.unobserved["the numbers of a step"]
-    assert reason == "could not be read at step 0: RuntimeError: unreadable"
-
-
 def test_files_are_whole_after_an_exception(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

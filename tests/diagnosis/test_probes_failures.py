@@ -138,3 +138,33 @@ def test_a_single_nan_in_a_large_feature_map_is_found_where_it_arises(spot):
     model.fit(x, x[:, 0, 0], batch_size=32, verbose=0, callbacks=[doctor])
     (finding,) = [f for f in doctor.report.findings if f.condition == "non_finite"]
     assert finding.layer.endswith("spoilt")
+
+
+def test_a_model_that_cannot_be_tapped_is_trained_all_the_same(images, assert_clean):
+    class Own(keras.Sequential):
+        def make_train_function(self, force=False):
+            if force:
+                raise RuntimeError("only once")
+            super().make_train_function()
+
+    model = Own([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(3)])
+    model.compile("sgd", "mse", metrics=["accuracy"])
+    doctor = TrainingDoctor(verbose=0)
+    history = model.fit(images, np.zeros((70, 3)), verbose=0, callbacks=[doctor]).history
+    assert np.isfinite(history["loss"]).all()
+    assert "only once" in doctor.report.summary()
+    assert_clean(model)
+
+
+def test_a_look_that_cannot_be_read_does_not_reach_the_training(monkeypatch, trained):
+    from kerastricks.diagnosis.carrier import Carrier
+
+    def fail(*given, **named):
+        raise RuntimeError("unreadable")
+
+    monkeypatch.setattr(Carrier, "take", fail)
+    doctor = TrainingDoctor(verbose=0, every=1)
+    _, history = trained(deferred, doctor)
+    assert np.isfinite(history["loss"]).all()
+    reason = doctor.report.unobserved["the numbers of a step"]
+    assert reason == "could not be read at step 0: RuntimeError: unreadable"

@@ -332,29 +332,6 @@ def test_an_activation_that_is_a_layer_of_the_output_is_exchanged():
     assert np.abs(treated.predict(100 * X, verbose=0)).max() > 1
 
 
-def test_an_output_within_a_wrapper_is_exchanged():
-    model = keras.Sequential(
-        [keras.Input((5, 6)), L.TimeDistributed(L.Dense(1, "sigmoid"), name="head")], name="net"
-    )
-    model.compile("sgd", "mse")
-    found = _unreachable(model, healthy_activation="linear")
-    treated, (trial,) = treat(model, Report([found]), return_trials=True, verbose=0)
-    assert trial.kept
-    assert treated.get_layer("head").layer.activation is keras.activations.linear
-
-
-def test_an_output_that_somebody_wrote_is_not_told_to_have_changed():
-    model = net(L.Lambda(keras.ops.tanh, output_shape=(16,), name="head"))
-    found = _unreachable(model, healthy_activation="linear")
-    _, (trial,) = treat(model, Report([found]), return_trials=True, verbose=0)
-    assert not trial.kept
-
-
-def _unreachable(model, **evidence):
-    path = model.layers[-1].path or model.layers[-1].name
-    return Finding("unreachable_targets", path, "critical", 0, "message", "remedy", evidence)
-
-
 def test_labels_of_minus_one_and_one_get_a_loss_that_takes_them():
     optimizer = keras.optimizers.Adam(0.01)
     model = net(L.Dense(1, "sigmoid"), loss="binary_crossentropy", optimizer=optimizer)

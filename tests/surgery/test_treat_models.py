@@ -149,3 +149,22 @@ def test_in_a_deep_network_vanishing_gradients_outlast_what_explains_them(
     effect = Finding("vanishing_gradients", "net/hidden_1", "critical", 0, "m", "r", {}, cause)
     _, trials = healed(plain(depth, "sigmoid"), cause, effect)
     assert ("vanishing_gradients" in {trial.condition for trial in trials}) == treated_too
+
+
+def test_an_output_within_a_wrapper_is_exchanged(finding, healed):
+    model = keras.Sequential(
+        [keras.Input((5, 6)), L.TimeDistributed(L.Dense(1, "sigmoid"), name="head")], name="net"
+    )
+    model.compile("sgd", "mse")
+    found = finding("unreachable_targets", model.layers[-1].path, healthy_activation="linear")
+    treated, (trial,) = healed(model, found)
+    assert trial.kept
+    assert treated.get_layer("head").layer.activation is keras.activations.linear
+
+
+def test_an_output_that_somebody_wrote_is_not_told_to_have_changed(finding, healed, path, stack):
+    wrote = L.Lambda(keras.ops.tanh, output_shape=(16,), name="head")
+    model = stack(L.Dense(16, "relu"), wrote)
+    found = finding("unreachable_targets", path(model, "head"), healthy_activation="linear")
+    _, (trial,) = healed(model, found)
+    assert not trial.kept
