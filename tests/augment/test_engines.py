@@ -111,6 +111,15 @@ def test_a_mix_and_its_passes_agree():
     assert np.abs(out.astype(int) - expected).max() <= 2
 
 
+def test_copies_of_bytes_as_floats_are_their_values():
+    images = smooth(3)
+    expected, out = (
+        run(PASSES["crop"], images, e, output_dtype="float32") for e in ("xla", "opencv")
+    )
+    assert out.dtype == np.float32
+    np.testing.assert_array_equal(out, expected)
+
+
 @pytest.mark.parametrize("fill_mode", ["wrap", "constant", "nearest"])
 def test_a_resized_crop_keeps_its_border(fill_mode):
     images = smooth(3)

@@ -48,11 +48,10 @@ class OpenCVEngine(HostEngine):
         self, step: Pass, ops: Ops, images: Any, drawn: Any, dtype: str, compiler: Any
     ) -> Any:
         """Do as `Pass.run`."""
-        runner = _runner(step, sizes_are_known=compiler is not None)
-        found = None
+        array, found = np.asarray(images), None
+        runner = _runner(step, array, dtype, sizes_are_known=compiler is not None)
         if runner is not None:
-            array = np.asarray(images)
-            if array.dtype == "uint8" and dtype == "float32" and not isinstance(step, TablePass):
+            if array.dtype == "uint8" and dtype == "float32" and not _keeps_levels(step):
                 array = array.astype("float32")
             found = runner(step, array, drawn, self._small(step, array))
         if found is None:
@@ -74,13 +73,24 @@ def _finished(images: Any, values: ValueContract, dtype: str) -> Any:
     return np.rint(images).astype("uint8") if dtype == "uint8" else images
 
 
-def _runner(step: Pass, *, sizes_are_known: bool) -> Callable[..., Any] | None:
+def _keeps_levels(step: Pass) -> bool:
+    """Whether bytes come out of bytes, whatever dtype is asked for."""
+    return isinstance(step, TablePass) or (isinstance(step, WarpPass) and step.copies)
+
+
+def _runner(
+    step: Pass, images: Any, dtype: str, *, sizes_are_known: bool
+) -> Callable[..., Any] | None:
     """What carries a pass out by OpenCV, if anything does."""
     if isinstance(step, WarpPass):
         # Where each pixel of a bent image comes from is worth compiling, for images of one size.
         bends_many_sizes = step.is_elastic and not sizes_are_known
+        if step.copies:
+            return _copy
         if step.keeps_axes:
-            return _straight
+            bytes_alone = images.dtype == dtype == "uint8" and images.shape[-1] in (1, 3)
+            # Where an image is wrapped round, what is at its border reads from the opposite one.
+            return _straight if bytes_alone and step.border.fill_mode != "wrap" else None
         return None if bends_many_sizes else _warp
     if isinstance(step, ColorPass):
         return _color
@@ -111,27 +121,31 @@ def _warp(step: WarpPass, images: Any, drawn: Any, compiler: Any) -> Any:
     return opencv.warp(images, corner, output_size, step.border)
 
 
+def _copy(step: WarpPass, images: Any, drawn: Any, compiler: Any) -> Any:
+    windows, mirrored, size = _windows(step, images, drawn)
+    whole = np.rint(windows).astype("int64")
+    return rectangles.copy(images, whole, mirrored, size, step.border)
+
+
 def _straight(step: WarpPass, images: Any, drawn: Any, compiler: Any) -> Any:
-    """Rectangles of the images; None where they go beyond them and are resampled."""
+    """Resample rectangles; None where one of them goes beyond its image."""
+    windows, mirrored, size = _windows(step, images, drawn)
+    _, height, width, _ = images.shape
+    ends = np.array([width, height, width, height], "float64")
+    if (windows < -_SLACK).any() or (windows > ends + _SLACK).any():
+        return None
+    return rectangles.resample(images, np.clip(windows, 0, ends), mirrored, size)
+
+
+def _windows(step: WarpPass, images: Any, drawn: Any) -> tuple[Any, Any, Any]:
+    """The rectangles that fill the output where rows stay rows, which are mirrored, its size."""
     (matrices,), _ = drawn
-    size = images.shape[1:3]
-    output_size = step.output_size(size)
+    height, width = step.output_size(images.shape[1:3])
     matrix = np.asarray(matrices, "float64")
     scale, shift = matrix[:, [0, 1], [0, 1]], matrix[:, :2, 2]
-    middle = shift + np.array(size[::-1]) / 2
-    half = np.abs(scale) * np.array(output_size[::-1]) / 2
-    windows = np.concatenate([middle - half, middle + half], axis=1)
-    if step.copies:
-        windows = np.rint(windows).astype("int64")
-        return rectangles.copy(images, windows, scale < 0, output_size, step.border)
-    ends = np.tile(np.array(size[::-1], "float64"), 2)
-    within = (windows >= -_SLACK) & (windows <= ends + _SLACK)
-    # Where an image is wrapped round, what is at its border reads from the opposite one.
-    if not within.all() or step.border.fill_mode == "wrap":
-        return None
-    if images.dtype != "uint8" or images.shape[-1] not in (1, 3):
-        return None
-    return rectangles.resample(images, np.clip(windows, 0, ends), scale < 0, output_size)
+    middle = shift + np.array(images.shape[2:0:-1]) / 2
+    half = np.abs(scale) * np.array([width, height]) / 2
+    return np.concatenate([middle - half, middle + half], axis=1), scale < 0, (height, width)
 
 
 def _shift(size: Any) -> Any:
