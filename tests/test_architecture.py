@@ -63,6 +63,25 @@ def test_private_keras_and_backends_stay_in_their_places(path):
             assert module.split(".")[0] != "keras"
 
 
+WITHIN_AUGMENT = {
+    "kernels": {""},
+    "transforms": {"kernels", ""},
+    "passes": {"kernels", ""},
+    "placement": {"kernels", "passes", "transforms", ""},
+}
+"""What each folder of the room may import from; "" are the files beside the folders."""
+
+
+@pytest.mark.parametrize("folder", WITHIN_AUGMENT)
+def test_transforms_and_passes_do_not_know_each_other(folder):
+    allowed = WITHIN_AUGMENT[folder] | {folder}
+    for path in (PACKAGE / "augment" / folder).glob("*.py"):
+        for module in imported(path):
+            if module.startswith("kerastricks.augment."):
+                place = module.split(".")[2]
+                assert (place if place in WITHIN_AUGMENT else "") in allowed, f"{path}: {module}"
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: str(relative(path)))
 def test_files_stay_readable(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 450

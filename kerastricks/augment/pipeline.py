@@ -13,10 +13,10 @@ from kerastricks.augment.arguments import (
 )
 from kerastricks.augment.box_contract import BoxContract
 from kerastricks.augment.checks import check_size
-from kerastricks.augment.explain import explain_program
 from kerastricks.augment.kernels import Size, Tensor, compiled
+from kerastricks.augment.passes.explain import explain_program
+from kerastricks.augment.passes.program import program_of
 from kerastricks.augment.preview import as_picture, contact_sheet
-from kerastricks.augment.program import program_of
 from kerastricks.augment.targets import Parts, batched, check_images, split, unbatched
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.transform import Transform

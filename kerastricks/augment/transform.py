@@ -16,8 +16,8 @@ class Transform(ABC):
 
     A transform holds no state and touches no pixels. It turns the uniform numbers it is handed into
     parameters of its family (a matrix for geometry), and neighbours of one family fuse into one
-    pass over the pixels. A family is a subclass of this class; `kerastricks.augment.plan` maps each
-    family to the pass that carries it out.
+    pass over the pixels. A family is a subclass of this class; `kerastricks.augment.passes.plan`
+    maps each family to the pass that carries it out.
 
     To write a transform of your own, subclass a family as a frozen dataclass and register it with
     `keras.saving.register_keras_serializable`, so that a pipeline that holds it can be saved.

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from kerastricks.augment.kernels import Tensor
 from kerastricks.augment.kernels import tensorflow as ops
+from kerastricks.augment.passes.program import Engine, Program
 from kerastricks.augment.placement.engines import engine_of
 from kerastricks.augment.placement.sequence import numbered, with_leaders
-from kerastricks.augment.program import Engine, Program
 from kerastricks.augment.targets import Parts, batched, split_element, unbatched
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.values import ValueContract

@@ -9,8 +9,8 @@ import tensorflow as tf
 
 from kerastricks.augment.kernels import Compiler, Size, Tensor
 from kerastricks.augment.kernels import tensorflow as ops
-from kerastricks.augment.passes import CarryOut, run_pass
-from kerastricks.augment.program import Engine, PlainEngine, Program
+from kerastricks.augment.passes.base import CarryOut, run_pass
+from kerastricks.augment.passes.program import Engine, PlainEngine, Program
 from kerastricks.augment.targets import Parts
 from kerastricks.augment.threefry import SampleKeys
 

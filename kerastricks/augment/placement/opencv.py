@@ -11,18 +11,18 @@ import numpy as np
 import tensorflow as tf
 
 from kerastricks.augment.antialias import smoothing_weight, spans
-from kerastricks.augment.color_pass import ColorPass
 from kerastricks.augment.kernels import Compiler, Ops, Tensor, opencv, rectangles
 from kerastricks.augment.kernels import tensorflow as ops
-from kerastricks.augment.passes import CarryOut, Pass, run_pass
-from kerastricks.augment.pixel_pass import PixelPass
+from kerastricks.augment.passes.base import CarryOut, Pass, run_pass
+from kerastricks.augment.passes.color import ColorPass
+from kerastricks.augment.passes.pixel import PixelPass
+from kerastricks.augment.passes.program import Program
+from kerastricks.augment.passes.table import TablePass
+from kerastricks.augment.passes.warp import WarpPass
 from kerastricks.augment.placement.engines import HostEngine
-from kerastricks.augment.program import Program
-from kerastricks.augment.random_gaussian_blur import RandomGaussianBlur, gaussian_weight
-from kerastricks.augment.random_sharpness import Sharpening
-from kerastricks.augment.table_pass import TablePass
+from kerastricks.augment.transforms.random_gaussian_blur import RandomGaussianBlur, gaussian_weight
+from kerastricks.augment.transforms.random_sharpness import Sharpening
 from kerastricks.augment.values import ValueContract
-from kerastricks.augment.warp_pass import WarpPass
 
 _DTYPES = ("uint8", "float32")
 _SLACK = 1e-3

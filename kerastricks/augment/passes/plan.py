@@ -7,13 +7,14 @@ from typing import Any
 import keras
 
 from kerastricks.augment.border import Border
-from kerastricks.augment.branch_pass import BranchPass
 from kerastricks.augment.branching import BranchedTransform
-from kerastricks.augment.color_pass import ColorPass
 from kerastricks.augment.kernels import Compiler, Ops, Size, Tensor
-from kerastricks.augment.passes import CarryOut, Pass, run_pass
-from kerastricks.augment.pixel_pass import PixelPass
-from kerastricks.augment.table_pass import TablePass
+from kerastricks.augment.passes.base import CarryOut, Pass, run_pass
+from kerastricks.augment.passes.branch import BranchPass
+from kerastricks.augment.passes.color import ColorPass
+from kerastricks.augment.passes.pixel import PixelPass
+from kerastricks.augment.passes.table import TablePass
+from kerastricks.augment.passes.warp import WarpPass
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.transform import (
     ColorTransform,
@@ -24,7 +25,6 @@ from kerastricks.augment.transform import (
     Transform,
 )
 from kerastricks.augment.values import ValueContract
-from kerastricks.augment.warp_pass import WarpPass
 
 _PASSES: dict[type, Callable[..., Pass]] = {
     GeometricTransform: WarpPass,

@@ -3,7 +3,7 @@
 from typing import Any
 
 from kerastricks.augment.kernels import Ops, Size, Stage
-from kerastricks.augment.passes import Pass
+from kerastricks.augment.passes.base import Pass
 from kerastricks.augment.threefry import SampleKeys
 
 

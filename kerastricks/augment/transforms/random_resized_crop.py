@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import keras
 
 from kerastricks.augment.checks import check_probability, check_size, is_number
-from kerastricks.augment.cropping import shrinks, window
 from kerastricks.augment.kernels import Ops, Size, Tensor
 from kerastricks.augment.transform import GeometricTransform, between, sometimes
+from kerastricks.augment.transforms._cropping import shrinks, window
 
 _TRIES = 10
 

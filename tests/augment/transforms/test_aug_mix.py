@@ -5,8 +5,8 @@ from scipy import stats
 
 import kerastricks as kt
 from kerastricks.augment.kernels import compiled
-from kerastricks.augment.policy import OPERATIONS
 from kerastricks.augment.threefry import SampleKeys
+from kerastricks.augment.transforms._policy import OPERATIONS
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import keras
 
 from kerastricks.augment.border import Border
 from kerastricks.augment.kernels import Compiler, Ops, Size, Stage, Tensor
-from kerastricks.augment.passes import CarryOut, Pass, run_pass
+from kerastricks.augment.passes.base import CarryOut, Pass, run_pass
 from kerastricks.augment.targets import PIXELWISE, Parts
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.values import ValueContract

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerastricks.augment.kernels import Ops, Tensor
-from kerastricks.augment.policy import OPERATIONS, Choice, Policy, picked, rows_of
+from kerastricks.augment.transforms._policy import OPERATIONS, Choice, Policy, picked, rows_of
 
 # Operation, probability and magnitude, 0 to 9, of the first and of the second.
 _POLICIES = {

@@ -20,9 +20,6 @@ import numpy as np
 from kerastricks.augment.color import LUMA, blend_with_grey
 from kerastricks.augment.geometry import affine, cosine_and_sine
 from kerastricks.augment.kernels import Ops, Size, Tensor
-from kerastricks.augment.random_auto_contrast import RandomAutoContrast
-from kerastricks.augment.random_equalize import RandomEqualize
-from kerastricks.augment.random_sharpness import Sharpening
 from kerastricks.augment.transform import (
     LEVELS,
     ColorTransform,
@@ -33,6 +30,9 @@ from kerastricks.augment.transform import (
     between,
     identity_table,
 )
+from kerastricks.augment.transforms.random_auto_contrast import RandomAutoContrast
+from kerastricks.augment.transforms.random_equalize import RandomEqualize
+from kerastricks.augment.transforms.random_sharpness import Sharpening
 
 OPERATIONS = (
     "identity",

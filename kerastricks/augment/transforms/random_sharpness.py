@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import keras
 
 from kerastricks.augment.border import Border
-from kerastricks.augment.factor import FactorTransform
 from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
 from kerastricks.augment.transform import PixelTransform
+from kerastricks.augment.transforms._factor import FactorTransform
 from kerastricks.augment.values import ValueContract
 
 

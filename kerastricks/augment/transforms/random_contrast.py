@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import keras
 
 from kerastricks.augment.color import diagonal, grey_of
-from kerastricks.augment.factor import FactorTransform
 from kerastricks.augment.kernels import Ops, Tensor
 from kerastricks.augment.transform import ColorTransform
+from kerastricks.augment.transforms._factor import FactorTransform
 
 
 @keras.saving.register_keras_serializable(package="kerastricks")

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kerastricks.augment.branch_pass import BranchPass
 from kerastricks.augment.kernels import Size
-from kerastricks.augment.passes import Pass
-from kerastricks.augment.program import Program, Section
+from kerastricks.augment.passes.base import Pass
+from kerastricks.augment.passes.branch import BranchPass
+from kerastricks.augment.passes.program import Program, Section
 from kerastricks.augment.transform import Transform
 
 

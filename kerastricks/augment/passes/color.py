@@ -6,7 +6,7 @@ import keras
 
 from kerastricks.augment.color import compose_colors, diagonal, mix
 from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
-from kerastricks.augment.passes import Pass
+from kerastricks.augment.passes.base import Pass
 
 
 class ColorPass(Pass):

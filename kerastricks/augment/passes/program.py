@@ -9,10 +9,10 @@ import keras
 from kerastricks.augment.border import Border
 from kerastricks.augment.box_contract import BoxContract
 from kerastricks.augment.kernels import Compiler, Ops, Size, Tensor
-from kerastricks.augment.mix_pass import MixPass
 from kerastricks.augment.mixing import MixTransform
-from kerastricks.augment.passes import CarryOut, run_pass
-from kerastricks.augment.plan import Plan
+from kerastricks.augment.passes.base import CarryOut, run_pass
+from kerastricks.augment.passes.mix import MixPass
+from kerastricks.augment.passes.plan import Plan
 from kerastricks.augment.targets import PIXELWISE, Parts
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.transform import Transform

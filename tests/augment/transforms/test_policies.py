@@ -8,9 +8,9 @@ from scipy import stats
 from sklearn.datasets import load_sample_image
 
 import kerastricks as kt
-from kerastricks.augment.auto_augment import pairs
-from kerastricks.augment.policy import OPERATIONS, Choice, Policy
 from kerastricks.augment.threefry import SampleKeys
+from kerastricks.augment.transforms._policy import OPERATIONS, Choice, Policy
+from kerastricks.augment.transforms.auto_augment import pairs
 
 A = kt.augment
 PHOTO = load_sample_image("flower.jpg")[100:164, 200:296]

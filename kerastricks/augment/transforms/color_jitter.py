@@ -7,11 +7,11 @@ import keras
 from kerastricks.augment.checks import check_factor, check_probability, check_range
 from kerastricks.augment.color import compose_colors, mix
 from kerastricks.augment.kernels import Ops, Tensor
-from kerastricks.augment.random_brightness import RandomBrightness
-from kerastricks.augment.random_contrast import RandomContrast
-from kerastricks.augment.random_hue import RandomHue
-from kerastricks.augment.random_saturation import RandomSaturation
 from kerastricks.augment.transform import ColorTransform, sometimes
+from kerastricks.augment.transforms.random_brightness import RandomBrightness
+from kerastricks.augment.transforms.random_contrast import RandomContrast
+from kerastricks.augment.transforms.random_hue import RandomHue
+from kerastricks.augment.transforms.random_saturation import RandomSaturation
 
 
 @keras.saving.register_keras_serializable(package="kerastricks")

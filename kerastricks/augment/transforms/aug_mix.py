@@ -13,8 +13,8 @@ from kerastricks.augment.checks import (
     check_size,
 )
 from kerastricks.augment.kernels import Ops, Tensor
-from kerastricks.augment.policy import Choice, chain_of, chosen
 from kerastricks.augment.transform import Transform, sometimes
+from kerastricks.augment.transforms._policy import Choice, chain_of, chosen
 
 _AMOUNTS: dict[str, tuple[float, float, bool]] = {
     "auto_contrast": (0.0, 0.0, False),

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 
 from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
-from kerastricks.augment.passes import Pass
+from kerastricks.augment.passes.base import Pass
 from kerastricks.augment.transform import LEVELS, identity_table
 
 _MOST = float(LEVELS - 1)

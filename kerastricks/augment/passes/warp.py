@@ -9,7 +9,7 @@ from kerastricks.augment.border import Border
 from kerastricks.augment.elastic import displacement, undisplaced
 from kerastricks.augment.geometry import compose, inverse, shifting
 from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
-from kerastricks.augment.passes import Pass
+from kerastricks.augment.passes.base import Pass
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.transform import ElasticTransform
 from kerastricks.augment.warp import Places, centred, copy_nearest, from_corner, mapped, warp

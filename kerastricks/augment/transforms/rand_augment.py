@@ -6,7 +6,7 @@ import keras
 
 from kerastricks.augment.checks import check_limits, check_probability, check_size
 from kerastricks.augment.kernels import Ops, Tensor
-from kerastricks.augment.policy import Choice, Policy, chosen
+from kerastricks.augment.transforms._policy import Choice, Policy, chosen
 
 _AMOUNTS: dict[str, tuple[float, float, bool]] = {
     "identity": (0.0, 0.0, False),

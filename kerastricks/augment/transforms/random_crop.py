@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import keras
 
 from kerastricks.augment.checks import check_probability, check_size
-from kerastricks.augment.cropping import check_fits, window
 from kerastricks.augment.kernels import Ops, Size, Tensor
 from kerastricks.augment.transform import GeometricTransform, sometimes
+from kerastricks.augment.transforms._cropping import check_fits, window
 
 
 @keras.saving.register_keras_serializable(package="kerastricks")
