@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from kerastricks.augment.checks import check_probability
 from kerastricks.augment.kernels import Ops, Tensor
 from kerastricks.augment.transforms._policy import OPERATIONS, Choice, Policy, picked, rows_of
 
@@ -100,9 +101,11 @@ class AutoAugment(Policy):
 
     Args:
         policy: The data set of the search: "imagenet" (the default), "cifar10" or "svhn".
+        probability: Share of the images that get a pair, 0 to 1. Defaults to 1.0.
 
     Raises:
-        ValueError: No such policy; when it runs, images of neither 1 nor 3 channels.
+        ValueError: No such policy, or a probability outside 0 to 1; when it runs, images of neither
+            1 nor 3 channels.
 
     Example:
     >>> import numpy as np
@@ -119,6 +122,7 @@ class AutoAugment(Policy):
     """
 
     policy: str = "imagenet"
+    probability: float = 1.0
 
     def __post_init__(self) -> None:
         if self.policy not in _POLICIES:
@@ -126,6 +130,8 @@ class AutoAugment(Policy):
                 f"AutoAugment: `policy` is one of {', '.join(map(repr, _POLICIES))}. "
                 f"Received: policy={self.policy!r}"
             )
+        probability = check_probability("AutoAugment", self.probability)
+        object.__setattr__(self, "probability", probability)
 
     @property
     def slots(self) -> int:
@@ -139,8 +145,8 @@ class AutoAugment(Policy):
 
     @property
     def num_draws(self) -> int:
-        """One more number for which pair."""
-        return 1 + self.slots * self.draws_of_a_slot
+        """One more number for which pair, and one for whether any."""
+        return 2 + self.slots * self.draws_of_a_slot
 
     def choose(self, ops: Ops, uniforms: Tensor, slot: int) -> Choice:
         """The operation of the image's pair."""
@@ -152,5 +158,5 @@ class AutoAugment(Policy):
         whether, sign = uniforms[:, 1 + 2 * slot], uniforms[:, 2 + 2 * slot]
         negative = ops.logical_and(signed > 0.5, sign < 0.5)
         amount = ops.where(negative, 0.0 - amount, amount)
-        done = whether < probability
-        return Choice(ops.where(done, operation, ops.zeros_like(operation)), amount)
+        done = ops.logical_and(whether < probability, uniforms[:, -1] < self.probability)
+        return Choice(operation, amount).where(ops, done)

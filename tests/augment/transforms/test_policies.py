@@ -121,6 +121,24 @@ def test_pairs_are_drawn_together_and_done_at_their_own_rates(drawn, name):
         assert abs((one[signed] > 0).mean() - 0.5) < 0.05
 
 
+def test_an_image_gets_its_whole_pair_or_nothing(drawn):
+    """Of the very numbers of a policy without chance."""
+    every, some = (
+        np.stack([drawn(A.AutoAugment("svhn", probability), slot)[0] for slot in range(2)])
+        for probability in (1, 0.3)
+    )
+    given = some.any(axis=0)
+    np.testing.assert_array_equal(some[:, given], every[:, given])
+    expected = 0.3 * every.any(axis=0).mean()
+    assert abs(given.mean() - expected) <= 4 * np.sqrt(0.25 / given.size)
+
+
+@pytest.mark.parametrize("policy", [A.RandAugment, A.TrivialAugment, A.AutoAugment])
+def test_images_that_get_nothing_stay_bit_for_bit(run, policy):
+    images = PHOTO[None, :16, :16]
+    np.testing.assert_array_equal(run([policy(probability=0)], images), images)
+
+
 def test_amounts_of_a_policy_are_those_of_its_magnitudes():
     posterize, rotate = pairs("imagenet")[0]
     assert (posterize[1], posterize[2]) == (0.4, 4)  # magnitude 8 of 9: 4 of 8 bits go
@@ -129,9 +147,11 @@ def test_amounts_of_a_policy_are_those_of_its_magnitudes():
     assert solarize[2] == pytest.approx(1 - 5 / 9)
 
 
-def test_an_unknown_policy_is_refused():
+def test_an_unknown_policy_or_probability_is_refused():
     with pytest.raises(ValueError, match=r"AutoAugment: `policy` is one of 'imagenet'"):
         A.AutoAugment("coco")
+    with pytest.raises(ValueError, match=r"AutoAugment: `probability`.*Received: probability=2"):
+        A.AutoAugment(probability=2)
 
 
 def test_slots_are_independent(drawn):
