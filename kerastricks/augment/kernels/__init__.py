@@ -55,9 +55,28 @@ def materialised(images: Tensor) -> Tensor:
     return images
 
 
+def at_least(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Refuse images that turn out too small when they are there.
+
+    Sizes that are not known beforehand are TensorFlow's alone; of others nothing is to be done.
+
+    Args:
+        images: Tensor (..., H, W, C).
+        size: (height, width) that they must have at least.
+
+    Returns:
+        The images.
+    """
+    if not _is_tensorflow(images):
+        return images
+    from kerastricks.augment.kernels.tensorflow import checked_at_least
+
+    return checked_at_least(images, size)
+
+
 def _is_tensorflow(x: Tensor) -> bool:
     """True for a tensor of a `tf.data` graph, which there may be under any backend."""
     return type(x).__module__.startswith("tensorflow")
 
 
-__all__ = ["Compiler", "Ops", "Size", "Stage", "Tensor", "compiled", "materialised"]
+__all__ = ["Compiler", "Ops", "Size", "Stage", "Tensor", "at_least", "compiled", "materialised"]

@@ -94,6 +94,28 @@ def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return lambda images, *rest: (function if None in images.shape[1:] else fused)(images, *rest)
 
 
+def checked_at_least(images: Tensor, size: tuple[int, int]) -> Tensor:
+    """Refuse, at run time, images (..., H, W, C) that are smaller than (height, width).
+
+    XLA leaves assertions out. It compiles for sizes that it knows, and then refuses to cut more out
+    of images than they have; TensorFlow's own graphs leave that out, as nothing comes of it.
+    """
+    message = (
+        f"What is cut out of images takes {size[0]} x {size[1]} pixels (height x width) at least: "
+        "put Pad or Resize before it. These images are smaller."
+    )
+    others = len(images.shape) - 3
+    nothing = tf.slice(
+        images,
+        [0] * len(images.shape),
+        [0] * others + [*size, 0],
+        name="images_smaller_than_what_is_cut_out_of_them",
+    )
+    large = tf.debugging.assert_greater_equal(tf.shape(images)[-3:-1], size, message)
+    with tf.control_dependencies([large, nothing]):
+        return tf.identity(images)
+
+
 def ensure_shape(x: Tensor, static_shape: Sequence[int | None]) -> Tensor:
     """State what is known of a shape that graph tracing lost."""
     return tf.ensure_shape(x, static_shape)

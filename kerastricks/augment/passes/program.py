@@ -1,5 +1,6 @@
 """What a pipeline does, in order: sections, each a mix, where one begins it, and a plan."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
@@ -8,7 +9,7 @@ import keras
 
 from kerastricks.augment.border import Border
 from kerastricks.augment.box_contract import BoxContract
-from kerastricks.augment.kernels import Compiler, Ops, Size, Tensor
+from kerastricks.augment.kernels import Compiler, Ops, Size, Tensor, at_least
 from kerastricks.augment.mixing import MixTransform
 from kerastricks.augment.passes.base import CarryOut, run_pass
 from kerastricks.augment.passes.mix import MixPass
@@ -17,6 +18,9 @@ from kerastricks.augment.targets import PIXELWISE, Parts
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.transform import Transform
 from kerastricks.augment.values import ValueContract
+
+_LARGE = 1 << 16
+"""No image is longer, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,23 @@ class Program:
             size = section.plan.output_size(size)
         return size
 
+    @property
+    def least_size(self) -> tuple[int, int]:
+        """The (height, width) that images must have for the parts that are cut out of them."""
+
+        def serves(height: int, width: int) -> bool:
+            try:
+                self.output_size((height, width))
+            except ValueError:
+                return False
+            return True
+
+        lengths = range(1, _LARGE)
+        return (
+            1 + bisect_left(lengths, True, key=lambda height: serves(height, _LARGE)),
+            1 + bisect_left(lengths, True, key=lambda width: serves(_LARGE, width)),
+        )
+
     def transform(
         self,
         ops: Ops,
@@ -109,6 +130,9 @@ class Program:
             parts = _folded(ops, parts)
         _, height, width, _ = ops.shape(parts["images"])
         size = height, width
+        least = (1, 1) if all(isinstance(length, int) for length in size) else self.least_size
+        if least != (1, 1):
+            parts = {**parts, "images": at_least(parts["images"], least)}
         engine = engine or PlainEngine(ops)
         drawn = engine.draw(self, keys, size, led=led, frames=frames)
         out = engine.move(self, parts, drawn, size, led=led, frames=frames)

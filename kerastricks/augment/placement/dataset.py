@@ -1,6 +1,5 @@
 """Run a pipeline in `tf.data`."""
 
-from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -148,11 +147,8 @@ def _step(
         by_row: Whether images are ragged, and augmented one by one.
     """
     mixes = program.mixes
-    least = _least_size(program)
 
     def batch_augmented(epoch: Tensor, positions: Tensor, batch: Parts) -> Parts:
-        if least != (1, 1) and None in batch["images"].shape[-3:-1]:
-            batch = {**batch, "images": _at_least(least, batch["images"])}
         keys = SampleKeys(seed, epoch, positions)
         return program.transform(ops, batch, keys, dtype, led=mixes > 0, engine=engine)
 
@@ -193,38 +189,6 @@ def _step(
 
     unconverted: Callable[..., Any] = tf.autograph.experimental.do_not_convert(augment)
     return unconverted
-
-
-_LARGE = 1 << 16
-"""No image is longer, in pixels."""
-
-
-def _least_size(program: Program) -> tuple[int, int]:
-    """The (height, width) that images must have for the parts that are cut out of them."""
-
-    def serves(height: int, width: int) -> bool:
-        try:
-            program.output_size((height, width))
-        except ValueError:
-            return False
-        return True
-
-    lengths = range(1, _LARGE)
-    return (
-        1 + bisect_left(lengths, True, key=lambda height: serves(height, _LARGE)),
-        1 + bisect_left(lengths, True, key=lambda width: serves(_LARGE, width)),
-    )
-
-
-def _at_least(least: tuple[int, int], images: Tensor) -> Tensor:
-    """Refuse images, of a size that is known at run time alone, which are too small."""
-    size = tf.shape(images)[-3:-1]
-    message = (
-        f"What is cut out of images takes {least[0]} x {least[1]} pixels (height x width) at "
-        "least: put Pad or Resize before it. These images are smaller."
-    )
-    with tf.control_dependencies([tf.debugging.assert_greater_equal(size, least, message)]):
-        return tf.identity(images)
 
 
 def _check_ragged(parts: Parts) -> None:

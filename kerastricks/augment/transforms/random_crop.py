@@ -28,8 +28,8 @@ class RandomCrop(GeometricTransform):
 
     Raises:
         ValueError: A size that is no whole number of pixels, a probability outside 0 to 1; when it
-            runs, images smaller than the crop (a `tf.errors.InvalidArgumentError` in a data set
-            whose images have sizes of their own).
+            runs, images smaller than the crop (a `tf.errors.InvalidArgumentError` where TensorFlow
+            does not know their size beforehand, as in a data set of many sizes).
 
     Example:
     >>> import numpy as np

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from scipy import stats
@@ -75,3 +76,19 @@ def test_batches_that_turn_out_too_small_are_refused():
     assert next(out).shape == next(out).shape == (2, 8, 6, 3)
     with pytest.raises(tf.errors.OpError, match="takes 8 x 6 pixels"):
         next(out)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_a_layer_refuses_images_that_turn_out_too_small(jit_compile):
+    """XLA leaves assertions out, and must refuse all the same."""
+    tf = pytest.importorskip("tensorflow")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("shapes are known beforehand")
+    pipeline = kt.augment.Pipeline([Pad(1, 1), Crop(10, 8)], seed=0)
+    spec = tf.TensorSpec((None, None, None, 3), tf.uint8)
+    augment = tf.function(pipeline, input_signature=[spec], jit_compile=jit_compile)
+    assert augment(np.zeros((2, 8, 6, 3), "uint8")).shape == (2, 10, 8, 3)
+    message = "smaller_than_what_is_cut_out" if jit_compile else "takes 8 x 6 pixels"
+    for size in ((7, 9), (9, 5)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+            augment(np.zeros((2, *size, 3), "uint8"))
