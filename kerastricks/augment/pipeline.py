@@ -72,8 +72,8 @@ class Pipeline(keras.layers.Layer):
 
     Call arguments:
         inputs: Images (B, H, W, C) or (H, W, C), videos (B, T, H, W, C), all frames of one with
-            the same draw, or a dictionary with "images" and perhaps, each without the batch for a
-            single image:
+            the same draw (a single one is `video[None]`: of four axes the first is the batch), or a
+            dictionary with "images" and perhaps, each without the batch for a single image:
             "labels": pass through untouched, but for `MixUp` and `CutMix`.
             "segmentation_masks" (B, H, W) or (B, H, W, K): move by the images' own matrices, each
             place with the label of the nearest pixel; dtype and labels stay.
@@ -223,8 +223,10 @@ class Pipeline(keras.layers.Layer):
 
         Put it after `batch` (one compiled call a batch); it also serves single images (H, W, C),
         each its own sample, and ragged batches, where the pipeline brings images to one size.
-        `cache` belongs before it. Each iteration is a new epoch, `repeat` after it included; a
-        model that Keras builds from the first batch spends one.
+        Videos come in batches, (B, T, H, W, C), for single ones (T, H, W, C) look like batches of
+        images: `pipeline.augment(dataset.batch(1)).unbatch()`. `cache` belongs before it. Each
+        iteration is a new epoch, `repeat` after it included; a model that Keras builds from the
+        first batch spends one.
 
         On a device, batches go there as they are, uint8 as bytes, two of them ahead, and are
         augmented there; make it the last transformation, with all of `batch` and `repeat` before

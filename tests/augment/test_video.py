@@ -67,3 +67,17 @@ def test_a_data_set_of_videos_agrees_with_the_layer(videos, to_numpy):
     out, mixed = (np.concatenate([part[number] for part in parts]) for number in range(2))
     np.testing.assert_allclose(mixed[1:], to_numpy(layer["labels"])[1:], atol=1e-6)
     assert np.abs(out[1:].astype(int) - to_numpy(layer["images"])[1:]).max() <= 1
+
+
+def test_single_videos_are_batches_of_one(videos, to_numpy):
+    """A data set of (T, H, W, C) would be taken for batches of images."""
+    tf = pytest.importorskip("tensorflow")
+    data = tf.data.Dataset.from_tensor_slices(videos)
+    pipeline = kt.augment.Pipeline(TRANSFORMS[:1], seed=0)
+    out = pipeline.augment(data.batch(1)).unbatch()
+    assert out.element_spec == data.element_spec
+    found = np.stack(list(out))
+    np.testing.assert_array_equal(found, to_numpy(pipeline(videos, training=True)))
+    mirrored = (found != videos).any(axis=(2, 3, 4))
+    np.testing.assert_array_equal(mirrored, mirrored[:, :1].repeat(5, axis=1))
+    assert 0 < mirrored.mean() < 1
