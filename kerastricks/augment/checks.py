@@ -13,6 +13,13 @@ def is_number(value: object) -> bool:
         return False
 
 
+def _as_pair(value: object) -> tuple[float, float] | None:
+    """Give a pair of numbers as floats, None where it is none."""
+    if isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_number, value)):
+        return float(value[0]), float(value[1])
+    return None
+
+
 def check_probability(name: str, probability: object) -> float:
     """Return a probability as a float, or say what is wrong with it.
 
@@ -37,10 +44,9 @@ def check_range(name: str, argument: str, value: object, limit: float) -> tuple[
     """
     if is_number(value) and 0 <= float(value) <= limit:  # type: ignore[arg-type]
         return -float(value), float(value)  # type: ignore[arg-type]
-    if isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_number, value)):
-        low, high = float(value[0]), float(value[1])
-        if -limit <= low <= high <= limit:
-            return low, high
+    pair = _as_pair(value)
+    if pair and -limit <= pair[0] <= pair[1] <= limit:
+        return pair
     raise ValueError(
         f"{name}: `{argument}` is a number f from 0 to {limit:g}, meaning the range (-f, f), or a "
         f"pair (low, high) with {-limit:g} <= low <= high <= {limit:g}. "
@@ -56,11 +62,9 @@ def check_limits(
     >>> check_limits("RandomSolarize", "threshold", 0.5, (0, 1))
     (0.5, 0.5)
     """
-    pair = (value, value) if is_number(value) else value
-    if isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(is_number, pair)):
-        low, high = float(pair[0]), float(pair[1])
-        if within[0] <= low <= high <= within[1]:
-            return low, high
+    pair = _as_pair((value, value)) or _as_pair(value)
+    if pair and within[0] <= pair[0] <= pair[1] <= within[1]:
+        return pair
     raise ValueError(
         f"{name}: `{argument}` is a number from {within[0]:g} to {within[1]:g}, or a pair (low, "
         f"high) of such numbers to draw from. Received: {argument}={value!r}"
@@ -77,10 +81,9 @@ def check_factor(name: str, argument: str, value: object) -> tuple[float, float]
     """
     if is_number(value) and 0 <= float(value) <= 1:  # type: ignore[arg-type]
         return 1.0 - float(value), 1.0 + float(value)  # type: ignore[arg-type]
-    if isinstance(value, (tuple, list)) and len(value) == 2 and all(map(is_number, value)):
-        low, high = float(value[0]), float(value[1])
-        if 0 <= low <= high:
-            return low, high
+    pair = _as_pair(value)
+    if pair and 0 <= pair[0] <= pair[1]:
+        return pair
     raise ValueError(
         f"{name}: `{argument}` is a number f from 0 to 1, meaning factors (1 - f, 1 + f), or a "
         f"pair (low, high) of factors with 0 <= low <= high. Received: {argument}={value!r}"
@@ -101,13 +104,37 @@ def check_positive_range(name: str, argument: str, value: object) -> tuple[float
     return low, high
 
 
-def check_positive(name: str, argument: str, value: object) -> float:
-    """Return a number above 0 as a float, or say what is wrong with it."""
-    if not is_number(value) or not float(value) > 0:  # type: ignore[arg-type]
-        raise ValueError(
-            f"{name}: `{argument}` is a number above 0. Received: {argument}={value!r}"
-        )
-    return float(value)  # type: ignore[arg-type]
+def check_positive_limits(
+    name: str, argument: str, value: object, most: float = math.inf
+) -> tuple[float, float]:
+    """Read a number as the range of itself alone and a pair as itself, all above zero.
+
+    >>> check_positive_limits("MixUp", "alpha", 0.2)
+    (0.2, 0.2)
+    """
+    pair = _as_pair((value, value)) or _as_pair(value)
+    if pair and 0 < pair[0] <= pair[1] <= most:
+        return pair
+    above = "above 0" if most == math.inf else f"above 0 and at most {most:g}"
+    raise ValueError(
+        f"{name}: `{argument}` is a number {above}, or a pair (low, high) of such numbers to draw "
+        f"from. Received: {argument}={value!r}"
+    )
+
+
+def check_reach(name: str, argument: str, value: object, most: float) -> tuple[float, float]:
+    """Read a number f as (0, f) and a pair as itself.
+
+    >>> check_reach("AugMix", "severity", 0.3, 1)
+    (0.0, 0.3)
+    """
+    pair = _as_pair((0, value)) or _as_pair(value)
+    if pair and 0 <= pair[0] <= pair[1] <= most:
+        return pair
+    raise ValueError(
+        f"{name}: `{argument}` is a number f from 0 to {most:g}, meaning the range (0, f), or a "
+        f"pair (low, high) with 0 <= low <= high <= {most:g}. Received: {argument}={value!r}"
+    )
 
 
 def check_size(name: str, argument: str, value: object, unit: str = "number of pixels") -> int:

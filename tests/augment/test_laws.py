@@ -1,5 +1,8 @@
 """What holds for every transform, on every backend."""
 
+import json
+from typing import get_type_hints
+
 import keras
 import numpy as np
 import pytest
@@ -18,7 +21,8 @@ ARGUMENTS = {
     "Resize": (9, 14),
     "RandomRotation": (30,),
     "RandomShear": (8,),
-    "RandomPerspective": (0.2,),
+    "RandomPerspective": ((0.05, 0.2),),
+    "RandomElastic": ((-0.02, 0.05),),
     "RandomTranslation": (0.2, 0.2),
     "RandomZoom": ((0.6, 1.4),),
     "RandomBrightness": (0.3,),
@@ -52,6 +56,25 @@ every_transform = pytest.mark.parametrize(
 )
 # Few levels, not of the whole range: there is something to equalize and to stretch.
 IMAGES = (20 + 5 * np.random.default_rng(0).integers(0, 40, (5, 20, 16, 3))).astype("uint8")
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_amounts_take_a_number_or_a_range_and_chance_a_probability(kind):
+    hints = get_type_hints(kind)
+    amounts = {
+        name for name, hint in hints.items() if "float" in str(hint) and name != "fill_value"
+    }
+    numbers = {name for name in amounts if hints[name] is float}
+    assert numbers == (set() if kind in (A.Pad, A.Resize) else {"probability"})
+    given = dict.fromkeys(amounts - numbers, (0.02, 0.03))
+    if kind is A.RandomPosterize:
+        given["bits"] = 2, 3
+    others = dict.fromkeys(("height", "width"), 3) if hints.get("height") is int else {}
+    transform = kind(**given, **others)
+    assert {name: getattr(transform, name) for name in given} == given
+    # As a file of a model holds it.
+    written = json.dumps(keras.saving.serialize_keras_object(transform))
+    assert keras.saving.deserialize_keras_object(json.loads(written)) == transform
 
 
 @pytest.fixture

@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import keras
 
-from kerastricks.augment.beta import beta
+from kerastricks.augment.beta import beta, draws_of_alpha
 from kerastricks.augment.branching import BranchedTransform
 from kerastricks.augment.checks import (
-    check_limits,
-    check_positive,
+    check_positive_limits,
     check_probability,
+    check_reach,
     check_size,
 )
 from kerastricks.augment.kernels import Ops, Tensor
@@ -46,12 +46,12 @@ class AugMix(BranchedTransform):
     this.
 
     Args:
-        severity: Strength, 0 to 1, up to which each operation's is drawn, or a pair (low, high).
-            Defaults to 0.3.
+        severity: Strength of an operation: a number f from 0 to 1 for the range (0, f), or a pair
+            (low, high). Defaults to 0.3.
         num_chains: How many chains, 1 or more. Defaults to 3.
         chain_depth: How many operations a chain has at most, 1 or more. Defaults to 3.
-        alpha: Above 0; the smaller, the closer to one of the images that are blended. Defaults to
-            1.0.
+        alpha: A number above 0, or a pair (low, high) to draw each sample's from, uniformly; the
+            smaller, the closer to one of the images that are blended. Defaults to 1.0.
         probability: Share of the samples that are changed, 0 to 1. Defaults to 1.0.
 
     Raises:
@@ -74,25 +74,25 @@ class AugMix(BranchedTransform):
     severity: float | tuple[float, float] = 0.3
     num_chains: int = 3
     chain_depth: int = 3
-    alpha: float = 1.0
+    alpha: float | tuple[float, float] = 1.0
     probability: float = 1.0
 
     def __post_init__(self) -> None:
-        severity = self.severity
-        severity = severity if isinstance(severity, (tuple, list)) else (0, severity)
-        severity = check_limits("AugMix", "severity", severity, (0, 1))
+        severity = check_reach("AugMix", "severity", self.severity, 1)
         object.__setattr__(self, "severity", severity)
         for argument in ("num_chains", "chain_depth"):
             value = check_size("AugMix", argument, getattr(self, argument), "number")
             object.__setattr__(self, argument, value)
-        object.__setattr__(self, "alpha", check_positive("AugMix", "alpha", self.alpha))
+        alpha = check_positive_limits("AugMix", "alpha", self.alpha)
+        object.__setattr__(self, "alpha", alpha)
         probability = check_probability("AugMix", self.probability)
         object.__setattr__(self, "probability", probability)
 
     @property
     def num_draws(self) -> int:
-        """For whether, shares and depths, and three for each operation."""
-        return 2 + 2 * self.num_chains + 3 * self.num_chains * self.chain_depth
+        """For whether, shares and depths, three for each operation, one for a range of alpha."""
+        operations = self.num_chains * self.chain_depth
+        return 2 + 2 * self.num_chains + 3 * operations + draws_of_alpha(self.alpha)
 
     @property
     def branches(self) -> tuple[tuple[Transform, ...], ...]:
@@ -104,13 +104,14 @@ class AugMix(BranchedTransform):
 
     def weights(self, ops: Ops, uniforms: Tensor) -> Tensor:
         """Draw the image's share, and break the rest into the chains'."""
-        own = beta(ops, uniforms[:, 1], self.alpha, self.alpha)
+        last = uniforms[:, -1]
+        own = beta(ops, uniforms[:, 1], self.alpha, last)
         own = sometimes(ops, uniforms[:, 0], self.probability, own, ops.ones_like(own))
         left, weights = 1.0 - own, [own]
         for chain in range(self.num_chains - 1):
             # A stick of so many parts as are still to be given, broken.
-            others = self.alpha * (self.num_chains - 1 - chain)
-            share = beta(ops, uniforms[:, 2 + chain], self.alpha, others)
+            others = float(self.num_chains - 1 - chain)
+            share = beta(ops, uniforms[:, 2 + chain], self.alpha, last, others)
             weights.append(left * share)
             left = left * (1.0 - share)
         return ops.stack([*weights, left], axis=-1)

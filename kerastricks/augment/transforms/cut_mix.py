@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 
 import keras
 
-from kerastricks.augment.beta import beta
+from kerastricks.augment.beta import beta, draws_of_alpha
 from kerastricks.augment.box_contract import VisibleBoxes
 from kerastricks.augment.boxes import Corners, area_of
-from kerastricks.augment.checks import check_positive, check_probability
+from kerastricks.augment.checks import check_positive_limits, check_probability
 from kerastricks.augment.kernels import Ops, Size, Tensor
 from kerastricks.augment.mixing import MixTransform
 from kerastricks.augment.transform import sometimes
@@ -30,11 +30,12 @@ class CutMix(MixTransform):
     mix where its labels are, in the data set.
 
     Args:
-        alpha: Above 0. Defaults to 1.0, where every area is as likely.
+        alpha: A number above 0, or a pair (low, high) to draw each sample's from, uniformly.
+            Defaults to 1.0, where every area is as likely.
         probability: Share of the samples that are pasted into, 0 to 1. Defaults to 1.0.
 
     Raises:
-        ValueError: An alpha of 0 or less, or a probability outside 0 to 1; when it runs, keypoints.
+        ValueError: Alphas of 0 or less, or a probability outside 0 to 1; when it runs, keypoints.
         TypeError: When it runs, labels of whole numbers.
 
     Example:
@@ -53,22 +54,23 @@ class CutMix(MixTransform):
         features", 2019.
     """
 
-    alpha: float = 1.0
+    alpha: float | tuple[float, float] = 1.0
     probability: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "alpha", check_positive("CutMix", "alpha", self.alpha))
+        alpha = check_positive_limits("CutMix", "alpha", self.alpha)
+        object.__setattr__(self, "alpha", alpha)
         probability = check_probability("CutMix", self.probability)
         object.__setattr__(self, "probability", probability)
 
     @property
     def num_draws(self) -> int:
-        """One number for whether, one for the area, two for the place."""
-        return 4
+        """One number for whether, one for the area, two for the place, one for a range of alpha."""
+        return 4 + draws_of_alpha(self.alpha)
 
     def draw(self, ops: Ops, uniforms: Tensor, size: Size) -> Corners:
         """Draw left, top, right and bottom, (B,) each, in whole pixels."""
-        share = beta(ops, uniforms[:, 1], self.alpha, self.alpha)
+        share = beta(ops, uniforms[:, 1], self.alpha, uniforms[:, -1])
         share = sometimes(ops, uniforms[:, 0], self.probability, share, ops.ones_like(share))
         side = ops.sqrt(1.0 - share)
         edges = []

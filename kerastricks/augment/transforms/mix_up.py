@@ -4,9 +4,9 @@ from dataclasses import dataclass, replace
 
 import keras
 
-from kerastricks.augment.beta import beta
+from kerastricks.augment.beta import beta, draws_of_alpha
 from kerastricks.augment.box_contract import VisibleBoxes
-from kerastricks.augment.checks import check_positive, check_probability
+from kerastricks.augment.checks import check_positive_limits, check_probability
 from kerastricks.augment.kernels import Ops, Size, Tensor
 from kerastricks.augment.mixing import MixTransform, blended
 from kerastricks.augment.transform import sometimes
@@ -27,12 +27,12 @@ class MixUp(MixTransform):
     mix where its labels are, in the data set.
 
     Args:
-        alpha: Above 0. Of 1 every share is as likely; the smaller, the closer to one of the two.
-            Defaults to 0.2.
+        alpha: A number above 0, or a pair (low, high) to draw each sample's from, uniformly. Of 1
+            every share is as likely; the smaller, the closer to one of the two. Defaults to 0.2.
         probability: Share of the samples that are blended, 0 to 1. Defaults to 1.0.
 
     Raises:
-        ValueError: An alpha of 0 or less, or a probability outside 0 to 1; when it runs, keypoints.
+        ValueError: Alphas of 0 or less, or a probability outside 0 to 1; when it runs, keypoints.
         TypeError: When it runs, labels or masks of whole numbers.
 
     Example:
@@ -50,22 +50,23 @@ class MixUp(MixTransform):
         Zhang, Cisse, Dauphin and Lopez-Paz, "mixup: beyond empirical risk minimization", 2018.
     """
 
-    alpha: float = 0.2
+    alpha: float | tuple[float, float] = 0.2
     probability: float = 1.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "alpha", check_positive("MixUp", "alpha", self.alpha))
+        alpha = check_positive_limits("MixUp", "alpha", self.alpha)
+        object.__setattr__(self, "alpha", alpha)
         probability = check_probability("MixUp", self.probability)
         object.__setattr__(self, "probability", probability)
 
     @property
     def num_draws(self) -> int:
-        """One number for whether, one for the share."""
-        return 2
+        """One number for whether, one for the share, one for an alpha that has a range."""
+        return 2 + draws_of_alpha(self.alpha)
 
     def draw(self, ops: Ops, uniforms: Tensor, size: Size) -> Tensor:
         """Draw the shares, (B,)."""
-        share = beta(ops, uniforms[:, 1], self.alpha, self.alpha)
+        share = beta(ops, uniforms[:, 1], self.alpha, uniforms[:, -1])
         return sometimes(ops, uniforms[:, 0], self.probability, share, ops.ones_like(share))
 
     def share(self, ops: Ops, drawn: Tensor, size: Size) -> Tensor:

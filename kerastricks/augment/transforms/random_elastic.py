@@ -4,12 +4,15 @@ from dataclasses import dataclass
 
 import keras
 
-from kerastricks.augment.checks import check_probability, check_size, is_number
+from kerastricks.augment.checks import check_probability, check_range, check_size
 from kerastricks.augment.kernels import Ops, Size, Tensor
 from kerastricks.augment.transform import ElasticTransform, sometimes
 
 _STEEPEST = 0.5
-"""Largest slope of a displacement: below 1 nothing folds, and at a half it is soon undone."""
+"""Largest slope of a displacement. A slope of a spline is a weighted mean of the differences of
+neighbouring control points, a cell apart, whatever shift they have in common. Where the slopes of
+each coordinate along both axes add up to less than 1, no two places go to one; and the inverse is
+soon found."""
 
 
 @keras.saving.register_keras_serializable(package="kerastricks")
@@ -22,19 +25,21 @@ class RandomElastic(ElasticTransform):
         (x_in, y_in) = (x_out, y_out) + d(x_out, y_out)
 
     where d is a uniform cubic B-spline whose control points are moved at random, each by
-    U(-displacement, displacement) of the shorter side along both axes, and independently. It is
-    folded into the same resample as the other geometric transforms, masks, boxes and points follow.
+    U(low, high) of the shorter side along both axes, and independently. It is folded into the same
+    resample as the other geometric transforms, masks, boxes and points follow.
 
     Args:
-        displacement: Largest shift of a control point, as a share of the shorter side, 0 or more;
-            times `cells` at most 0.25, beyond which an image would fold. The image itself moves by
-            less: about half of it. Defaults to 0.04.
+        displacement: Shift of a control point as a share of the shorter side: a number f for the
+            range (-f, f), or a pair (low, high) within -1 to 1; positive ones move the picture to
+            the left and up. high - low, or 2 f, is at most 0.5 / cells: beyond, an image would
+            fold. By f at the control points the image itself moves by half of it or so. Defaults to
+            0.04.
         cells: Control points along each side, 1 or more: many make fine ripples. Defaults to 4.
         probability: Share of the samples that are bent, 0 to 1. Defaults to 1.0.
 
     Raises:
-        ValueError: A displacement that would fold the image, no whole number of cells, or a
-            probability outside 0 to 1.
+        ValueError: Displacements that are no range within -1 to 1 or would fold the image, no whole
+            number of cells, or a probability outside 0 to 1.
 
     Example:
     >>> import numpy as np
@@ -50,7 +55,7 @@ class RandomElastic(ElasticTransform):
         multilevel B-splines", 1997 (the surface).
     """
 
-    displacement: float = 0.04
+    displacement: float | tuple[float, float] = 0.04
     cells: int = 4
     probability: float = 1.0
 
@@ -58,14 +63,15 @@ class RandomElastic(ElasticTransform):
         object.__setattr__(
             self, "cells", check_size("RandomElastic", "cells", self.cells, "number")
         )
-        most = _STEEPEST / 2 / self.cells
-        if not is_number(self.displacement) or not 0 <= float(self.displacement) <= most:
+        limits = check_range("RandomElastic", "displacement", self.displacement, limit=1)
+        most = _STEEPEST / self.cells
+        if limits[1] - limits[0] > most:
             raise ValueError(
-                f"RandomElastic: `displacement` is a share of the shorter side, from 0 to {most:g} "
-                f"for cells={self.cells}, beyond which images would fold. "
+                f"RandomElastic: `displacement` is a number up to {most / 2:g}, or a pair (low, "
+                f"high) at most {most:g} apart, for cells={self.cells}: beyond, images would fold. "
                 f"Received: displacement={self.displacement!r}"
             )
-        object.__setattr__(self, "displacement", float(self.displacement))
+        object.__setattr__(self, "displacement", limits)
         probability = check_probability("RandomElastic", self.probability)
         object.__setattr__(self, "probability", probability)
 
@@ -77,13 +83,17 @@ class RandomElastic(ElasticTransform):
     def minification(self, size: Size) -> float:
         """Where the surface is steepest."""
         del size
-        return 1.0 + 2.0 * self.displacement * self.cells
+        low, high = self.displacement  # type: ignore[misc]
+        return 1.0 + (high - low) * self.cells
 
     def grid(self, ops: Ops, uniforms: Tensor, size: Size) -> Tensor:
         """Move the control points."""
         height, width = (ops.cast(length, "float32") for length in size)
-        reach = self.displacement * ops.minimum(height, width)
-        moves = (2.0 * uniforms[:, 1:] - 1.0) * reach
+        shorter = ops.minimum(height, width)
+        low, high = self.displacement  # type: ignore[misc]
+        # About the middle of the range: of a symmetric one that is 0, to the last bit.
+        moves = (2.0 * uniforms[:, 1:] - 1.0) * ((high - low) / 2.0 * shorter)
+        moves = moves + (low + high) / 2.0 * shorter
         still = ops.zeros_like(moves)
         moves = sometimes(ops, uniforms[:, :1], self.probability, moves, still)
         return ops.reshape(moves, (-1, self.cells + 3, self.cells + 3, 2))

@@ -28,7 +28,7 @@ class RandomErasing(PixelTransform):
     Args:
         area: Share of the image that is covered, 0 to 1: a number, or a pair (low, high) to draw it
             from. Defaults to (0.02, 0.33).
-        aspect_ratio: Range of height / width, within 0.01 to 100. Defaults to (0.3, 3.3).
+        aspect_ratio: Height / width, 0.01 to 100, in the same way. Defaults to (0.3, 3.3).
         fill_value: A value within the pipeline's `value_range`, or "noise" for uniform noise over
             that range. Defaults to "noise".
         probability: Share of the samples that are covered, 0 to 1. Defaults to 0.5.

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import keras
 
-from kerastricks.augment.checks import check_probability, is_number
+from kerastricks.augment.checks import check_probability, check_reach
 from kerastricks.augment.geometry import compose, inverse, quadrilateral, scaling
 from kerastricks.augment.kernels import Ops, Size, Tensor
-from kerastricks.augment.transform import GeometricTransform, sometimes
+from kerastricks.augment.transform import GeometricTransform, between, sometimes
 
 _CORNERS = ((1.0, 1.0), (-1.0, 1.0), (-1.0, -1.0), (1.0, -1.0))
 """Ways inwards from the corners, in the order of `quadrilateral`."""
@@ -20,17 +20,20 @@ class RandomPerspective(GeometricTransform):
 
     Use it for flat things seen at an angle: documents, signs, walls.
 
-        corner_out = corner_in + (d_x W / 2, d_y H / 2) inwards,  d ~ U(0, distortion), 8 draws
+        corner_out = corner_in + (d_x W / 2, d_y H / 2) inwards,  d ~ U(low, high), 8 draws
 
     and the one projective map that takes the four corners there.
 
     Args:
-        distortion: Largest way of a corner, as a share of half the width and half the height, from
-            0 to below 1. torchvision's `distortion_scale`. Defaults to 0.5.
+        distortion: Way of a corner, as a share of half the width and half the height: a number f
+            from 0 to below 1 for the range (0, f), torchvision's `distortion_scale`, or a pair
+            (low, high). Beyond 2/3 a few draws put a corner within the triangle of the others,
+            which no sheet does. Defaults to 0.5.
         probability: Share of the samples that are transformed, 0 to 1. Defaults to 1.0.
 
     Raises:
-        ValueError: A distortion outside 0 to 1, or a probability outside 0 to 1.
+        ValueError: Distortions that are no range from 0 to below 1, or a probability outside 0 to
+            1.
 
     Example:
     >>> import numpy as np
@@ -47,16 +50,17 @@ class RandomPerspective(GeometricTransform):
         Heckbert, "Fundamentals of texture mapping and image warping", 1989.
     """
 
-    distortion: float = 0.5
+    distortion: float | tuple[float, float] = 0.5
     probability: float = 1.0
 
     def __post_init__(self) -> None:
-        if not is_number(self.distortion) or not 0 <= float(self.distortion) < 1:
+        distortion = check_reach("RandomPerspective", "distortion", self.distortion, 1)
+        if distortion[1] == 1:
             raise ValueError(
-                "RandomPerspective: `distortion` is a share of half the image, from 0 to below 1. "
-                f"Received: distortion={self.distortion!r}"
+                "RandomPerspective: `distortion` is below 1, where corners would meet in the "
+                f"middle. Received: distortion={self.distortion!r}"
             )
-        object.__setattr__(self, "distortion", float(self.distortion))
+        object.__setattr__(self, "distortion", distortion)
         probability = check_probability("RandomPerspective", self.probability)
         object.__setattr__(self, "probability", probability)
 
@@ -73,11 +77,11 @@ class RandomPerspective(GeometricTransform):
     def minification(self, size: Size) -> float:
         """At the centre, all corners having come in as far as they may."""
         del size
-        return 1.0 / (1.0 - self.distortion)
+        return 1.0 / (1.0 - self.distortion[1])  # type: ignore[index]
 
     def matrix(self, ops: Ops, uniforms: Tensor, size: Size) -> Tensor:
         """Build the inverse of the map that moves the corners."""
-        ways = self.distortion * uniforms[:, 1:]
+        ways = between(uniforms[:, 1:], self.distortion)
         corners = [
             ops.stack(
                 [x * (ways[:, 2 * corner] - 1.0), y * (ways[:, 2 * corner + 1] - 1.0)], axis=-1

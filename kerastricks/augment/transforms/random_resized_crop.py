@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import keras
 
-from kerastricks.augment.checks import check_probability, check_size, is_number
+from kerastricks.augment.checks import check_positive_limits, check_probability, check_size
 from kerastricks.augment.kernels import Ops, Size, Tensor
 from kerastricks.augment.transform import GeometricTransform, between, sometimes
 from kerastricks.augment.transforms._cropping import shrinks, window
@@ -27,8 +27,9 @@ class RandomResizedCrop(GeometricTransform):
     Args:
         height: Height of the output, in pixels.
         width: Its width.
-        scale: Range of the area as a share of the image's, within 0 to 1. Defaults to (0.08, 1).
-        aspect_ratio: Range of width / height, above 0. Defaults to (3/4, 4/3).
+        scale: The area as a share of the image's, above 0 and at most 1: a number, or a pair (low,
+            high) to draw it from. Defaults to (0.08, 1).
+        aspect_ratio: Width / height, above 0, in the same way. Defaults to (3/4, 4/3).
         probability: Share of the samples that are cut, 0 to 1; the others are resized whole.
             Defaults to 1.0.
 
@@ -51,8 +52,8 @@ class RandomResizedCrop(GeometricTransform):
 
     height: int
     width: int
-    scale: tuple[float, float] = (0.08, 1.0)
-    aspect_ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    scale: float | tuple[float, float] = (0.08, 1.0)
+    aspect_ratio: float | tuple[float, float] = (3 / 4, 4 / 3)
     probability: float = 1.0
 
     def __post_init__(self) -> None:
@@ -61,16 +62,8 @@ class RandomResizedCrop(GeometricTransform):
             object.__setattr__(self, argument, length)
         for argument, limit in (("scale", 1.0), ("aspect_ratio", math.inf)):
             given = getattr(self, argument)
-            pair = given if isinstance(given, (tuple, list)) else (given, given)
-            if len(pair) != 2 or not all(map(is_number, pair)):
-                pair = (0.0, 0.0)
-            if not 0 < pair[0] <= pair[1] <= limit:
-                most = " and at most 1" if limit == 1 else ""
-                raise ValueError(
-                    f"RandomResizedCrop: `{argument}` is a pair (low, high) above 0{most}. "
-                    f"Received: {argument}={given!r}"
-                )
-            object.__setattr__(self, argument, (float(pair[0]), float(pair[1])))
+            limits = check_positive_limits("RandomResizedCrop", argument, given, limit)
+            object.__setattr__(self, argument, limits)
         probability = check_probability("RandomResizedCrop", self.probability)
         object.__setattr__(self, "probability", probability)
 
@@ -96,7 +89,7 @@ class RandomResizedCrop(GeometricTransform):
         """Build the maps from the output to the drawn rectangles."""
         full_height, full_width = (ops.cast(length, "float32") for length in size)
         areas = between(uniforms[:, 3 : 3 + _TRIES], self.scale) * (full_height * full_width)
-        logarithms = tuple(math.log(ratio) for ratio in self.aspect_ratio)
+        logarithms = tuple(math.log(ratio) for ratio in self.aspect_ratio)  # type: ignore[union-attr]
         roots = ops.exp(between(uniforms[:, 3 + _TRIES :], logarithms) / 2.0)
         sides = ops.sqrt(areas)
         heights, widths = ops.round(sides / roots), ops.round(sides * roots)
@@ -133,7 +126,7 @@ class RandomResizedCrop(GeometricTransform):
 
     def _middle(self, ops: Ops, height: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
         """The largest size whose aspect ratio is in the range."""
-        low, high = self.aspect_ratio
+        low, high = self.aspect_ratio  # type: ignore[misc]
         tall = ops.minimum(height, ops.round(width / low))
         wide = ops.minimum(width, ops.round(height * high))
         return tall, wide

@@ -1,3 +1,5 @@
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -30,6 +32,30 @@ def test_weights_are_dirichlet_and_beta_distributed(uniforms, to_numpy, alpha):
     for chain in range(3):
         found = stats.kstest(chains[:, chain], stats.beta(alpha, 2 * alpha).cdf)
         assert found.pvalue > 1e-3
+
+
+def test_a_range_of_alpha_is_one_for_all_shares_of_a_sample(uniforms, to_numpy):
+    mix = kt.augment.AugMix(alpha=(0.3, 3))
+    assert mix.num_draws == kt.augment.AugMix(alpha=3).num_draws + 1
+    numbers = uniforms(mix)
+    weights = to_numpy(mix.weights(keras.ops, numbers)).astype("float64")
+    numbers = to_numpy(numbers)
+    alpha = 0.3 + 2.7 * numbers[:, -1]
+    assert stats.kstest(numbers[:, -1], "uniform").pvalue > 1e-3
+    found = stats.beta(alpha, alpha).cdf(weights[:, 0])
+    np.testing.assert_allclose(found, numbers[:, 1], atol=1e-3)
+    for chain, others in ((1, 2), (2, 1)):
+        left = 1 - weights[:, :chain].sum(axis=1)
+        telling = left > 0.1  # else rounding has taken digits
+        assert telling.sum() > 2000
+        found = stats.beta(alpha, others * alpha).cdf(weights[:, chain] / left)
+        expected = numbers[:, 1 + chain]
+        np.testing.assert_allclose(found[telling], expected[telling], atol=1e-3)
+
+
+def test_numbers_are_ranges_from_zero_and_of_themselves():
+    plain = kt.augment.AugMix(0.4, alpha=0.7)
+    assert plain == kt.augment.AugMix((0, 0.4), alpha=(0.7, 0.7))
 
 
 def test_every_image_draws_its_own_operations_and_depths(uniforms, to_numpy):
@@ -75,8 +101,17 @@ def test_what_would_lie_in_several_places_is_refused(images, key):
 
 @pytest.mark.parametrize(
     ("argument", "value"),
-    [("severity", 2), ("num_chains", 0), ("chain_depth", 1.5), ("alpha", 0), ("probability", -1)],
+    [
+        ("severity", 2),
+        ("severity", (0.5, 0.2)),
+        ("num_chains", 0),
+        ("chain_depth", 1.5),
+        ("alpha", 0),
+        ("alpha", (0, 1)),
+        ("probability", -1),
+    ],
 )
 def test_arguments_out_of_bounds_are_refused(argument, value):
-    with pytest.raises(ValueError, match=f"AugMix: `{argument}`.*Received: {argument}="):
+    received = re.escape(f"Received: {argument}={value!r}")
+    with pytest.raises(ValueError, match=f"AugMix: `{argument}`.*{received}"):
         kt.augment.AugMix(**{argument: value})

@@ -1,5 +1,7 @@
 """MixUp and CutMix: two samples become one, with all that belongs to them."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -7,8 +9,10 @@ from scipy import stats
 
 import kerastricks as kt
 from kerastricks.augment.beta import beta, beta_quantiles
+from kerastricks.augment.kernels import compiled
+from kerastricks.augment.threefry import SampleKeys
 
-MIXES = [kt.augment.MixUp(0.7), kt.augment.CutMix()]
+MIXES = [kt.augment.MixUp((0.5, 0.9)), kt.augment.CutMix()]
 LABELS = np.eye(6, dtype="float32")
 
 
@@ -38,16 +42,73 @@ def mixed(images, to_numpy):
 )
 def test_shares_are_beta_distributed(ops, tensor, to_numpy, a, b):
     uniform = (np.arange(20_000) + 0.5).astype("float32") / 20_000
-    shares = to_numpy(beta(ops, tensor(uniform), a, b)).astype("float64")
+    uniforms = tensor(uniform)
+    shares = to_numpy(beta(ops, uniforms, (a, a), uniforms, b / a)).astype("float64")
     assert 0 <= shares.min() <= shares.max() <= 1
     # float32 has no numbers that are closer to 1.
     apart = shares < 1 - 1e-4
     found = stats.beta(a, b).cdf(shares)
     assert np.abs(found - uniform)[apart].max() < 1 / 1000
-    exact = beta_quantiles(a, b).astype("float64")
+    exact = beta_quantiles(a, b)
     places = np.linspace(0, 1, 2049)
     apart = exact < 1 - 1e-4
     np.testing.assert_allclose(stats.beta(a, b).cdf(exact)[apart], places[apart], atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ratio"), [(0.1, 1, 1), (1, 1.001, 1), (2, 900, 1), (0.2, 3, 4)]
+)
+def test_each_sample_may_have_an_alpha_of_its_own(ops, tensor, to_numpy, low, high, ratio):
+    uniform, place = np.random.default_rng(0).uniform(size=(2, 20_000)).astype("float32")
+    shares = beta(ops, tensor(uniform), (low, high), tensor(place), ratio)
+    shares = to_numpy(shares).astype("float64")
+    assert 0 <= shares.min() <= shares.max() <= 1
+    apart = shares < 1 - 1e-4
+    alpha = low + place * (high - low)
+    found = stats.beta(alpha, ratio * alpha).cdf(shares)
+    assert np.abs(found - uniform)[apart].max() < 1 / 2048 + 1 / 5000
+
+
+@pytest.fixture
+def drawn(ops, tensor, to_numpy):
+    """A mix's random numbers, and what it draws of them."""
+
+    def drawn(mix, size=(4000, 4000)):
+        keys = SampleKeys(0, tensor(np.int32(0)), tensor(np.arange(4000, dtype="int32")))
+        uniforms = keys.uniform(ops, 0, mix.num_draws)
+        draw = (compiled if ops is keras.ops else (lambda f: f))(
+            lambda uniforms: mix.draw(ops, uniforms, size)
+        )
+        found = draw(uniforms)
+        return to_numpy(uniforms), keras.tree.map_structure(to_numpy, found)
+
+    return drawn
+
+
+def test_a_range_of_alpha_is_drawn_from_uniformly_for_each_sample(drawn):
+    uniforms, shares = drawn(kt.augment.MixUp((0.3, 4)))
+    alpha = 0.3 + 3.7 * uniforms[:, 2]
+    assert stats.kstest(uniforms[:, 2], "uniform").pvalue > 1e-3
+    found = stats.beta(alpha, alpha).cdf(shares)
+    np.testing.assert_allclose(found, uniforms[:, 1], atol=1e-3)
+    uniforms, (_, top, _, bottom) = drawn(kt.augment.CutMix((0.3, 4)))
+    whole = (top > 0) & (bottom < 4000)
+    assert whole.sum() > 1000
+    alpha = 0.3 + 3.7 * uniforms[:, 4]
+    areas = ((bottom - top) / 4000) ** 2
+    found = stats.beta(alpha, alpha).sf(areas)
+    np.testing.assert_allclose(found[whole], uniforms[whole, 1], atol=2e-3)
+
+
+@pytest.mark.parametrize("mix", [kt.augment.MixUp, kt.augment.CutMix])
+def test_a_number_is_the_range_of_itself(drawn, mix):
+    assert mix(0.4) == mix((0.4, 0.4))
+    assert mix((0.4, 2)).num_draws == mix(0.4).num_draws + 1
+    wide, found = drawn(mix((0.4, 0.40001)))
+    narrow, expected = drawn(mix(0.4))
+    np.testing.assert_array_equal(wide[:, :-1], narrow)
+    for one, other in zip(keras.tree.flatten(found), keras.tree.flatten(expected), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-3 * other.max())
 
 
 def test_a_blend_is_the_weighted_mean_of_a_sample_and_the_one_before(images, mixed):
@@ -310,7 +371,11 @@ def test_a_mix_compiles_in_a_model(mix, images):
 
 
 @pytest.mark.parametrize("mix", [kt.augment.MixUp, kt.augment.CutMix])
-@pytest.mark.parametrize(("argument", "value"), [("alpha", 0), ("alpha", "a"), ("probability", 2)])
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("alpha", 0), ("alpha", "a"), ("alpha", (0, 1)), ("alpha", (2, 1)), ("probability", 2)],
+)
 def test_arguments_out_of_bounds_are_refused(mix, argument, value):
-    with pytest.raises(ValueError, match=f"{mix.__name__}: `{argument}`.*Received: {argument}="):
+    received = re.escape(f"Received: {argument}={value!r}")
+    with pytest.raises(ValueError, match=f"{mix.__name__}: `{argument}`.*{received}"):
         mix(**{argument: value})

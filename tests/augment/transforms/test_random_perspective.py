@@ -16,13 +16,24 @@ def corners_in(matrices, size=(20, 30)):
     return np.swapaxes(moved[:, :2] / moved[:, 2:], 1, 2) / half, square
 
 
-def test_corners_move_inwards_by_uniform_shares(draw):
-    moved, square = corners_in(draw(Perspective(0.4)))
+@pytest.mark.parametrize(("distortion", "drawn_from"), [(0.4, (0, 0.4)), ((0.1, 0.5), (0.1, 0.4))])
+def test_corners_move_inwards_by_uniform_shares(draw, distortion, drawn_from):
+    moved, square = corners_in(draw(Perspective(distortion)))
     ways = (1 - moved * square).reshape(-1, 8)
-    assert ways.min() >= -1e-4
     for way in ways.T:
-        assert stats.kstest(way, "uniform", (0, 0.4)).pvalue > 1e-3
+        assert stats.kstest(way, "uniform", drawn_from).pvalue > 1e-3
     assert np.abs(np.corrcoef(ways.T) - np.eye(8)).max() < 0.07
+
+
+def test_a_number_is_the_range_from_zero():
+    assert Perspective(0.4) == Perspective((0, 0.4))
+
+
+def test_corners_that_all_move_alike_shrink_the_image(draw):
+    shrunk = draw(Perspective((0.25, 0.25)), count=2)
+    np.testing.assert_allclose(
+        shrunk, draw(kt.augment.RandomZoom((0.75, 0.75)), count=2), atol=1e-4
+    )
 
 
 def test_straight_lines_stay_straight(draw):
@@ -48,7 +59,7 @@ def test_a_probability_is_the_share_that_is_transformed(draw):
     assert abs(moved.mean() - 0.25) <= 4 * np.sqrt(0.25 * 0.75 / 4000)
 
 
-@pytest.mark.parametrize("distortion", [1, -0.1, (0, 0.5), None])
+@pytest.mark.parametrize("distortion", [1, -0.1, (0, 1), (0.5, 0.2), (-0.1, 0.5), None])
 def test_a_distortion_outside_its_range_is_refused(distortion):
     with pytest.raises(ValueError, match=r"RandomPerspective: `distortion`.*Received"):
         Perspective(distortion)
