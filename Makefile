@@ -6,16 +6,22 @@ MARKS ?= not slow
 # Quiets TensorFlow's start-up notices; errors still show.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
+# TensorFlow Addons wants Python 3.11 at most, and an environment of its own.
+ORACLE ?= .venv-addons
+ORACLE_PYTHON ?= $(PYTHON)
+
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test test-backends lint clean
+.PHONY: help demo test test-backends test-addons lint clean
 
 help:
 	@echo "make demo   create $(VENV), install, run the main job"
 	@echo "make test   create $(VENV), install, run the tests"
 	@echo "make test-backends"
 	@echo "            install JAX and torch too, hold layers and initializers to every law on each backend"
+	@echo "make test-addons"
+	@echo "            install the real TensorFlow Addons into $(ORACLE), hold kerastricks.addons to it"
 	@echo "make lint   what pre-commit and CI check: ruff and mypy"
 	@echo "make clean  remove $(VENV) and build products"
 
@@ -33,6 +39,20 @@ test-backends: $(INSTALLED)
 		KERAS_BACKEND=$$backend $(PY) -m pytest -q -n 2 $(ARGS) tests/conformance || exit 1; \
 	done
 
+ORACLE_INSTALLED := $(ORACLE)/.installed
+
+test-addons: $(INSTALLED) $(ORACLE_INSTALLED)
+	ADDONS_ORACLE=$(abspath $(ORACLE))/bin/python \
+		$(PY) -m pytest -q -n 2 $(ARGS) $(wildcard tests/addons/test_oracle*.py)
+
+# The package itself wants Keras 3, so only what its extra names is installed.
+$(ORACLE_INSTALLED): setup.cfg
+	$(ORACLE)/bin/python -m pip --version >/dev/null 2>&1 || $(ORACLE_PYTHON) -m venv --clear $(ORACLE)
+	$(ORACLE)/bin/python -m pip install --disable-pip-version-check --quiet $(shell $(PYTHON) -c \
+		"import configparser as c; p = c.ConfigParser(); p.read('setup.cfg'); \
+		print(*p['options.extras_require']['addons-oracle'].split())")
+	@touch $@
+
 lint: $(INSTALLED)
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
@@ -48,4 +68,4 @@ $(INSTALLED): setup.cfg pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info
+	rm -rf $(VENV) $(ORACLE) build dist *.egg-info

@@ -15,6 +15,7 @@ ROOMS = {
     "theory": set(),
     "layers": {"theory"},
     "initializers": {"theory"},
+    "addons": {"augment", "layers"},
     "augment": set(),
     "diagnosis": {"layers", "initializers", "theory"},
     "callbacks": {"diagnosis", "theory"},

@@ -13,9 +13,15 @@ import kerastricks as kt
 MODULES = [
     name
     for _, name, _ in pkgutil.walk_packages(kt.__path__, "kerastricks.")
-    if name not in ("kerastricks.__main__", "kerastricks.demo")
+    if name not in ("kerastricks.__main__", "kerastricks.addons.__main__", "kerastricks.demo")
 ]
 ROOMS = [
+    kt.addons,
+    kt.addons.activations,
+    kt.addons.callbacks,
+    kt.addons.image,
+    kt.addons.layers,
+    kt.addons.optimizers,
     kt.augment,
     kt.callbacks,
     kt.diagnosis,

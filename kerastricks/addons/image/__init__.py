@@ -1,0 +1,7 @@
+"""The operations on images of TensorFlow Addons, by their names there."""
+
+from kerastricks.addons._uncovered import explainer
+
+__all__: list[str] = []
+
+__getattr__ = explainer("image")

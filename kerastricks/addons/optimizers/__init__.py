@@ -1,0 +1,7 @@
+"""The optimizers and learning rate schedules of TensorFlow Addons, by their names there."""
+
+from kerastricks.addons._uncovered import explainer
+
+__all__: list[str] = []
+
+__getattr__ = explainer("optimizers")
