@@ -49,8 +49,8 @@ test-addons: $(INSTALLED) $(ORACLE_INSTALLED)
 $(ORACLE_INSTALLED): setup.cfg
 	$(ORACLE)/bin/python -m pip --version >/dev/null 2>&1 || $(ORACLE_PYTHON) -m venv --clear $(ORACLE)
 	$(ORACLE)/bin/python -m pip install --disable-pip-version-check --quiet $(shell $(PYTHON) -c \
-		"import configparser as c; p = c.ConfigParser(); p.read('setup.cfg'); \
-		print(*p['options.extras_require']['addons-oracle'].split())")
+		"import configparser, shlex; extras = configparser.ConfigParser(); extras.read('setup.cfg'); \
+		print(shlex.join(extras['options.extras_require']['addons-oracle'].split()))")
 	@touch $@
 
 lint: $(INSTALLED)
