@@ -41,8 +41,8 @@ def sparsemax(logits: Any, axis: int = -1) -> Any:
         Multi-Label Classification, algorithm 1 and eq. 9 (gradient).
 
     Differs from TensorFlow Addons in: large logits keep their precision, in which that one's sums
-    drown. `keras.activations.sparsemax` (3.15.1) is neither exact for those nor for an axis other
-    than the last.
+    drown. `keras.activations.sparsemax` (3.15.1) is not used: where more than one of its
+    outputs is positive, they do not sum to 1.
     """
     logits = ops.convert_to_tensor(logits)
     dtype = keras.backend.standardize_dtype(logits.dtype)
