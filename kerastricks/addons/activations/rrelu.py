@@ -80,6 +80,8 @@ def rrelu(
 class _Phase(keras.layers.Layer):
     """Hears from Keras whether the layer around it trains."""
 
+    supports_masking = True
+
     def call(self, inputs: Any, training: bool | None = None) -> Any:
         self.around = training
         return inputs

@@ -95,10 +95,11 @@ class SpectralNormalization(keras.layers.Wrapper):
             return self.layer(inputs)
         w = ops.cast(self.w.value, self.w.dtype)
         kernel, u = self._normalized(w)
+        # So that the gradient is the divided kernel's, and reaches the variable; assigned with it,
+        # because with JAX a second call in the same step goes on from what is assigned here.
+        kernel = w + ops.stop_gradient(kernel - w)
         self.u.assign(u)
         self.w.assign(kernel)
-        # So that the gradient is the divided kernel's, and reaches the variable.
-        kernel = w + ops.stop_gradient(kernel - w)
         return call_with(self.layer, [(self.w, kernel)], inputs, self.add_loss)
 
     def normalize_weights(self) -> None:

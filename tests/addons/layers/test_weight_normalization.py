@@ -44,7 +44,7 @@ def test_without_data_nothing_changes_at_first(name):
     layer.layer.set_weights(plain.get_weights())
     np.testing.assert_allclose(array(layer(x)), expected, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(array(layer.g), kernel_length(array(layer.v)), rtol=1e-6)
-    assert bool(layer._initialized)
+    assert array(layer._initialized)
 
 
 @pytest.mark.parametrize("name", [name for name in LAYERS if name != "transposed"])
@@ -114,7 +114,7 @@ def test_fit_trains_length_and_direction(name, data_init, tmp_path):
     with pytest.warns(UserWarning, match="before `fit`") if warned else contextlib.nullcontext():
         model, history = fitted(layer, x, y)
     assert history.history["loss"][-1] < history.history["loss"][0]
-    assert bool(layer._initialized)
+    assert array(layer._initialized)
     g, v = array(layer.g), array(layer.v)
     assert np.abs(g - kernel_length(v)).max() > 1e-4
     model.save(tmp_path / "model.keras")

@@ -246,9 +246,8 @@ def compute(tfa):
                     )
                 )
             # In half precision roundings add up from step to step.
-            for step, training in enumerate(
-                (False, True, True) if dtype != "mixed_float16" else (False,)
-            ):
+            phases = (False,) if dtype == "mixed_float16" else (False, True, True)
+            for step, training in enumerate(phases):
                 key = f"{name}/{dtype}/{step}"
                 y, gradients = stepped(layer, x, training)
                 values[f"{key}/outputs"] = np.asarray(y)
