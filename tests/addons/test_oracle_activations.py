@@ -1,6 +1,7 @@
 """The activation functions against the real TensorFlow Addons."""
 
 import importlib.util
+from fnmatch import fnmatch
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,14 @@ import kerastricks.addons as tfa
 UNIT = {"float16": 2.0**-10, "float32": 2.0**-23, "float64": 2.0**-52}
 """The distance from 1 to the next number."""
 
+FLOAT32 = "the real one's constants pass through float32"
 DIFFERENCES = {
-    "softshrink/extreme": "NaN becomes 0 there",
-    "softshrink-bounds/extreme": "NaN becomes 0 there",
-    "softshrink-positive/extreme": "NaN becomes 0 there",
-    "snake/extreme": "half precision: 2 * x overflows nowhere, but 1e4 is past what cos reduces",
-    "sparsemax-1/large": "sums of large logits drown 1 there",
-    "sparsemax-1/undefined": "of a slice with an infinite logit, only some outputs are NaN there",
+    "gelu-exact/*/float64": FLOAT32,
+    "rrelu/*/float64": FLOAT32,
+    "rrelu-inference/*/float64": FLOAT32,
+    "softshrink*/extreme/*": "NaN becomes 0 there",
+    "sparsemax-1/far/*": "sums of large logits lose digits there",
+    "sparsemax-1/large/*": "sums of large logits drown 1 there",
 }
 
 
@@ -39,15 +41,16 @@ def test_every_case(ours, oracle):
     assert set(ours) == set(real)
     wrong, differing = [], set()
     for key, value in ours.items():
-        name, which, dtype = key.split("/")[:3]
-        # A few roundings on the way; functions are sums and products of numbers up to |x|.
-        scale = np.nanmax(np.abs(np.where(np.isfinite(real[key]), real[key], 0)), initial=1)
-        tolerance = {"rtol": 8 * UNIT[dtype], "atol": 8 * UNIT[dtype] * scale}
+        dtype = key.split("/")[2]
         assert value.dtype == real[key].dtype, key
-        same = np.allclose(value, real[key], equal_nan=True, **tolerance)
-        if f"{name}/{which}" in DIFFERENCES:
-            differing |= set() if same else {f"{name}/{which}"}
-        elif not same:
+        # Derivatives are sums of some products whose factors are good to a few units.
+        scale = np.abs(real[key][np.isfinite(real[key])]).max(initial=1)
+        unit = 32 * UNIT[dtype]
+        same = np.allclose(value, real[key], rtol=unit, atol=unit * scale, equal_nan=True)
+        pattern = next((p for p in DIFFERENCES if fnmatch(key.removesuffix("/gradient"), p)), None)
+        if pattern is None and not same:
             wrong.append((key, value, real[key]))
+        if pattern is not None and not same:
+            differing.add(pattern)
     assert wrong == []
     assert differing == set(DIFFERENCES)

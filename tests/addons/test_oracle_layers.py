@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+from fnmatch import fnmatch
 from pathlib import Path
 
 import keras
@@ -14,7 +15,9 @@ UNIT = {"float16": 2.0**-10, "float32": 2.0**-23, "float64": 2.0**-52}
 """The distance from 1 to the next number."""
 
 DIFFERENCES = {
-    "InstanceNormalization-from-end": "the real one leaves out the wrong axis",
+    "GELU-exact/float64": "the real one's constants pass through float32",
+    "InstanceNormalization-from-end/*": "the real one leaves out the wrong axis",
+    "SpatialPyramidPooling2D*/float64": "the real one pools in float32, whatever the layer's type",
 }
 
 
@@ -43,16 +46,17 @@ def test_outputs_gradients_and_states(ours, real):
     wrong, differing = [], set()
     for key, expected in numbers.items():
         name, dtype, step, _ = key.split("/")
-        # Sums of tens of products, and what two earlier steps have left of their roundings.
+        # Sums of tens of products; a step multiplies what earlier ones have left of roundings.
         unit = UNIT[dtype.removeprefix("mixed_")] * (8 if dtype == "mixed_float16" else 32)
         scale = max(1.0, np.abs(expected.astype("float64")).max())
         same = ours[key].shape == expected.shape and np.allclose(
-            ours[key], expected, rtol=unit, atol=unit * scale * (1 + 3 * int(step))
+            ours[key], expected, rtol=unit, atol=unit * scale * 4 ** int(step)
         )
-        if name in DIFFERENCES:
-            differing |= set() if same else {name}
-        elif not same:
+        pattern = next((p for p in DIFFERENCES if fnmatch(f"{name}/{dtype}", p)), None)
+        if pattern is None and not same:
             wrong.append(key)
+        if pattern is not None and not same:
+            differing.add(pattern)
     assert wrong == []
     assert differing == set(DIFFERENCES)
 

@@ -8,6 +8,16 @@ UNKNOWN = ("batch_input_shape", "input_length", "time_major")
 """What configs of Keras 2 have, Keras 3 does not know, and means nothing inside a wrapper."""
 
 
+def own_arguments(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Arguments for the wrapper: it computes in the variables' type, and casts no inputs.
+
+    In mixed precision it would read the kernel that it writes in half precision, and lose what
+    small updates add. What is wrapped has a type of its own, and casts on its own.
+    """
+    policy = keras.dtype_policies.get(arguments.get("dtype"))
+    return {**arguments, "dtype": policy.variable_dtype, "autocast": False}
+
+
 def restored_layer(config: Any, custom_objects: Any = None) -> Any:
     """Makes the wrapped layer from its config, which Keras 2 may have written."""
     if isinstance(config, dict) and isinstance(config.get("config"), dict):

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from kerastricks.addons.layers._substitution import call_with
-from kerastricks.addons.layers._wrapped import checked_variable, restored_layer
+from kerastricks.addons.layers._wrapped import checked_variable, own_arguments, restored_layer
 
 
 @keras.saving.register_keras_serializable(package="kerastricks.addons")
@@ -64,8 +64,7 @@ class SpectralNormalization(keras.layers.Wrapper):
     """
 
     def __init__(self, layer: Any, power_iterations: int = 1, **kwargs: Any) -> None:
-        # What is wrapped casts its inputs on its own.
-        super().__init__(layer, **{"autocast": False, **kwargs})
+        super().__init__(layer, **own_arguments(kwargs))
         if not isinstance(power_iterations, int) or power_iterations < 1:
             raise ValueError(
                 "Argument `power_iterations` must be a positive integer. Received: "

@@ -8,7 +8,7 @@ from keras import ops
 
 from kerastricks.addons.layers._data_init import answers_of, first_scales
 from kerastricks.addons.layers._substitution import call_with
-from kerastricks.addons.layers._wrapped import checked_variable, restored_layer
+from kerastricks.addons.layers._wrapped import checked_variable, own_arguments, restored_layer
 
 NOT_ON_JAX = (
     "WeightNormalization(data_init=True), layer {!r}: with the JAX backend a compiled step cannot "
@@ -74,8 +74,7 @@ class WeightNormalization(keras.layers.Wrapper):
     """
 
     def __init__(self, layer: Any, data_init: bool = True, **kwargs: Any) -> None:
-        # What is wrapped casts its inputs on its own.
-        super().__init__(layer, **{"autocast": False, **kwargs})
+        super().__init__(layer, **own_arguments(kwargs))
         self.data_init = data_init
         self.is_rnn = isinstance(layer, keras.layers.RNN)
         self.known_as_initialized = False
