@@ -75,7 +75,7 @@ def gradient(logits, weights):
     """d sum(weights * sparsemax(logits)) / d logits"""
 
     def total(z):
-        return ops.sum(tfa.activations.sparsemax(z) * weights)
+        return ops.sum(tfa.activations.sparsemax(z) * ops.convert_to_tensor(weights))
 
     backend = keras.backend.backend()
     z = ops.convert_to_tensor(logits)

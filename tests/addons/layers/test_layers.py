@@ -37,7 +37,7 @@ def test_stochastic_depth_is_drop_path():
 
     shortcut, residual = samples(4, 3), samples(4, 3) + 1
     path = kt.layers.DropPath(keep=0.3, per="batch", scaling="classic")
-    expected = array(shortcut + path(residual))
+    expected = shortcut + array(path(residual))
     actual = array(L.StochasticDepth(0.3)([shortcut, residual]))
     np.testing.assert_allclose(actual, expected, rtol=1e-6)
 

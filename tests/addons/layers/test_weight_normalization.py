@@ -200,7 +200,7 @@ def test_losses_of_the_wrapped_layer_are_kept():
     layer.build(x.shape)
     layer.layer.set_weights(plain.get_weights())
     layer(x)
-    losses = [sorted(float(loss) for loss in each.losses) for each in (plain, layer)]
+    losses = [sorted(float(array(loss)) for loss in each.losses) for each in (plain, layer)]
     assert len(losses[0]) == 2
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
 
