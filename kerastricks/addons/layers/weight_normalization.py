@@ -70,7 +70,7 @@ class WeightNormalization(keras.layers.Wrapper):
     uses v, so that answers get the variance 1 / |v|^2 and another mean; convolutions may have their
     channels first. With the JAX backend a compiled step returns no value for a weight that
     trains but the optimizer's, so that the first batch of `fit` cannot set g: call the model on a
-    batch before. Without that call, training starts from g = |v|.
+    batch before. Without that call a warning says so, and training starts from g = |v|.
     """
 
     def __init__(self, layer: Any, data_init: bool = True, **kwargs: Any) -> None:
@@ -108,9 +108,9 @@ class WeightNormalization(keras.layers.Wrapper):
                 self._naked_clone_layer.activation = None
         owner.load_own_variables = _Loading(owner, kernel)
 
-    def call(self, inputs: Any) -> Any:
+    def call(self, inputs: Any, training: bool = False) -> Any:
         """Calls the wrapped layer with the kernel g * v / |v|."""
-        g = self._initialized_length(inputs)
+        g = self._initialized_length(inputs, training)
         v = ops.cast(self.v.value, self.v.dtype)
         kernel = v / _not_zero(self._length(v)) * g
         return call_with(self.layer, [(self.v, kernel)], inputs, self.add_loss)
@@ -136,7 +136,7 @@ class WeightNormalization(keras.layers.Wrapper):
         """Returns the shape of the wrapped layer's outputs."""
         return self.layer.compute_output_shape(input_shape)
 
-    def compute_output_spec(self, inputs: Any) -> Any:
+    def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
         """Returns shape and type of the wrapped layer's outputs."""
         return self.layer.compute_output_spec(inputs)
 
@@ -155,7 +155,7 @@ class WeightNormalization(keras.layers.Wrapper):
         v = ops.convert_to_tensor(v)
         return ops.sqrt(ops.sum(ops.square(v), axis=tuple(range(len(v.shape) - 1))))
 
-    def _initialized_length(self, inputs: Any) -> Any:
+    def _initialized_length(self, inputs: Any, training: bool) -> Any:
         """Returns g; before that, gives it and the bias their first values if they have none."""
         done = _known(self._initialized.value)
         if done:
@@ -163,9 +163,11 @@ class WeightNormalization(keras.layers.Wrapper):
             return self.g.value
         if keras.backend.backend() == "jax" and _known(self.g.value[0] == 0) is None:
             # A value that is assigned to a weight that trains would be forgotten after this step.
-            if self.data_init and not self.known_as_initialized:
-                warnings.warn(NOT_ON_JAX.format(self.name), stacklevel=2)
-            self._initialized.assign(ops.ones((), dtype="bool"))
+            if training:
+                if self.data_init and not self.known_as_initialized:
+                    warnings.warn(NOT_ON_JAX.format(self.name), stacklevel=2)
+                self.known_as_initialized = True
+                self._initialized.assign(ops.ones((), dtype="bool"))
             return self.g.value
         bias = getattr(self.layer, "bias", None) if self.data_init else None
         state = [self.g.value] if bias is None else [self.g.value, bias.value]

@@ -134,6 +134,18 @@ def test_the_first_step_of_fit_has_the_first_values():
     np.testing.assert_allclose(array(layer(x)).std(0), 1, atol=1e-3)
 
 
+@pytest.mark.skipif(not JAX, reason="elsewhere compiled steps set first values")
+def test_a_compiled_prediction_leaves_the_first_values_to_a_call():
+    x = samples((5,))
+    layer = WeightNormalization(keras.layers.Dense(3))
+    model = keras.Sequential([keras.Input((5,)), layer])
+    model.predict(x, verbose=0)
+    assert not array(layer._initialized)
+    np.testing.assert_allclose(array(model(x)).std(0), 1, atol=1e-3)
+    model.compile("sgd", "mse")
+    model.fit(x, np.zeros((64, 3)), verbose=0)
+
+
 def test_fit_equals_the_same_step_by_hand():
     """dL/dg and dL/dv of y = g * (x @ v) / |v|, with L = mean y^2."""
     x, rate = samples((5,)), 0.1
