@@ -57,9 +57,9 @@ class SpectralNormalization(keras.layers.Wrapper):
 
     Differs from TensorFlow Addons in: a kernel of zeros stays as it is, and does not become NaN.
     With the JAX backend a step returns no kernel but the optimizer's. There the optimizer divides
-    it after each update, by a constraint (20 rounds of power iteration from the longest row), and
-    so the kernel that inference sees has the norm 1, while elsewhere the last update is still in it; gradients and the kernels that training sees are
-    the same. `keras.layers.SpectralNormalization` (3.15.1) is not used: with JAX its kernel is not
+    it after each update, by a constraint (20 rounds of power iteration from the longest row), so
+    that the kernel that inference sees has the norm 1, while elsewhere the last update is still in
+    it; gradients and the kernels that training sees are the same. `keras.layers.SpectralNormalization` (3.15.1) is not used: with JAX its kernel is not
     normalized in inference, and it returns the embeddings of integers as integers.
     """
 
