@@ -59,8 +59,9 @@ class SpectralNormalization(keras.layers.Wrapper):
     With the JAX backend a step returns no kernel but the optimizer's. There the optimizer divides
     it after each update, by a constraint (20 rounds of power iteration from the longest row), so
     that the kernel that inference sees has the norm 1, while elsewhere the last update is still in
-    it; gradients and the kernels that training sees are the same. `keras.layers.SpectralNormalization` (3.15.1) is not used: with JAX its kernel is not
-    normalized in inference, and it returns the embeddings of integers as integers.
+    it; gradients and the kernels that training sees are the same.
+    `keras.layers.SpectralNormalization` (3.15.1) is not used: with JAX its kernel is not normalized
+    in inference, and it returns the embeddings of integers as integers.
     """
 
     def __init__(self, layer: Any, power_iterations: int = 1, **kwargs: Any) -> None:
