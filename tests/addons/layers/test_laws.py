@@ -63,7 +63,9 @@ def model_of(name, **more):
     inputs = keras.Input(shape)
     outputs = keras.layers.Flatten()(called(name, make(**more), inputs))
     model = keras.Model(inputs, keras.layers.Dense(2)(outputs))
-    model.compile(keras.optimizers.SGD(0.01), "mse")
+    # XLA compiles the wrappers, the two that assign in a step, in tests of their own.
+    compiled = False if keras.backend.backend() == "tensorflow" else "auto"
+    model.compile(keras.optimizers.SGD(0.01), "mse", jit_compile=compiled)
     return model
 
 
@@ -81,16 +83,19 @@ def test_config_round_trip(name):
     assert again.get_config() == layer.get_config()
 
 
+STATEFUL = ("NoisyDense", "SpectralNormalization", "WeightNormalization")
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_trains_is_saved_and_loaded(name, tmp_path):
     model = model_of(name)
     x, y = samples(ALL[name][1]), np.ones((6, 2))
-    assert np.isfinite(model.fit(x, y, epochs=2, verbose=0).history["loss"]).all()
+    assert np.isfinite(model.fit(x, y, verbose=0).history["loss"]).all()
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     expected = model.predict(x, verbose=0)
     np.testing.assert_allclose(again.predict(x, verbose=0), expected, atol=1e-6)
-    if name != "StochasticDepth":
+    if name in STATEFUL:
         for one in (model, again):
             one.fit(x, y, shuffle=False, verbose=0)
         for weight, other in zip(model.get_weights(), again.get_weights(), strict=True):
