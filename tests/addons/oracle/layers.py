@@ -240,8 +240,12 @@ def compute(tfa):
                 values[f"{name}/weights"] = np.array(
                     json.dumps(
                         [
-                            (base_name(w), list(w.shape), str(np.asarray(w).dtype), w.trainable)
-                            for w in weights_of(layer)
+                            (base_name(w), list(w.shape), str(np.asarray(w).dtype), trains)
+                            for weights, trains in (
+                                (layer.trainable_weights, True),
+                                (layer.non_trainable_weights, False),
+                            )
+                            for w in weights
                         ]
                     )
                 )
