@@ -23,12 +23,12 @@ def euclidean_dist_transform(
 
         out[y, x]^2 = min over x' of (x - x')^2 + g[y, x']^2
 
-    The minimum spreads from pixel to pixel, so that the time taken grows with the number of pixels
-    and with the largest distance along a row.
+    The time taken grows as the number of pixels times the logarithm of a side, whatever the images
+    show.
 
     Args:
-        images: uint8 tensor (H, W), (H, W, C) or (B, H, W, C), of sides below 16384; each channel
-            of each image is one of its own.
+        images: uint8 tensor (H, W), (H, W, C) or (B, H, W, C), of sides below 16384, on torch below
+            2048; each channel of each image is one of its own.
         dtype: Dtype of the distances: float16, float32 or float64, as a name or as a backend has
             it. Defaults to float32.
         name: Taken for compatibility; has no effect.
@@ -68,7 +68,7 @@ def euclidean_dist_transform(
     squares = _along_rows(ops.where(has_zero, down * down, ops.zeros_like(down)))
     wide = "float64" if result == "float64" else "float32"
     distances = ops.cast(ops.sqrt(ops.cast(squares, wide)), result)
-    nowhere = ops.cast(float(np.sqrt(np.float64(np.finfo(result).max))), result)
+    nowhere = ops.convert_to_tensor(np.sqrt(np.finfo(result).max), result)
     return restored(ops.where(has_zero, distances, nowhere))
 
 
@@ -92,16 +92,51 @@ def _along_columns(is_zero: Tensor) -> Tensor:
 
 
 def _along_rows(squares: Tensor) -> Tensor:
-    """The least square at each pixel, of those along a row and of the way to them."""
-    width = ops.cast(ops.shape(squares)[2], "int32")
+    """The least square at each pixel, of those along a row and of the way to them.
 
-    # Squares are sums of odd numbers: the k-th step adds 2 k - 1.
-    def body(step: Tensor, squares: Tensor) -> tuple[Tensor, Tensor]:
-        beyond = ops.pad(squares, ((0, 0), (0, 0), (1, 1), (0, 0)), constant_values=2 * _FAR**2)
-        nearer = ops.minimum(beyond[:, :, :-2], beyond[:, :, 2:]) + (2 * step - 1)
-        return step + 1, ops.minimum(squares, nearer)
+    The places of the minima do not decrease along a row. So those of every second pixel bound those
+    of the pixels between, and all ranges that are searched make up twice a row: from pixels far
+    apart to neighbours, each halving of the distance takes one pass.
+    """
+    count, height, width, channels = ops.shape(squares)
+    lines = count * channels * height
+    flat = ops.reshape(ops.transpose(squares, (0, 3, 1, 2)), (-1,))
+    column = ops.cast(ops.arange(width), "int32")[None]
+    offset = (ops.cast(ops.arange(lines), "int32") * width)[:, None]
+    entry = ops.cast(ops.arange(2 * width), "int32")[None]
+    last = ops.cast(width, "int32") - 1
 
-    def goes_on(step: Tensor, squares: Tensor) -> Tensor:
-        return ops.logical_and(step < width, step * step < ops.max(squares))
+    def body(step: Tensor, places: Tensor, _: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        # Pixel number k * step is searched from `first[k]` to `first[k + 1]`.
+        first = ops.where(column == 0, 0, ops.take(places, column[0] // 2, axis=1))
+        starts = ops.reshape(2 * offset + first + column, (-1,))
+        marks = ops.segment_sum(ops.ones_like(starts), starts, 2 * lines * width)
+        which = ops.cumsum(ops.reshape(marks, (lines, 2 * width)), axis=1)
+        which = ops.cast(which, "int32") - 1
+        candidate = ops.minimum(entry - which, last)
+        way = ops.minimum(which * step, last) - candidate
+        value = way * way + ops.take(flat, offset + candidate, axis=0)
+        owner = offset + which
+        least = _least(value, owner, lines * width)
+        chosen = ops.where(value == ops.take(least, owner, axis=0), candidate, last)
+        found = _least(chosen, owner, lines * width)
+        return step // 2, ops.reshape(found, (lines, width)), ops.reshape(least, (lines, width))
 
-    return ops.while_loop(goes_on, body, (ops.cast(1, "int32"), squares))[1]
+    # The first pass searches all places for the first pixel; what numbers there are beyond the last
+    # pixel are always searched at the last place alone.
+    places = ops.zeros((lines, width), dtype="int32") + last
+    start = (_power_of_two(last), places, places)
+    least = ops.while_loop(lambda step, *_: step > 0, body, start)[2]
+    least = ops.reshape(least, (count, channels, height, width))
+    return ops.transpose(least, (0, 2, 3, 1))
+
+
+def _least(values: Tensor, owners: Tensor, count: Any) -> Tensor:
+    """The least value of each owner."""
+    return -ops.segment_max(-ops.reshape(values, (-1,)), ops.reshape(owners, (-1,)), count)
+
+
+def _power_of_two(number: Tensor) -> Tensor:
+    """The least power of two that is greater."""
+    powers = ops.convert_to_tensor(2 ** np.arange(15), "int32")
+    return ops.min(ops.where(powers > number, powers, powers[-1]))

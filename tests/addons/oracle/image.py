@@ -37,10 +37,8 @@ def warps(image):
                         x, transforms(count), mode, fill, fill_value=17.5
                     )
                 )
-                cases[f"translate/{mode}/{fill}/{kind}"] = (
-                    lambda x=x, mode=mode, fill=fill: image.translate(
-                        x, [2.5, -13.25], mode, fill, None, 3.0
-                    )
+                cases[f"translate/{mode}/{fill}/{kind}"] = lambda x=x, mode=mode, fill=fill: (
+                    image.translate(x, [2.5, -13.25], mode, fill, None, 3.0)
                 )
     batch = picture("BHWC")
     angles, shifts = [0.1, -1.3, 3.0], [[1, 0], [-2, 3], [0.5, 0.25]]
