@@ -22,6 +22,10 @@ CASES = _cases()
 FUNCTIONS = CASES.cases(tfa)
 
 
+def hwc():
+    return CASES.picture("HWC")
+
+
 def cut_off(ours, theirs):
     """They leave the fraction out, we round: ours is the same or one more."""
     return set(np.unique(ours.astype(int) - theirs.astype(int))) == {0, 1}
@@ -63,7 +67,7 @@ DIFFERENCES = {
     "wrap/between": (
         "nothing lies between the last pixel and the first there",
         lambda ours, theirs: np.isclose(
-            ours, (np.roll(ours_2(), 2, 1) + np.roll(ours_2(), 3, 1)) / 2
+            ours, (np.roll(hwc(), 2, 1) + np.roll(hwc(), 3, 1)) / 2
         ).all(),
     ),
     "equalize/fractions": (
@@ -91,10 +95,6 @@ DIFFERENCES = {
 
 # Kernels in C++ and sums in another order: several roundings of values up to 255.
 ROUNDINGS = {"float16": 1, "float32": 8, "float64": 8}
-
-
-def ours_2():
-    return CASES.picture("HWC")
 
 
 def difference(name):

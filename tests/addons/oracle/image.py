@@ -17,7 +17,7 @@ def transforms(count, seed=1):
     """Projective ones that stay close to the picture."""
     spread = [0.2, 0.2, 2, 0.2, 0.2, 2, 0.01, 0.01]
     drawn = np.random.default_rng(seed).uniform(-1, 1, (count, 8)) * spread
-    return (drawn + [1, 0, 0, 0, 1, 0, 0, 0]).astype("float32")
+    return (drawn + np.eye(1, 8) + np.eye(1, 8, 4)).astype("float32")
 
 
 def warps(image):
