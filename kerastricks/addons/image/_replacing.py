@@ -6,7 +6,7 @@ from keras import ops
 
 from kerastricks.addons.image._images import as_batch, dtype_of, known
 from kerastricks.addons.image._kernels import Tensor
-from kerastricks.addons.image.transform import transform
+from kerastricks.addons.image.transform import transformed
 
 
 def transform_and_replace(image: Any, transforms: Any, replace: Any) -> Tensor:
@@ -14,7 +14,7 @@ def transform_and_replace(image: Any, transforms: Any, replace: Any) -> Tensor:
 
     Args:
         image: (H, W, C).
-        transforms: As in `transform`, one.
+        transforms: As in `transform`, one that is affine.
         replace: A number for all channels, or one for each.
 
     Returns:
@@ -39,5 +39,5 @@ def transform_and_replace(image: Any, transforms: Any, replace: Any) -> Tensor:
         )
     # A channel of ones shows where the image has come to lie.
     marked = ops.concatenate([batch, ops.ones_like(batch[..., :1])], axis=-1)
-    moved = transform(marked, transforms)[0]
+    moved = transformed(marked, transforms, "nearest", "constant", 0.0, affine=True)[0]
     return ops.where(moved[..., -1:] == 1, moved[..., :-1], colours)

@@ -7,7 +7,7 @@ from keras import ops
 from kerastricks.addons.image._images import as_batch
 from kerastricks.addons.image._kernels import Tensor
 from kerastricks.addons.image.projective_transforms import angles_to_projective_transforms
-from kerastricks.addons.image.transform import transform
+from kerastricks.addons.image.transform import transformed
 
 
 def rotate(
@@ -47,4 +47,6 @@ def rotate(
     batch, restored = as_batch(images)
     _, height, width, _ = ops.shape(batch)
     transforms = angles_to_projective_transforms(angles, height, width)
-    return restored(transform(batch, transforms, interpolation, fill_mode, fill_value=fill_value))
+    return restored(
+        transformed(batch, transforms, interpolation, fill_mode, fill_value, affine=True)
+    )

@@ -66,7 +66,40 @@ def transform(
     numeric dtypes are taken.
     """
     batch, restored = as_batch(images)
-    choice("interpolation", interpolation, INTERPOLATIONS)
+    numbers = known(transforms)
+    affine = numbers is not None and not numbers[..., 6:].any()
+    return restored(
+        transformed(
+            batch, transforms, interpolation, fill_mode, fill_value, output_shape, affine=affine
+        )
+    )
+
+
+def transformed(
+    batch: Tensor,
+    transforms: Any,
+    interpolation: str,
+    fill_mode: str,
+    fill_value: Any,
+    output_shape: Any = None,
+    *,
+    affine: bool,
+) -> Tensor:
+    """Apply transforms to a batch (B, H, W, C), as `transform` does.
+
+    Args:
+        batch: Images (B, H, W, C).
+        transforms: As for `transform`, and what follows.
+        interpolation: `"nearest"` or `"bilinear"`.
+        fill_mode: What lies beyond the border.
+        fill_value: What it is filled with.
+        output_shape: (height, width) of the output.
+        affine: Whether c0 and c1 are known to be 0.
+
+    Returns:
+        Images (B, height, width, C).
+    """
+    mode = choice("interpolation", interpolation, INTERPOLATIONS)
     border = Border(choice("fill_mode", fill_mode, FILL_MODES), fill_value)
     rows = ops.stop_gradient(as_rows(transforms, "transforms", 8))
     count, images_count = rows.shape[0], batch.shape[0]
@@ -75,26 +108,20 @@ def transform(
             f"There must be one of `transforms`, or one for each of the {images_count} images. "
             f"Received: {count}"
         )
-    size = ops.shape(batch)[1:3] if output_shape is None else _size(output_shape)
-    numbers = known(transforms)
-    affine = numbers is not None and not numbers[..., 6:].any()
+    height, width = ops.shape(batch)[1:3]
+    size = (height, width) if output_shape is None else _size(output_shape)
     x, y, depth = _places(rows, size, affine=affine)
     # Each image has places of its own: kernels take them so.
     whose = ops.zeros((ops.shape(batch)[0], 1, 1), dtype="float32")
-    x, y = x + whose, y + whose
-    if interpolation.lower() == "bilinear":
-        moved = as_dtype(warp(ops, batch, x, y, border), dtype_of(batch))
+    if mode == "bilinear":
+        moved = as_dtype(warp(ops, batch, x + whose, y + whose, border), dtype_of(batch))
     else:
-        height, width = (ops.cast(length, "float32") for length in ops.shape(batch)[1:3])
-        x, y = (
-            _rounded(border.fold(ops, x, width)),
-            _rounded(border.fold(ops, y, height)),
-        )
-        moved = copy_nearest(ops, batch, x, y, border)
-    if depth is not None:
-        fill = ops.cast(fill_value, dtype_of(batch))
-        moved = ops.where((depth == 0.0)[..., None], fill, moved)
-    return restored(moved)
+        height, width = ops.cast(height, "float32"), ops.cast(width, "float32")
+        x, y = _rounded(border.fold(ops, x, width)), _rounded(border.fold(ops, y, height))
+        moved = copy_nearest(ops, batch, x + whose, y + whose, border)
+    if depth is None:
+        return moved
+    return ops.where((depth == 0.0)[..., None], ops.cast(fill_value, dtype_of(batch)), moved)
 
 
 def as_rows(values: Any, name: str, length: int) -> Tensor:

@@ -4,10 +4,11 @@ from typing import Any
 
 from keras import ops
 
+from kerastricks.addons.image._images import as_batch
 from kerastricks.addons.image._kernels import Tensor
 from kerastricks.addons.image._replacing import transform_and_replace
 from kerastricks.addons.image.projective_transforms import translations_to_projective_transforms
-from kerastricks.addons.image.transform import transform
+from kerastricks.addons.image.transform import transformed
 
 
 def translate(
@@ -44,8 +45,11 @@ def translate(
 
     Differs from TensorFlow Addons in: what `transform` differs in.
     """
+    batch, restored = as_batch(images)
     transforms = translations_to_projective_transforms(translations)
-    return transform(images, transforms, interpolation, fill_mode, fill_value=fill_value)
+    return restored(
+        transformed(batch, transforms, interpolation, fill_mode, fill_value, affine=True)
+    )
 
 
 def translate_xy(image: Any, translate_to: Any, replace: Any) -> Tensor:

@@ -21,9 +21,7 @@ OPERATIONS = {
     ),
     "translate": lambda x: image.translate(x, [tf.cast(tf.shape(x)[1], "float32") / 4, 1.0]),
     "translate_xy": lambda x: image.translate_xy(x[0], tf.shape(x)[1:3] // 4, [1, 2, 3]),
-    "shear": lambda x: image.shear_x(
-        image.shear_y(x[0], 0.1, 7), tf.reduce_mean(x) / 500, 3
-    ),
+    "shear": lambda x: image.shear_x(image.shear_y(x[0], 0.1, 7), tf.reduce_mean(x) / 500, 3),
     "cutout": lambda x: image.cutout(x, tf.shape(x)[2] // 4 * 2, (2, 3)),
     "hsv": lambda x: image.adjust_hsv_in_yiq(x, tf.reduce_mean(x) / 100, 0.5, 1.1),
     "blend": lambda x: image.blend(x, x[::-1], tf.reduce_mean(x) / 200),
@@ -38,7 +36,7 @@ OPERATIONS = {
     "dense_image_warp": lambda x: image.dense_image_warp(x, x[..., :2] / 100),
     "distances": lambda x: image.euclidean_dist_transform(tf.cast(x > 60, "uint8"), tf.float32),
     "components": lambda x: image.connected_components(x[..., 0] > 120),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

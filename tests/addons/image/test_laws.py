@@ -156,8 +156,8 @@ def test_blends_of_known_and_unknown_factors_agree():
 
 def test_a_whole_flow_moves_whole_pixels():
     x = picture(2, 5, 6, 3)
-    flow = np.zeros((2, 5, 6, 2), "float32") + [2, -1]
-    out = numbers(image.dense_image_warp(x, flow.astype("float32")))
+    flow = np.full((2, 5, 6, 2), [2, -1], "float32")
+    out = numbers(image.dense_image_warp(x, flow))
     np.testing.assert_array_equal(out[:, 2:, :5], x[:, :3, 1:])
     np.testing.assert_array_equal(out[:, 0], out[:, 1])
 
@@ -274,7 +274,11 @@ MISTAKES = {
     "angles": (ValueError, "`angles`", lambda: image.rotate(SQUARE, [[1.0]])),
     "count": (ValueError, "1 images", lambda: image.rotate(SQUARE, [1.0, 2.0])),
     "eight": (ValueError, "of 8 numbers", lambda: image.transform(SQUARE, [1.0] * 6)),
-    "size": (ValueError, "`output_shape`", lambda: image.transform(SQUARE, [1.0] * 8, output_shape=[3])),
+    "size": (
+        ValueError,
+        "`output_shape`",
+        lambda: image.transform(SQUARE, [1.0] * 8, output_shape=[3]),
+    ),
     "none": (ValueError, "at least one", lambda: image.compose_transforms([])),
     "shift": (ValueError, "`translations`", lambda: image.translate(SQUARE, [1, 2, 3])),
     "batch": (ValueError, "`image` must be", lambda: image.shear_x(SQUARE, 1.0, 0)),
@@ -292,13 +296,25 @@ MISTAKES = {
     "sigma": (ValueError, "`sigma`", lambda: image.gaussian_filter2d(SQUARE, 3, -1.0)),
     "sigmas": (ValueError, "`sigma`", lambda: image.gaussian_filter2d(SQUARE, 3, (1, 2, 3))),
     "grid": (ValueError, "`grid`", lambda: image.interpolate_bilinear(SQUARE[0], SQUARE[0])),
-    "whole": (TypeError, "`grid`", lambda: image.interpolate_bilinear(SQUARE.astype("int32"), SQUARE[0])),
-    "indexing": (ValueError, "`indexing`", lambda: image.interpolate_bilinear(SQUARE, SQUARE[0, :, :, :2], "yx")),
+    "whole": (
+        TypeError,
+        "`grid`",
+        lambda: image.interpolate_bilinear(SQUARE.astype("int32"), SQUARE[0]),
+    ),
+    "indexing": (
+        ValueError,
+        "`indexing`",
+        lambda: image.interpolate_bilinear(SQUARE, SQUARE[0, :, :, :2], "yx"),
+    ),
     "flow": (ValueError, "`flow`", lambda: image.dense_image_warp(SQUARE, SQUARE)),
     "uint8": (TypeError, "uint8", lambda: image.euclidean_dist_transform(SQUARE)),
-    "int": (TypeError, "`dtype`", lambda: image.euclidean_dist_transform(SQUARE.astype("uint8"), "int32")),
+    "int": (
+        TypeError,
+        "`dtype`",
+        lambda: image.euclidean_dist_transform(SQUARE.astype("uint8"), "int32"),
+    ),
     "flat": (TypeError, "`images`", lambda: image.connected_components(SQUARE)),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)

@@ -1,6 +1,7 @@
 """What operations on images need of a backend itself: random numbers, and ranks not yet known."""
 
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from typing import Any, TypeAlias
 
 import keras
@@ -28,14 +29,15 @@ def uniform(shape: Sequence[Any], seed: Seed) -> Tensor:
     Returns:
         float32 tensor.
     """
-    if seed is None or isinstance(seed, int):
+    if seed is None or isinstance(seed, Integral):
+        number = None if seed is None else int(seed)
         if keras.backend.backend() == "tensorflow":
             from kerastricks.addons.image._kernels.tensorflow import stateful_uniform
 
-            return stateful_uniform(shape, seed)
-        if seed is not None:
-            _calls[seed] = _calls.get(seed, -1) + 1
-            seed = (seed * 1_000_003 + _calls[seed]) % 2**31
+            return stateful_uniform(shape, number)
+        if number is not None:
+            _calls[number] = _calls.get(number, -1) + 1
+            seed = (number * 1_000_003 + _calls[number]) % 2**31
     return keras.random.uniform(shape, dtype="float32", seed=seed)
 
 
