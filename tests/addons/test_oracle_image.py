@@ -57,10 +57,10 @@ DIFFERENCES = {
         f"sharpness/uint8/{factor}/*": (CUT_OFF[0], cut_off_and_weighed)
         for factor in (0.0, 0.4, 2.5)
     },
-    **{
-        name: ("float16 is calculated in float16 there", half_precision)
-        for name in ("mean_filter2d/float16", "gaussian_filter2d/float16", "hsv/float16/*")
-    },
+    **dict.fromkeys(
+        ("mean_filter2d/float16", "gaussian_filter2d/float16", "hsv/float16/*"),
+        ("float16 is calculated in float16 there", half_precision),
+    ),
     "hsv/uint8/beyond": ("whole numbers out of range wrap around there", wrapped_around),
     "wrap/far": (
         "the second repetition is missing there",
