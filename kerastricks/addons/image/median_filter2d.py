@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import Any
 
+import keras
 from keras import ops
 
 from kerastricks.addons.image._images import as_batch, dtype_of, pair
@@ -62,8 +63,9 @@ def median_filter2d(
     if low == high:
         return restored(values[low])
     dtype = dtype_of(batch)
-    wide = "float32" if dtype in ("uint8", "int8", "uint16", "int16", "float16") else "float64"
-    wide = "float32" if dtype == "float32" else wide
+    # JAX has no float64 unless it is told so.
+    needs_64 = dtype in ("float64", "int32", "int64", "uint32", "uint64")
+    wide = "float64" if needs_64 and keras.backend.backend() != "jax" else "float32"
     middle = (ops.cast(values[low], wide) + ops.cast(values[high], wide)) / 2.0
     return restored(ops.cast(middle, dtype))
 
