@@ -92,7 +92,7 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
         pairs = [(v, slot) for v in variables if (slot := self.slot(v)) is not None]
         first = ops.equal(self.iterations, 0)
         for variable, slot in pairs:
-            self.assign(slot, ops.where(first, variable, slot))
+            self.assign(slot, chosen(first, variable, slot))
         self._optimizer.apply(grads, trainable_variables)
         updated = None
         if self._optimizer.gradient_accumulation_steps:
@@ -180,3 +180,8 @@ def copier(variable: Any) -> Any:
         return ops.stop_gradient(ops.copy(variable))
 
     return initializer
+
+
+def chosen(condition: Any, one: Any, other: Any) -> Any:
+    """One value or the other; they may be variables, which JAX's `where` does not take."""
+    return ops.where(condition, ops.convert_to_tensor(one), ops.convert_to_tensor(other))

@@ -6,7 +6,7 @@ from typing import Any
 
 from keras import ops
 
-from kerastricks.addons.optimizers._wrapper import OptimizerWrapper
+from kerastricks.addons.optimizers._wrapper import OptimizerWrapper, chosen
 
 
 class AveragedOptimizerWrapper(OptimizerWrapper, abc.ABC):
@@ -72,7 +72,7 @@ class AveragedOptimizerWrapper(OptimizerWrapper, abc.ABC):
         before = ops.copy(slot) if updated is not None else None
         self.average_op(variable, slot, {"lr_t": ops.cast(self.learning_rate, variable.dtype)})
         if updated is not None:
-            self.assign(slot, ops.where(updated, slot, before))
+            self.assign(slot, chosen(updated, slot, before))
 
     def assign_average_vars(self, var_list: Any) -> None:
         """Gives variables the values of their averages.

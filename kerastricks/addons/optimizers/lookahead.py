@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from kerastricks.addons.optimizers._wrapper import OptimizerWrapper
+from kerastricks.addons.optimizers._wrapper import OptimizerWrapper, chosen
 
 
 @keras.saving.register_keras_serializable(package="kerastricks.addons")
@@ -86,8 +86,8 @@ class Lookahead(OptimizerWrapper):
             due = ops.logical_and(due, updated)
         step_size = ops.cast(self.slow_step_size, variable.dtype)
         back = slot + step_size * ops.subtract(variable, slot)
-        self.assign(slot, ops.where(due, back, slot))
-        self.assign(variable, ops.where(due, back, variable))
+        self.assign(slot, chosen(due, back, slot))
+        self.assign(variable, chosen(due, back, variable))
         if getattr(variable, "constraint", None) is not None:
             variable.assign(variable.constraint(variable))
 

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerastricks.addons.optimizers._wrapper import chosen
 from kerastricks.addons.optimizers.averaged_optimizer_wrapper import AveragedOptimizerWrapper
 
 
@@ -86,8 +87,8 @@ class SWA(AveragedOptimizerWrapper):
         # The formula of the class, in a form that does not overflow.
         count = ops.cast(ops.maximum(points, 0) + 1, var.dtype)
         average = average_var + ops.subtract(var, average_var) / count
-        average = ops.where(due, average, average_var)
-        self.assign(average_var, ops.where(step < 0, var, average))
+        average = chosen(due, average, average_var)
+        self.assign(average_var, chosen(step < 0, var, average))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments."""

@@ -15,8 +15,11 @@ from kerastricks.addons.optimizers._arguments import (
 )
 from kerastricks.addons.optimizers._names import matches
 
+Mixin: Any = object
+"""The optimizer's class, which comes after this one."""
 
-class DecoupledWeightDecayExtension:
+
+class DecoupledWeightDecayExtension(Mixin):
     """Decays weights before each step of an optimizer, by a share of its own.
 
     It extends the class of an optimizer, before which it stands among the bases; `AdamW` and
@@ -82,7 +85,7 @@ class DecoupledWeightDecayExtension:
 
     def build(self, variables: Any) -> None:
         """Makes the optimizer's variables, and finds which weights are not decayed."""
-        super().build(variables)  # type: ignore[misc]
+        super().build(variables)
         self._decayed = [not matches(variable, self._excluded) for variable in variables]
 
     def apply_gradients(
@@ -101,26 +104,26 @@ class DecoupledWeightDecayExtension:
         """
         pairs = list(grads_and_vars)
         if decay_var_list:
-            if not self.built:  # type: ignore[has-type]
+            if not self.built:
                 self.build([variable for _, variable in pairs])
-            self._only = [self._get_variable_index(v) for v in decay_var_list]  # type: ignore[attr-defined]
+            self._only = [self._get_variable_index(v) for v in decay_var_list]
         try:
-            return super().apply_gradients(pairs)  # type: ignore[misc]
+            return super().apply_gradients(pairs)
         finally:
             self._only = None
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Decays one variable, then lets the optimizer update it."""
-        index = self._get_variable_index(variable)  # type: ignore[attr-defined]
+        index = self._get_variable_index(variable)
         if self._decayed[index] if self._only is None else index in self._only:
-            share = ops.cast(at_step(self._decay, self.iterations), variable.dtype)  # type: ignore[attr-defined]
-            self.assign_sub(variable, ops.multiply(variable, share))  # type: ignore[attr-defined]
-        super().update_step(gradient, variable, learning_rate)  # type: ignore[misc]
+            share = ops.cast(at_step(self._decay, self.iterations), variable.dtype)
+            self.assign_sub(variable, ops.multiply(variable, share))
+        super().update_step(gradient, variable, learning_rate)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of the optimizer, and those of the decay."""
         return {
-            **super().get_config(),  # type: ignore[misc]
+            **super().get_config(),
             "weight_decay": stored(self._decay),
             "exclude_from_weight_decay": self._excluded and list(self._excluded),
         }
