@@ -111,12 +111,13 @@ class LAMB(keras.optimizers.Lamb):
         v_hat = second / (1 - ops.power(ops.cast(self.beta_2, dtype), step))
         update = m_hat / (ops.sqrt(v_hat) + self.epsilon)
         if decayed:
-            update += ops.multiply(variable, self._decay)
+            update = update + ops.multiply(variable, self._decay)
+        # Not in place: torch casts to the same type without a copy.
         rate = ops.cast(learning_rate, dtype)
         if adapted:
             of_weights, of_update = norm(variable), norm(update)
             both = ops.logical_and(of_weights > 0, of_update > 0)
-            rate *= ops.where(both, of_weights / ops.where(both, of_update, 1), 1)
+            rate = rate * ops.where(both, of_weights / ops.where(both, of_update, 1), 1)
         self.assign_sub(variable, rate * update)
 
     def get_config(self) -> dict[str, Any]:

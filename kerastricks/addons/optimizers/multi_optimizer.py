@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any, Self
 
 import keras
@@ -45,7 +46,8 @@ class MultiOptimizer(keras.optimizers.MultiOptimizer):
         section 3.2.
 
     Differs from TensorFlow Addons in: a layer that is not built, whose weights were never trained
-    without a word, and a layer with two optimizers, which made two steps, are refused.
+    without a word, and a layer with two optimizers, which made two steps, are refused; `optimizers`
+    are listed, and `get_config()` has the `optimizer_specs`.
     """
 
     def __init__(
@@ -74,14 +76,8 @@ class MultiOptimizer(keras.optimizers.MultiOptimizer):
         rest = keras.optimizers.SGD(0.0)
         owners = {re.escape(path): optimizer for path, optimizer in owners.items()}
         super().__init__(keras.optimizers.OptimizerMap(rest, owners), name=name, **kwargs)
-        self._specs = tuple((spec["optimizer"], tuple(spec["weights"])) for spec in specs)
-
-    @property
-    def optimizer_specs(self) -> list[dict[str, Any]]:
-        """The optimizers, each with the paths of its weights."""
-        return [
-            {"optimizer": optimizer, "weights": list(paths)} for optimizer, paths in self._specs
-        ]
+        # Out of sight of what saves files, which has the optimizers already.
+        self._specs = SimpleNamespace(all=specs)
 
     @classmethod
     def create_optimizer_spec(cls, optimizer: Any, layers_or_model: Any) -> dict[str, Any]:
@@ -110,7 +106,7 @@ class MultiOptimizer(keras.optimizers.MultiOptimizer):
             "loss_scale_factor": self.loss_scale_factor,
             "optimizer_specs": [
                 {**spec, "optimizer": keras.optimizers.serialize(spec["optimizer"])}
-                for spec in self.optimizer_specs
+                for spec in self._specs.all
             ],
         }
 

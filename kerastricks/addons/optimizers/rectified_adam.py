@@ -153,7 +153,7 @@ class RectifiedAdam(keras.optimizers.Optimizer):
         root = ops.sqrt(second / ops.cast(rest_2, dtype)) + self.epsilon
         update = ops.where(adaptive, ops.cast(factor, dtype) * plain / root, plain)
         if self._decay != 0.0:
-            update += ops.cast(at_step(self._decay, self.iterations), dtype) * variable
+            update = update + ops.cast(at_step(self._decay, self.iterations), dtype) * variable
         rate = self._warmed_up(ops.cast(learning_rate, exact), t)
         self.assign_sub(variable, ops.cast(rate, dtype) * update)
 

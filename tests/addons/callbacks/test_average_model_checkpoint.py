@@ -62,6 +62,8 @@ def test_a_number_of_batches(averaged_model, train, tmp_path):
 
 
 def test_steps_that_are_made_together_are_all_counted(averaged_model, train, tmp_path):
+    if keras.backend.backend() == "torch":
+        pytest.skip("Keras makes one step at a time with torch")
     model = averaged_model(0.0, steps_per_execution=2)
     train(model, 8, Checkpoint(False, str(tmp_path / "{batch}.keras"), save_freq=3))
     assert value(model) == -8

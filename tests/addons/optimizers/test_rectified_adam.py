@@ -65,7 +65,8 @@ def test_amsgrad_never_forgets_a_large_gradient():
         course(tfa.optimizers.RectifiedAdam(0.1, 0.5, 0.9, amsgrad=a), gradients)
         for a in (False, True)
     )
-    assert abs(ams[-1] - ams[-10]) < 0.1 * abs(plain[-1] - plain[-10])
+    # The plain one forgets 0.9 ** 20 of it, and its steps grow by the root of that.
+    assert ams[-2] - ams[-1] < 0.5 * (plain[-2] - plain[-1])
 
 
 def test_weight_decay_may_be_a_schedule():

@@ -51,6 +51,8 @@ def check(name, model, steps, weight, average):
 @pytest.mark.parametrize("name", WRAPPERS)
 @pytest.mark.parametrize("arguments", [{}, {"steps_per_execution": 3}], ids=["", "executions"])
 def test_in_fit(name, arguments, linear_model, train, weight, average):
+    if arguments and keras.backend.backend() == "torch":
+        pytest.skip("Keras makes one step at a time with torch")
     model = linear_model(WRAPPERS[name](SGD(1.0)), **arguments)
     train(model, STEPS)
     check(name, model, STEPS, weight, average)
@@ -200,12 +202,12 @@ def test_what_the_optimizer_inside_can_do_stays(linear_model, train, weight):
     assert weight(model) == -2
 
 
-def test_weights_can_be_left_out_of_weight_decay(linear_model, train, weight):
+def test_weights_can_be_left_out_of_weight_decay():
     optimizer = tfa.optimizers.SWA(SGD(1.0, weight_decay=0.5))
-    optimizer.exclude_from_weight_decay(var_names=["kernel"])
-    model = linear_model(optimizer)
-    train(model, 2)
-    assert weight(model) == -2
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    variables = [keras.Variable([1.0], name=name) for name in ("kernel", "bias")]
+    optimizer.apply([keras.ops.zeros((1,)) for _ in variables], variables)
+    assert [float(v.numpy()[0]) for v in variables] == [0.5, 1.0]
 
 
 def test_gradients_are_clipped_where_either_says_so():
