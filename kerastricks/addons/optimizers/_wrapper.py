@@ -89,13 +89,19 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
             self._optimizer.apply(grads, trainable_variables)
             return
         variables = trainable_variables or self._weights.of
-        pairs = [(v, slot) for v in variables if (slot := self.slot(v)) is not None]
+        try:
+            pairs = [(v, slot) for v in variables if (slot := self.slot(v)) is not None]
+        except KeyError:
+            raise ValueError(
+                "An optimizer can only be called for the variables that it was built with: make a "
+                f"new one for these. Received: {[getattr(v, 'path', v.name) for v in variables]}."
+            ) from None
         first = ops.equal(self.iterations, 0)
         for variable, slot in pairs:
             self.assign(slot, chosen(first, variable, slot))
         self._optimizer.apply(grads, trainable_variables)
         updated = None
-        if self._optimizer.gradient_accumulation_steps:
+        if self.accumulates:
             updated = ops.not_equal(self._optimizer.iterations, self.iterations)
         for variable, slot in pairs:
             self.follow(variable, slot, updated)
@@ -104,6 +110,14 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
     def slot(self, variable: Any) -> Any:
         """The variable beside the given weights; KeyError where there is none."""
         return self._slots[self._get_variable_index(variable)]
+
+    @property
+    def accumulates(self) -> bool:
+        """Whether only some calls make a step, as gradients are accumulated."""
+        inner = self._optimizer
+        if isinstance(inner, OptimizerWrapper):
+            return inner.accumulates
+        return bool(inner.gradient_accumulation_steps)
 
     @property
     def variables(self) -> list[Any]:

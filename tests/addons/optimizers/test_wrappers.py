@@ -69,6 +69,13 @@ def test_with_accumulated_gradients_steps_count_not_batches(
     assert int(model.optimizer.iterations) == STEPS
 
 
+def test_a_wrapper_in_another_counts_steps_not_batches_either(linear_model, train, average):
+    inner = SGD(1.0, gradient_accumulation_steps=3)
+    model = linear_model(WRAPPERS["swa"](tfa.optimizers.Lookahead(inner, sync_period=100)))
+    train(model, 3 * 4)
+    assert average(model) == swa(4)
+
+
 @pytest.mark.parametrize("name", WRAPPERS)
 def test_in_mixed_precision(name, linear_model, train, weight, average):
     before = keras.config.dtype_policy()
@@ -253,6 +260,10 @@ def test_what_is_refused(make):
     with pytest.raises(ValueError, match="must already be built"):
         make("sgd").apply([keras.ops.ones((1,))])
     make("sgd").apply([])
+    optimizer, variables = make("sgd"), [keras.Variable([1.0]), keras.Variable([1.0])]
+    optimizer.build(variables[:1])
+    with pytest.raises(ValueError, match="make a new one"):
+        optimizer.apply([keras.ops.ones((1,))], variables[1:])
 
 
 def test_lookahead_refuses_numbers_out_of_range():
