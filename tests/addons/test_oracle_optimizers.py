@@ -22,20 +22,22 @@ DIFFERENCES = {
 """Case -> where the real one is wrong."""
 
 
-def needs(name):
-    if name == "training multi" and not hasattr(tfa.optimizers, "MultiOptimizer"):
-        pytest.skip("this Keras has no MultiOptimizer")
-    if "float64" in name or name == "ranger":
-        if keras.backend.backend() == "jax":
-            pytest.skip("JAX has no float64 unless it is told to")
-        return 1e-9
-    # In float32 TensorFlow Addons loses digits where it subtracts powers from 1.
-    return 5e-5 if name.startswith("radam") else 2e-6
+TOLERANCES = {
+    # Rates and betas are float32 in the real one, also where weights are not, and it loses digits
+    # where it subtracts powers of them from 1.
+    "radam": 2e-5,
+    # 12 steps of a network, each of which starts from the rounding of the one before.
+    "training": 1e-4,
+}
 
 
 @pytest.mark.parametrize("name", sorted(set(cases.CASES) - set(DIFFERENCES)))
 def test_it_does_what_the_real_one_does(name, oracle):
-    tolerance = needs(name)
+    if name == "training multi" and not hasattr(tfa.optimizers, "MultiOptimizer"):
+        pytest.skip("this Keras has no MultiOptimizer")
+    if ("float64" in name or name == "ranger") and keras.backend.backend() == "jax":
+        pytest.skip("JAX has no float64 unless it is told to")
+    tolerance = TOLERANCES.get(name.split()[0], 1e-5)
     ours = cases.CASES[name](tfa)
     np.testing.assert_allclose(ours, oracle("optimizers")[name], rtol=tolerance, atol=tolerance)
 
