@@ -17,8 +17,9 @@ FORMATS = {
 
 
 def lines(error):
-    """What stands in the lines of a terminal at the end."""
-    return [text for line in error.split("\n") if (text := line.split("\r")[-1].strip())]
+    """The bars that are done; the others end in a way up to the line before."""
+    last = [line.split("\r")[-1].strip() for line in error.split("\n")]
+    return [line for line in last if line and not line.endswith("\x1b[A")]
 
 
 def bar(**arguments):

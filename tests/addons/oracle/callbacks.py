@@ -118,7 +118,8 @@ def bars(arguments, evaluate, tfa):
         else:
             fit(model, [callback], epochs=2)
     lines = [line.split("\r")[-1].strip() for line in error.getvalue().split("\n")]
-    return np.array([output.getvalue(), *filter(None, lines)])
+    # What ends in a way up is not done yet, and when it is drawn depends on time.
+    return np.array([output.getvalue(), *(x for x in lines if x and not x.endswith("\x1b[A"))])
 
 
 SHOWN = {
