@@ -27,7 +27,7 @@ def bar(**arguments):
 
 
 def test_bars_of_a_training(averaged_model, train, capsys):
-    train(averaged_model(), 3, bar(), epochs=2, validation_split=0.34)
+    train(averaged_model(), 4, bar(), epochs=2, validation_split=0.5)
     shown = capsys.readouterr()
     assert shown.out == "Epoch 1/2\nEpoch 2/2\n"
     assert lines(shown.err) == [
