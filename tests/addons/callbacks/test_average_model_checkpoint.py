@@ -13,7 +13,9 @@ def value(model):
 
 
 def saved(folder):
-    return {p.name: value(keras.models.load_model(p, compile=False)) for p in sorted(folder.iterdir())}
+    return {
+        p.name: value(keras.models.load_model(p, compile=False)) for p in sorted(folder.iterdir())
+    }
 
 
 def test_training_is_left_alone(averaged_model, train, tmp_path):
