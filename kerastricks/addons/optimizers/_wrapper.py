@@ -105,7 +105,8 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
             updated = ops.not_equal(self._optimizer.iterations, self.iterations)
         for variable, slot in pairs:
             self.follow(variable, slot, updated)
-        self.iterations.assign(self._optimizer.iterations)
+        # A copy: JAX gives the memory of each variable away in a step, and of none twice.
+        self.iterations.assign(ops.copy(self._optimizer.iterations))
 
     def slot(self, variable: Any) -> Any:
         """The variable beside the given weights; KeyError where there is none."""

@@ -89,7 +89,7 @@ class AveragedOptimizerWrapper(OptimizerWrapper, abc.ABC):
             except KeyError:
                 average = None
             if average is not None:
-                variable.assign(average)
+                variable.assign(ops.copy(average))
             elif variable.trainable:
                 unknown.append(getattr(variable, "path", variable.name))
         if unknown:

@@ -30,6 +30,20 @@ def test_swapping_twice_restores_every_bit():
     np.testing.assert_array_equal(weights.numpy(), average)
 
 
+def test_training_goes_on_from_the_averages(linear_model, train, weight):
+    optimizer = tfa.optimizers.MovingAverage(keras.optimizers.SGD(1.0), 0.5)
+    model = linear_model(optimizer)
+    for act in (optimizer.assign_average_vars, lambda weights: optimizer.swap_weights()):
+        train(model, 1)
+        act(model.trainable_weights)
+        gradients = [keras.ops.ones(v.shape) for v in model.trainable_weights]
+        optimizer.apply(gradients, model.trainable_weights)
+    # Weights -1, averages -0.5, both -0.5; -1.5, -1; -2.5, -1.75, swapped; -2.75, -2.625.
+    assert weight(model) == -2.75
+    train(model, 1)
+    assert weight(model) == -3.75
+
+
 def test_a_shadow_copy_is_made_once():
     optimizer = tfa.optimizers.MovingAverage(keras.optimizers.SGD(1.0), 0.5)
     assert not optimizer.has_shadow_copy
