@@ -74,7 +74,7 @@ class MultiOptimizer(keras.optimizers.MultiOptimizer):
                 owners[path] = spec["optimizer"]
         # What no optimizer is meant for goes to one that stands still.
         rest = keras.optimizers.SGD(0.0)
-        owners = {re.escape(path): optimizer for path, optimizer in owners.items()}
+        owners = {pattern(path): optimizer for path, optimizer in owners.items()}
         super().__init__(keras.optimizers.OptimizerMap(rest, owners), name=name, **kwargs)
         # Out of sight of what saves files, which has the optimizers already.
         self._specs = SimpleNamespace(all=specs)
@@ -122,3 +122,16 @@ class MultiOptimizer(keras.optimizers.MultiOptimizer):
 def paths_of(layers: list[Any]) -> Iterator[str]:
     """The paths of the layers' trainable weights, each once."""
     yield from dict.fromkeys(weight.path for layer in layers for weight in layer.trainable_weights)
+
+
+def pattern(path: str) -> str:
+    """A regular expression for a path, with or without the models at its beginning.
+
+    Keras builds the layers of a model that it loads before the model has them: what was
+    "model/dense/kernel" is "dense/kernel" then.
+    """
+    *models, layer, name = ["", *map(re.escape, path.split("/"))]
+    outer = ""
+    for model in filter(None, models):
+        outer = f"(?:{outer}{model}/)?"
+    return outer + "/".join(filter(None, (layer, name)))

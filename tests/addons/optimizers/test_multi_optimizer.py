@@ -62,6 +62,13 @@ def test_in_fit_and_from_a_file(tmp_path):
     np.testing.assert_allclose(loaded.get_weights(), whole.get_weights(), rtol=1e-6)
 
 
+def test_layers_of_one_name_in_two_models():
+    inner = [make_model(1), make_model(1)]
+    model = keras.Sequential([keras.Input((1,)), *inner])
+    pairs = [(keras.optimizers.SGD(0.5), inner[0]), (keras.optimizers.SGD(0.25), inner[1])]
+    assert step(tfa.optimizers.MultiOptimizer(pairs), model) == [0.5, 0.75]
+
+
 def test_what_is_refused():
     model = make_model()
     sgd = keras.optimizers.SGD(0.1)
