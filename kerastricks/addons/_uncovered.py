@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-ROOT = "kerastricks.addons"
+from kerastricks.addons._fates import FATES, ROOT, grouped, look_up
 
 
 def explainer(place: str) -> Callable[[str], Any]:
@@ -11,6 +11,20 @@ def explainer(place: str) -> Callable[[str], Any]:
 
     def explain(name: str) -> Any:
         path = f"{place}.{name}" if place else name
-        raise AttributeError(f"module {ROOT!r} has no {path!r}")
+        raise AttributeError(_explanation(path) or f"module {ROOT!r} has no {path!r}")
 
     return explain
+
+
+def _explanation(path: str) -> str:
+    if path in FATES:
+        lines = [
+            f"  {', '.join(names)}: {fate.sentence()}" for fate, names in grouped(path).items()
+        ]
+        return f"{ROOT} has no {path!r}. For TensorFlow Addons' {path}:\n" + "\n".join(lines)
+    found = look_up(path)
+    if found is None or found.name != path:
+        return ""
+    if found.fate.kind == "here":
+        return f"{ROOT}.{path} is missing. {found.fate.note}"
+    return f"{ROOT} has no {path!r}: {found.fate.sentence()}"
