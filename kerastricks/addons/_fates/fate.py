@@ -28,8 +28,8 @@ class Fate:
         """One line that says all of it.
 
         Example:
-            >>> in_keras("metrics.R2Score", "There `multioutput` is `class_aggregation`.").sentence()
-            'use keras.metrics.R2Score. There `multioutput` is `class_aggregation`.'
+            >>> in_keras("metrics.R2Score", "`multioutput` is `class_aggregation`.").sentence()
+            'use keras.metrics.R2Score. `multioutput` is `class_aggregation`.'
             >>> nothing("Nobody needs it.").sentence()
             'nothing takes its place. Nobody needs it.'
         """

@@ -40,8 +40,8 @@ FATES: dict[str, Fate] = {
     **gone(
         "SparsemaxLoss sparsemax_loss",
         "Write it with `keras.ops` and `kerastricks.addons.activations.sparsemax`: "
-        "`sum(p * z - p ** 2 / 2, -1) - sum(y * z, -1) + 1 / 2` with p = sparsemax(z), for logits z "
-        "and one-hot y.",
+        "`sum(p * z - p ** 2 / 2, -1) - sum(y * z, -1) + 1 / 2` with p = sparsemax(z), for "
+        "logits z and one-hot y.",
     ),
     "WeightedKappaLoss": gone(
         ["WeightedKappaLoss"],

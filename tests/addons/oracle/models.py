@@ -59,17 +59,18 @@ def sequential():
             tfa.layers.FilterResponseNormalization(),
             tfa.layers.TLU(),
             tfa.layers.SpatialPyramidPooling2D([1, 2]),
+            layers.Flatten(),
             tfa.layers.WeightNormalization(layers.Dense(12, use_bias=False), data_init=False),
             layers.BatchNormalization(),
             tfa.layers.Maxout(6),
-            tfa.layers.NoisyDense(6, activation=tfa.activations.gelu),
+            tfa.layers.NoisyDense(6, activation=tfa.activations.tanhshrink),
             tfa.layers.NoisyDense(5, use_factorised=False),
             tfa.layers.Sparsemax(),
         ]
     )
     model.compile(
         tfa.optimizers.AdamW(weight_decay=1e-4, learning_rate=1e-3),
-        "categorical_crossentropy",
+        tf.keras.losses.MeanSquaredError(),
         metrics=["accuracy"],
     )
     return model
@@ -86,22 +87,22 @@ def functional():
     pooled = [
         layers.Flatten()(layer(x))
         for layer in (
-            tfa.layers.AdaptiveAveragePooling2D((3, 4)),
+            tfa.layers.AdaptiveAveragePooling2D((5, 2)),
             tfa.layers.AdaptiveMaxPooling2D(2),
             tfa.layers.AdaptiveAveragePooling2D(5),
         )
     ]
     line = layers.Reshape((10, 60))(x)
-    pooled += [layers.Flatten()(tfa.layers.AdaptiveMaxPooling1D(3)(line))]
-    pooled += [layers.Flatten()(tfa.layers.AdaptiveAveragePooling1D(4)(line))]
+    pooled += [layers.Flatten()(tfa.layers.AdaptiveMaxPooling1D(5)(line))]
+    pooled += [layers.Flatten()(tfa.layers.AdaptiveAveragePooling1D(2)(line))]
     cube = layers.Reshape((10, 10, 3, 2))(x)
-    pooled += [layers.Flatten()(tfa.layers.AdaptiveMaxPooling3D(2)(cube))]
-    pooled += [layers.Flatten()(tfa.layers.AdaptiveAveragePooling3D((2, 3, 1))(cube))]
+    pooled += [layers.Flatten()(tfa.layers.AdaptiveMaxPooling3D((5, 2, 3))(cube))]
+    pooled += [layers.Flatten()(tfa.layers.AdaptiveAveragePooling3D((2, 5, 1))(cube))]
     x = layers.Dense(7, tfa.activations.softshrink)(layers.Concatenate()(pooled))
     x = tfa.layers.PolynomialCrossing(use_bias=True)([numbers, x])
     x = tfa.layers.Snake(frequency_initializer="ones")(x)
     x = tfa.layers.GELU(approximate=False)(x)
-    for name in "gelu hardshrink lisht mish snake softshrink tanhshrink".split():
+    for name in ("hardshrink", "lisht", "mish", "snake", "softshrink", "tanhshrink"):
         x = layers.Activation(getattr(tfa.activations, name))(layers.Dense(7)(x))
     x = layers.Dense(7, activation=tfa.activations.rrelu)(x)
     x = layers.Dense(4, activation=tfa.activations.sparsemax)(x)
@@ -120,9 +121,7 @@ def nested():
     inner = tf.keras.Input((6, 4))
     x = layers.TimeDistributed(tfa.layers.WeightNormalization(layers.Dense(5)))(inner)
     x = layers.TimeDistributed(cell)(x)
-    x = tfa.layers.WeightNormalization(
-        layers.LSTM(5, return_sequences=True), data_init=False
-    )(x)
+    x = tfa.layers.WeightNormalization(layers.LSTM(5, return_sequences=True), data_init=False)(x)
     inner = tf.keras.Model(inner, layers.Bidirectional(layers.GRU(3))(x), name="inner")
     outer = tf.keras.Input((6, 4))
     outputs = tfa.layers.WeightNormalization(layers.Dense(2))(inner(outer))

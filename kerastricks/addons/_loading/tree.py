@@ -1,0 +1,87 @@
+"""Reads HDF5 files that strangers wrote: nothing outside the file is touched."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+
+class Tree:
+    """A group of an HDF5 file, whose members are reached by plain names.
+
+    Links to other places, and data sets whose numbers lie in other files, are refused: opening
+    them would read what the file's author chose, wherever it lies.
+    """
+
+    def __init__(self, group: Any):
+        self._group = group
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._group
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._group)
+
+    def tree(self, name: str) -> "Tree":
+        """The group of this name."""
+        import h5py
+
+        member = self._member(name)
+        if not isinstance(member, h5py.Group):
+            raise ValueError(f"{self._place(name)} is to be a group, and is none.")
+        return Tree(member)
+
+    def array(self, path: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+        """The numbers at a path, which are read only when they have this shape."""
+        import h5py
+
+        *groups, name = path.split("/")
+        tree = self
+        for group in groups:
+            tree = tree.tree(group)
+        data = tree._member(name)
+        if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
+            raise ValueError(f"{self._place(path)} is to be an array within the file, and is none.")
+        if data.dtype.kind not in "fiub":
+            raise ValueError(f"{self._place(path)} holds {data.dtype}, not numbers.")
+        if data.shape != shape:
+            raise ValueError(
+                f"{self._place(path)} has the shape {data.shape}; the layer's weight has {shape}."
+            )
+        return np.asarray(data[()])
+
+    def texts(self, name: str) -> list[str]:
+        """A list of texts among the attributes, which Keras 2 cut into pieces when it is long."""
+        pieces = [name] if name in self._group.attrs else []
+        while not pieces or pieces[0] != name:
+            piece = f"{name}{len(pieces)}"
+            if piece not in self._group.attrs:
+                break
+            pieces.append(piece)
+        if not pieces:
+            raise ValueError(f"{self._group.name} has no {name}.")
+        return [_text(entry) for piece in pieces for entry in self._group.attrs[piece]]
+
+    def text(self, name: str) -> str | None:
+        """A text among the attributes, or None."""
+        value = self._group.attrs.get(name)
+        return None if value is None else _text(value)
+
+    def _member(self, name: str) -> Any:
+        import h5py
+
+        link = self._group.get(name, getlink=True) if name not in ("", ".", "..") else None
+        if not isinstance(link, h5py.HardLink):
+            found = "is missing" if link is None else f"is {type(link).__name__}"
+            raise ValueError(f"{self._place(name)} {found}; it is to lie within the file.")
+        return self._group[name]
+
+    def _place(self, name: str) -> str:
+        return f"{self._group.name.rstrip('/')}/{name}"
+
+
+def _text(value: Any) -> str:
+    text = value.decode("utf-8") if isinstance(value, bytes) else value
+    if not isinstance(text, str):
+        raise ValueError(f"a text is expected, not {type(value).__name__}.")
+    return text
