@@ -21,17 +21,17 @@ class Old:
     """The variables of a layer in the order of Keras 2, each with its counterpart here.
 
     Attributes:
-        trainable: Its own trainable variables; None where Keras 2 kept one that is not needed.
+        trainable: Its own trainable variables.
         frozen: Its own other ones.
         children: Layers in it, by the attribute, in the order in which they were made.
-        trains: Whether the layer is trainable: `.h5` lists the variables accordingly.
+        layer: The layer itself: `.h5` lists variables by whether it is trainable.
         stored: Names of the children in `.keras` files, where they are not the attributes.
     """
 
     trainable: list[Any] = field(default_factory=list)
     frozen: list[Any] = field(default_factory=list)
     children: dict[str, "Old"] = field(default_factory=dict)
-    trains: bool = True
+    layer: Any = None
     stored: dict[str, str] = field(default_factory=dict)
 
     def flat(self) -> list[Any]:
@@ -40,14 +40,21 @@ class Old:
         trained, rest = self._split()
         unique = []
         for variable in trained + rest:
-            if variable is None or id(variable) not in seen:
+            if id(variable) not in seen:
                 seen.add(id(variable))
                 unique.append(variable)
         return unique
 
+    def finalize(self) -> None:
+        """Tells layers that prepare something from their weights that these have changed."""
+        for child in self.children.values():
+            child.finalize()
+        if hasattr(self.layer, "finalize_state"):
+            self.layer.finalize_state()
+
     def _split(self) -> tuple[list[Any], list[Any]]:
         parts = [child._split() for child in self.children.values()]
-        if self.trains:
+        if self.layer.trainable:
             trained = self.trainable + [v for part in parts for v in part[0]]
             return trained, self.frozen + [v for part in parts for v in part[1]]
         return [], self.trainable + self.frozen + [v for part in parts for v in part[0] + part[1]]
@@ -67,12 +74,13 @@ def restore(model: keras.Model, entry: dict[str, Any], weights: Tree, h5: bool) 
     """
     old = described(model, entry)
     pairs = _by_layer(old, weights) if h5 else _by_attribute(old, weights)
-    values = {id(variable): value for variable, value in pairs if variable is not None}
+    values = {id(variable): value for variable, value in pairs}
     missing = [variable.path for variable in model.weights if id(variable) not in values]
     if missing:
         raise ValueError(f"it has no values for the weights {missing}.")
     for variable in model.weights:
         variable.assign(values[id(variable)])
+    old.finalize()
 
 
 def _by_layer(old: Old, weights: Tree) -> Iterator[tuple[Any, Any]]:
@@ -84,19 +92,17 @@ def _by_layer(old: Old, weights: Tree) -> Iterator[tuple[Any, Any]]:
                 f"its layer {name!r} has {len(names)} arrays where {len(variables)} are due."
             )
         for variable, path in zip(variables, names, strict=True):
-            if variable is not None:
-                yield variable, group.array(path, tuple(variable.shape))
+            yield variable, group.array(path, tuple(variable.shape))
 
 
 def _by_attribute(old: Old, weights: Tree) -> Iterator[tuple[Any, Any]]:
     own = old.trainable + old.frozen
-    if any(variable is not None for variable in own):
+    if own:
         arrays = weights.tree("vars")
         if len(list(arrays)) != len(own):
             raise ValueError(f"a layer has {len(list(arrays))} arrays where {len(own)} are due.")
         for place, variable in enumerate(own):
-            if variable is not None:
-                yield variable, arrays.array(str(place), tuple(variable.shape))
+            yield variable, arrays.array(str(place), tuple(variable.shape))
     if old.stored:
         weights = next((weights.tree(name) for name in CONTAINERS if name in weights), weights)
     for name, child in old.children.items():
@@ -122,7 +128,7 @@ def _model(model: keras.Model, entry: dict[str, Any]) -> Old:
         kind = _snake_case(public_name(layer).rpartition(">")[2])
         stored[name] = f"{kind}_{counts[kind]}" if counts[kind] else kind
         counts[kind] += 1
-    return Old(children=children, stored=stored, trains=model.trainable)
+    return Old(children=children, stored=stored, layer=model)
 
 
 def _layer(layer: keras.layers.Layer, entry: dict[str, Any]) -> Old:
@@ -138,34 +144,29 @@ def _layer(layer: keras.layers.Layer, entry: dict[str, Any]) -> Old:
     inside = {id(v) for child in children.values() for v in child.flat()}
     own = [variable for variable in layer.weights if id(variable) not in inside]
     trainable = {id(variable) for variable in layer.trainable_weights}
-    split = [v for v in own if not layer.trainable or id(v) in trainable]
+    kept = [v for v in own if not layer.trainable or id(v) in trainable]
     frozen = [v for v in own if layer.trainable and id(v) not in trainable]
-    return Old(split, frozen, children, layer.trainable)
+    return Old(kept, frozen, children, layer)
 
 
 def _weight_normalization(layer: keras.layers.Layer, entry: dict[str, Any]) -> Old:
-    # The wrapper held the kernel, which the wrapped layer then lost, and a copy of the layer.
-    inner = described(layer.layer, entry["config"]["layer"])
-    holder, cell = (
-        (inner.children["cell"], layer.layer.cell)
-        if "cell" in inner.children
-        else (inner, layer.layer)
-    )
-    kernel = cell.recurrent_kernel if holder is not inner else cell.kernel
-    copies = [None] * len(layer.layer.weights)
-    holder.trainable = [v for v in holder.trainable if v is not kernel]
+    # There the wrapper held the kernel, and the wrapped layer was left without.
+    config = entry["config"]
+    inner = described(layer.layer, config["layer"])
+    for holder in (inner, *inner.children.values()):
+        holder.trainable = [variable for variable in holder.trainable if variable is not layer.v]
+        holder.frozen = [variable for variable in holder.frozen if variable is not layer.v]
     children = {"layer": inner}
-    if entry["config"].get("data_init", True):
-        children["_naked_clone_layer"] = Old(frozen=copies, trains=False)
-    return Old([layer.g, kernel], [layer.initialized], children, layer.trainable)
+    if config.get("data_init", True):
+        copied = described(layer._naked_clone_layer, config["layer"])
+        children["_naked_clone_layer"] = copied
+    return Old([layer.g, layer.v], [layer._initialized], children, layer=layer)
 
 
 def _spectral_normalization(layer: keras.layers.Layer, entry: dict[str, Any]) -> Old:
+    # The kernel was the wrapper's too.
     inner = described(layer.layer, entry["config"]["layer"])
-    kernel = getattr(layer.layer, "kernel", None)
-    if kernel is None:
-        kernel = layer.layer.embeddings
-    return Old([kernel], [layer.u], {"layer": inner}, layer.trainable)
+    return Old([layer.w], [layer.u], {"layer": inner}, layer=layer)
 
 
 def _snake_case(name: str) -> str:
