@@ -135,14 +135,16 @@ def _layer(layer: keras.layers.Layer, entry: dict[str, Any]) -> Old:
     """A layer whose variables are the same as in Keras 2."""
     config = entry["config"]
     children = {}
-    for name, value in vars(layer).items():
+    # With the torch backend a layer keeps the layers in it elsewhere.
+    inside = dict(layer.named_children()) if hasattr(layer, "named_children") else vars(layer)
+    for name, value in inside.items():
         if isinstance(value, keras.layers.Layer):
             inner = config.get(name, config.get("layer"))
             known = isinstance(inner, dict) and "class_name" in inner
             # Without an entry it is a layer that the other makes by itself.
             children[name] = described(value, inner if known else {"class_name": "", "config": {}})
-    inside = {id(v) for child in children.values() for v in child.flat()}
-    own = [variable for variable in layer.weights if id(variable) not in inside]
+    theirs = {id(v) for child in children.values() for v in child.flat()}
+    own = [variable for variable in layer.weights if id(variable) not in theirs]
     trainable = {id(variable) for variable in layer.trainable_weights}
     kept = [v for v in own if not layer.trainable or id(v) in trainable]
     frozen = [v for v in own if layer.trainable and id(v) not in trainable]

@@ -1,0 +1,133 @@
+import keras
+import numpy as np
+import pytest
+
+import kerastricks.addons as tfa
+
+pytestmark = pytest.mark.filterwarnings(
+    # An optimizer that has taken no step has nothing to be restored.
+    "ignore:Skipping variable loading for optimizer:UserWarning",
+    # With Keras 3.10 the first compiled predictions of many small models are many.
+    "ignore:.*triggered tf.function retracing.*",
+)
+FILES = ["tiny.h5", "tiny.keras", "tiny_functional.h5", "tiny_functional.keras"]
+
+
+@pytest.mark.every_variant
+@pytest.mark.parametrize("file", FILES)
+def test_an_old_model_predicts_what_it_predicted_trains_on_and_is_saved(
+    file, old_models, known_answers, tmp_path
+):
+    x, y = known_answers(file.partition(".")[0])
+    model = tfa.load_model(old_models / file)
+    np.testing.assert_allclose(model.predict(x, verbose=0), y, atol=1e-5)
+    before = [keras.ops.convert_to_numpy(v) for v in model.trainable_variables]
+    model.fit(x, y + 1, epochs=2, verbose=0)
+    after = [keras.ops.convert_to_numpy(v) for v in model.trainable_variables]
+    assert not any(np.array_equal(b, a) for b, a in zip(before, after, strict=True))
+    model.save(tmp_path / "new.keras")
+    again = keras.models.load_model(tmp_path / "new.keras")
+    np.testing.assert_allclose(
+        again.predict(x, verbose=0), model.predict(x, verbose=0), rtol=1e-6, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("suffix", ["h5", "keras"])
+def test_it_is_compiled_as_it_was(suffix, old_models, known_answers):
+    model = tfa.load_model(old_models / f"tiny.{suffix}")
+    assert isinstance(model.optimizer, tfa.optimizers.RectifiedAdam)
+    assert float(model.optimizer.learning_rate) == pytest.approx(0.01)
+    x, y = known_answers("tiny")
+    logs = model.evaluate(x, y, return_dict=True, verbose=0)
+    assert list(logs) == ["loss", "mae"]
+    assert logs["loss"] == pytest.approx(0, abs=1e-9)
+    adam = tfa.load_model(old_models / f"tiny_functional.{suffix}").optimizer
+    assert type(adam) is keras.optimizers.Adam
+
+
+def test_it_is_not_compiled_when_not_asked_for(old_models):
+    assert not tfa.load_model(old_models / "tiny.keras", compile=False).compiled
+
+
+@pytest.mark.parametrize("suffix", ["h5", "keras"])
+def test_one_warning_tells_why_a_model_is_not_compiled(suffix, old_models, edited, known_answers):
+    def edit(text):
+        return text.replace('"loss": "mse"', '"loss": "Addons>triplet_hard_loss"')
+
+    path = edited(old_models / f"tiny.{suffix}", edit)
+    with pytest.warns(UserWarning, match="not compiled: .*triplet_hard_loss.*") as caught:
+        model = tfa.load_model(path)
+    assert len(caught) == 1
+    x, y = known_answers("tiny")
+    np.testing.assert_allclose(model.predict(x, verbose=0), y, atol=1e-5)
+
+
+def test_what_keras_3_wrote_is_opened_too(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), tfa.layers.TLU()])
+    model.save(tmp_path / "new.keras")
+    assert isinstance(tfa.load_model(str(tmp_path / "new.keras")).layers[0], tfa.layers.TLU)
+
+
+def test_keras_own_loader_is_served_and_nothing_is_registered(old_models, known_answers):
+    assert [n for n in keras.saving.get_custom_objects() if n.startswith("Addons>")] == []
+    objects = tfa.custom_objects()
+    assert objects["Addons>Maxout"] is tfa.layers.Maxout
+    assert objects["Addons>mish"] is tfa.activations.mish
+    objects.clear()
+    model = keras.models.load_model(
+        old_models / "tiny.h5", custom_objects=tfa.custom_objects(), compile=False
+    )
+    x, y = known_answers("tiny")
+    np.testing.assert_allclose(model.predict(x, verbose=0), y, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"keras.src.engine.functional"', '"tf_keras.src.engine.functional"'),
+        ('"keras.src.engine.functional"', '"keras.engine.functional"'),
+        ('"dtype": "float32"', '"dtype": {"class_name": "Policy", "config": {"name": "float32"}}'),
+        (
+            '{"module": "builtins", "class_name": "function", "config": "Addons>lisht", '
+            '"registered_name": "function"}',
+            '"Addons>lisht"',
+        ),
+    ],
+)
+def test_configs_of_other_versions_mean_the_same(old, new, old_models, edited, known_answers):
+    path = edited(old_models / "tiny_functional.keras", lambda text: text.replace(old, new))
+    x, y = known_answers("tiny_functional")
+    np.testing.assert_allclose(
+        tfa.load_model(path, compile=False).predict(x, verbose=0), y, atol=1e-5
+    )
+
+
+def layer(name, **config):
+    return {"module": "keras.layers", "class_name": name, "config": config}
+
+
+def test_hard_sigmoid_is_keras_2s(keras_file):
+    path = keras_file([layer("Activation", name="a", activation="hard_sigmoid", dtype="float32")])
+    y = tfa.load_model(path).predict(np.array([[-3, -1, 0, 1]], "float32"), verbose=0)
+    np.testing.assert_allclose(y, [[0, 0.3, 0.5, 0.7]], atol=1e-6)
+
+
+def test_arguments_that_changed_nothing_are_left_out(keras_file):
+    dense = layer("Dense", name="dense", units=2, use_bias=False, groups=1, dynamic=False)
+    path = keras_file([dense], {"layers/dense/vars/0": np.ones((4, 2), "float32")})
+    np.testing.assert_array_equal(tfa.load_model(path)(np.ones((1, 4), "float32")), [[4, 4]])
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Doubled(keras.layers.Layer):
+    def call(self, inputs):
+        return 2 * inputs
+
+
+def test_classes_of_the_user_are_made_when_given(keras_file):
+    entry = {"module": "mine", "class_name": "Doubled", "registered_name": "Mine>Doubled"}
+    path = keras_file([{**entry, "config": {"name": "doubled"}}])
+    with pytest.raises(ValueError, match=r"Mine>Doubled \(named 'doubled'\), which is not known"):
+        tfa.load_model(path)
+    model = tfa.load_model(path, custom_objects={"Mine>Doubled": Doubled})
+    np.testing.assert_array_equal(model(np.ones((1, 4), "float32")), [[2, 2, 2, 2]])

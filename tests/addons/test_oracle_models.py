@@ -1,0 +1,50 @@
+"""Models that the real TensorFlow Addons trains and saves, opened here."""
+
+import warnings
+
+import numpy as np
+import pytest
+
+import kerastricks.addons as tfa
+
+MODELS = [
+    "tiny",
+    "tiny_functional",
+    "sequential",
+    "functional",
+    "nested",
+    "averaged",
+    "scheduled",
+]
+UNCOMPILED = {"averaged": "TensorFlow Addons had it; nothing takes its place."}
+"""Models of which something is nowhere, and what the warning says."""
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*triggered tf.function retracing.*")
+
+
+@pytest.fixture(scope="session")
+def saved(run_oracle, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("models")
+    run_oracle("models.py", folder)
+    assert {path.stem for path in folder.iterdir()} == set(MODELS)
+    return folder
+
+
+@pytest.mark.every_variant
+@pytest.mark.parametrize("suffix", ["h5", "keras"])
+@pytest.mark.parametrize("name", MODELS)
+def test_a_genuine_old_model_predicts_what_it_predicted_and_trains_on(name, suffix, saved):
+    with np.load(saved / f"{name}.npz") as arrays:
+        x = [arrays[key] for key in sorted(arrays) if key != "y"]
+        y = arrays["y"]
+    x = x if len(x) > 1 else x[0]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = tfa.load_model(saved / f"{name}.{suffix}")
+    said = [str(w.message) for w in caught if "not compiled" in str(w.message)]
+    np.testing.assert_allclose(model.predict(x, verbose=0), y, atol=1e-5)
+    assert len(said) == (name in UNCOMPILED)
+    if name in UNCOMPILED:
+        assert UNCOMPILED[name] in said[0]
+        model.compile("sgd", "mse")
+    assert np.isfinite(model.fit(x, y, epochs=1, verbose=0).history["loss"][0])
