@@ -45,6 +45,8 @@ def test_examples(name):
         pytest.importorskip("tensorflow")
     if name.endswith(".opencv"):
         pytest.importorskip("cv2")
+    if "._check" in name:
+        pytest.importorskip("libcst")
     # A module of one backend's operations is named after it.
     if (backend := re.split(r"[._]", name)[-1]) in ("tensorflow", "jax", "torch"):
         pytest.importorskip(backend)

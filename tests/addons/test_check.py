@@ -6,6 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kerastricks.addons.__main__ import main
+
+pytest.importorskip("libcst")  # of the extra `addons`
+
 from kerastricks.addons._check.command import files
 from kerastricks.addons._check.program import examined
 

@@ -42,8 +42,8 @@ def test_missing_and_misshapen_weights_are_named(keras_file):
         tfa.load_model(keras_file([dense]))
     with pytest.raises(ValueError, match=r"shape \(3, 2\); the layer's weight has \(4, 2\)"):
         tfa.load_model(keras_file([dense], {"layers/dense/vars/0": np.ones((3, 2))}))
+    text = np.full((4, 2), "x", dtype=h5py.string_dtype())
     with pytest.raises(ValueError, match="not numbers"):
-        text = np.full((4, 2), "x", dtype=h5py.string_dtype())
         tfa.load_model(keras_file([dense], {"layers/dense/vars/0": text}))
 
 
@@ -140,10 +140,10 @@ def test_a_damaged_file_ends_in_a_value_error_or_in_a_model(file, data, old_mode
     path.write_bytes(broken)
     try:
         tfa.load_model(path, compile=False)
+        said = None
     except ValueError as error:
-        assert str(path) in str(error)
-    else:
-        assert not cut
+        said = str(error)
+    assert (said is None and not cut) or str(path) in said
 
 
 def node(name, *sources):
@@ -161,14 +161,8 @@ def test_graphs_that_feed_themselves_are_refused_before_they_are_built():
         rewired({"layers": [node("a"), node("a")], **ends})
 
 
-def test_configs_that_are_no_configs_are_refused(old_models, edited):
-    for path in ("layers", "config", "class_name"):
-
-        def edit(text, path=path):
-            return json.dumps(
-                {key: [] if key == path else v for key, v in json.loads(text).items()}
-            )
-
-        if path != "layers":
-            with pytest.raises(ValueError, match="cannot be opened"):
-                tfa.load_model(edited(old_models / "tiny.keras", edit))
+@pytest.mark.parametrize("key", ["config", "class_name"])
+def test_configs_that_are_no_configs_are_refused(key, old_models, edited):
+    path = edited(old_models / "tiny.keras", lambda text: json.dumps({**json.loads(text), key: []}))
+    with pytest.raises(ValueError, match="cannot be opened"):
+        tfa.load_model(path)
