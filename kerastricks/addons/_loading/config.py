@@ -6,24 +6,37 @@ from typing import Any
 
 import keras
 
-from kerastricks.addons._loading.graph import rewired
-from kerastricks.addons._loading.names import is_object, place, public_name
+from kerastricks.addons._loading.graph import planned
+from kerastricks.addons._loading.names import (
+    FUNCTIONAL,
+    RefusedError,
+    is_object,
+    place,
+    public_name,
+)
 from kerastricks.addons._loading.objects import PREFIX
 
-ANYTHING = object()
-IDLE: dict[str, tuple[Any, ...]] = {
+IDLE: dict[str, tuple[Any, ...] | None] = {
+    "adjustment": (None,),
     "dynamic": (False,),
+    "fused": None,
     "groups": (1,),
-    "implementation": (0, 1, 2),
-    "input_length": (None, ANYTHING),
-    "key_shape": (None, ANYTHING),
-    "query_shape": (None, ANYTHING),
+    "implementation": None,
+    "input_length": None,
+    "key_shape": None,
+    "query_shape": None,
     "ragged": (False,),
     "sparse": (False,),
     "time_major": (False,),
-    "value_shape": (None, ANYTHING),
+    "value_shape": None,
+    "virtual_batch_size": (None,),
 }
-"""Arguments of Keras 2 that a layer of Keras 3 may lack, and the values that changed nothing."""
+"""Arguments of Keras 2 that a layer of Keras 3 may lack, and the values that changed nothing.
+
+None for those that changed nothing with any value.
+"""
+GRAPH = "kerastricks.addons>old_functional"
+"""The name under which Keras finds `Graph`."""
 
 
 def translated(entry: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
@@ -45,9 +58,14 @@ def translated(entry: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
     config = entry.get("config")
     if not isinstance(config, dict):
         raise ValueError(f"its {name} has no config.")
+    if isinstance(config.get("vocabulary"), str):
+        raise RefusedError(f"its {name} reads the file {config['vocabulary']!r}.")
     config = {key: _value(value, known, key) for key, value in config.items()}
-    if class_name in ("Model", "Sequential") and module == "keras":
+    if module == "keras":
         config = _model(config, class_name)
+        if class_name in FUNCTIONAL:
+            module, class_name, registered = None, FUNCTIONAL[0], GRAPH
+            config = planned(config)
     elif module == "keras.layers":
         config = _without_idle(config, getattr(keras.layers, class_name))
     config = REPAIRS.get(name, dict)(config)
@@ -77,13 +95,8 @@ def _value(value: Any, known: dict[str, Any], key: str = "") -> Any:
 def _function(name: str, known: dict[str, Any]) -> Any:
     plain = name.rpartition(">")[2]
     if name in known:
-        found = next(iter({name} & set(known)))
-        return {
-            "module": "builtins",
-            "class_name": "function",
-            "config": found,
-            "registered_name": "function",
-        }
+        entry = {"module": "builtins", "class_name": "function", "config": name}
+        return {**entry, "registered_name": "function"}
     if plain != name or not callable(getattr(keras.activations, plain, None)):
         # The same words as for classes.
         place({"class_name": name}, known, ())
@@ -94,11 +107,9 @@ def _model(config: dict[str, Any], class_name: str) -> dict[str, Any]:
     layers = config.get("layers")
     if not isinstance(layers, list) or not all(map(is_object, layers)):
         raise ValueError(f"its {class_name} is to be described by its layers.")
-    if class_name == "Model":
+    if class_name in FUNCTIONAL:
         for layer in layers:
             layer.setdefault("name", layer["config"].get("name"))
-        keys = ("name", "trainable", "layers", "input_layers", "output_layers")
-        config = rewired({key: config[key] for key in keys if key in config})
     elif layers:
         shape = layers[0]["config"].get("batch_input_shape")
         if shape is not None and layers[0]["class_name"] != "InputLayer":
@@ -113,26 +124,24 @@ def _model(config: dict[str, Any], class_name: str) -> dict[str, Any]:
 
 def _without_idle(config: dict[str, Any], made: type) -> dict[str, Any]:
     takes = inspect.signature(made).parameters
-    return {
-        key: value
-        for key, value in config.items()
-        if key in takes or key not in IDLE or not (value in IDLE[key] or ANYTHING in IDLE[key])
-    }
+    return {key: v for key, v in config.items() if key in takes or not _is_idle(key, v)}
+
+
+def _is_idle(key: str, value: Any) -> bool:
+    values = IDLE.get(key, ())
+    return values is None or value in values
 
 
 def _input(config: dict[str, Any]) -> dict[str, Any]:
-    config = dict(config)
+    config = {key: v for key, v in config.items() if not _is_idle(key, v)}
     if "batch_input_shape" in config:
         config["batch_shape"] = config.pop("batch_input_shape")
-    return {key: config[key] for key in ("batch_shape", "dtype", "name") if key in config}
+    return config
 
 
 def _normalization(config: dict[str, Any]) -> dict[str, Any]:
     axis = config.get("axis")
-    if isinstance(axis, list) and len(axis) == 1:
-        axis = axis[0]
-    gone = ("fused", "virtual_batch_size", "adjustment")
-    return {key: value for key, value in config.items() if key not in gone} | {"axis": axis}
+    return {**config, "axis": axis[0] if isinstance(axis, list) and len(axis) == 1 else axis}
 
 
 def _instance(config: dict[str, Any]) -> dict[str, Any]:

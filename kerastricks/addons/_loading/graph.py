@@ -1,18 +1,62 @@
-"""Who feeds whom: the nodes of Keras 2's functional models in the form of Keras 3."""
+"""Functional models: who feeds whom, as Keras 2 wrote it, and making the model by it."""
 
 from typing import Any
+
+import keras
 
 RECURRENT = {"Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRU", "LSTM", "RNN"}
 RECURRENT |= {"SimpleRNN"}
 """Layers that took their initial state as further inputs."""
+TENSOR = "tensor of"
+"""The key under which a plan refers to an output: [layer, call, number]."""
 
 
-def rewired(config: dict[str, Any]) -> dict[str, Any]:
-    """A functional model's config with its nodes, inputs and outputs as Keras 3 counts them.
+class Graph:
+    """Makes a functional model from a plan; Keras knows it by its name in `custom_objects`."""
 
-    Keras 2 counted the node that a nested model is made of as its first; Keras 3 counts calls
-    alone, but for the outputs of a model that is functional. One tensor is itself there, not a
-    list of one.
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> keras.Model:
+        """Makes the layers, calls them in turn, and returns the model.
+
+        Args:
+            config: What `planned` returns.
+            custom_objects: Objects by registered name.
+
+        Raises:
+            ValueError: When a layer lacks an output that another takes.
+        """
+        layers = {
+            name: keras.saving.deserialize_keras_object(entry, custom_objects=custom_objects)
+            for name, entry in config["layers"].items()
+        }
+        outputs = {(name, 0): [layers[name].output] for name in config["sources"]}
+
+        def tensors(value: Any) -> Any:
+            if isinstance(value, dict) and TENSOR in value:
+                name, call, number = value[TENSOR]
+                if not 0 <= number < len(outputs.get((name, call), ())):
+                    raise ValueError(f"its layer {name!r} has no output {number} in call {call}.")
+                return outputs[name, call][number]
+            if isinstance(value, dict):
+                return {key: tensors(entry) for key, entry in value.items()}
+            return [tensors(entry) for entry in value] if isinstance(value, list) else value
+
+        for name, call, inputs, keywords in config["calls"]:
+            result = layers[name](tensors(inputs), **tensors(keywords))
+            outputs[name, call] = keras.tree.flatten(result)
+        model = keras.Model(
+            tensors(config["inputs"]), tensors(config["outputs"]), name=config["name"]
+        )
+        if not config["trainable"]:
+            model.trainable = False
+        return model
+
+
+def planned(config: dict[str, Any]) -> dict[str, Any]:
+    """The plan of a functional model: its layers, and the calls in an order in which they can be.
+
+    Keras 2 counted the node that a nested model is made of as its first call; here there are
+    calls alone. One input or output is itself, not a list of one.
 
     Args:
         config: A config whose `layers` have `name`, `class_name`, `config`, `inbound_nodes`.
@@ -25,37 +69,38 @@ def rewired(config: dict[str, Any]) -> dict[str, Any]:
         raise ValueError("two of its layers have the same name.")
     skipped = {name: int(_starts_with_a_node(layer)) for name, layer in layers.items()}
     nodes = {
-        name: [_node(node, layer, skipped) for node in layer.get("inbound_nodes", [])]
+        name: [_call(node, layer, skipped) for node in layer.get("inbound_nodes", [])]
         for name, layer in layers.items()
     }
-    _check_order({name: [_sources(node) for node in calls] for name, calls in nodes.items()})
-    functional = {name for name, layer in layers.items() if layer["class_name"] == "Model"}
-
-    def end(tensors: Any) -> Any:
-        if isinstance(tensors, dict):
-            return {key: end(value) for key, value in tensors.items()}
-        if _is_tensor(tensors, skipped):
-            name, node, tensor = tensors[:3]
-            return [name, node if name in functional else node - skipped[name], tensor]
-        ends = [end(tensor) for tensor in tensors]
-        return ends[0] if len(ends) == 1 else ends
-
+    plain = ("module", "class_name", "config", "registered_name")
     return {
-        **config,
-        "layers": [{**layers[name], "inbound_nodes": calls} for name, calls in nodes.items()],
-        "input_layers": end(config["input_layers"]),
-        "output_layers": end(config["output_layers"]),
+        "name": config.get("name"),
+        "trainable": bool(config.get("trainable", True)),
+        "layers": {name: {k: layer.get(k) for k in plain} for name, layer in layers.items()},
+        "sources": [name for name, layer in layers.items() if layer["class_name"] == "InputLayer"],
+        "calls": [[name, number, *nodes[name][number]] for name, number in _in_order(nodes)],
+        "inputs": _single(_referred(config["input_layers"], skipped)),
+        "outputs": _single(_referred(config["output_layers"], skipped)),
     }
 
 
 def _starts_with_a_node(layer: dict[str, Any]) -> bool:
+    inner = layer["config"].get("layers")
     if layer["class_name"] == "Sequential":
-        inner = layer["config"].get("layers")
         return bool(inner) and inner[0]["class_name"] == "InputLayer"
-    return bool(layer["class_name"] == "Model")
+    return bool(layer["class_name"] == "Functional")
 
 
-def _is_tensor(value: Any, names: dict[str, int]) -> bool:
+def _referred(value: Any, skipped: dict[str, int]) -> Any:
+    """A value with its references to tensors, [layer, node, number, ...], as the plan has them."""
+    if _is_reference(value, skipped):
+        return {TENSOR: [value[0], value[1] - skipped[value[0]], value[2]]}
+    if isinstance(value, dict):
+        return {key: _referred(entry, skipped) for key, entry in value.items()}
+    return [_referred(entry, skipped) for entry in value] if isinstance(value, list) else value
+
+
+def _is_reference(value: Any, names: dict[str, int]) -> bool:
     return (
         isinstance(value, list)
         and len(value) in (3, 4)
@@ -65,62 +110,59 @@ def _is_tensor(value: Any, names: dict[str, int]) -> bool:
     )
 
 
-def _node(node: Any, layer: dict[str, Any], skipped: dict[str, int]) -> dict[str, Any]:
-    keywords: dict[str, Any] = {}
-
-    def argument(value: Any, first: bool = False) -> Any:
-        if _is_tensor(value, skipped):
-            if first and len(value) == 4:
-                keywords.update(value[3])
-            history = [value[0], value[1] - skipped[value[0]], value[2]]
-            # Keras looks the tensor up by its history; its shape is not asked for.
-            config = {"shape": [], "dtype": "float32", "keras_history": history}
-            return {"class_name": "__keras_tensor__", "config": config}
-        if isinstance(value, list):
-            return [argument(entry, first) for entry in value]
-        if isinstance(value, dict):
-            return {key: argument(entry, first) for key, entry in value.items()}
-        return value
-
-    inputs = argument(node, first=True)
-    if isinstance(inputs, list) and any(not _is_made(tensor) for tensor in inputs):
+def _call(node: Any, layer: dict[str, Any], skipped: dict[str, int]) -> tuple[Any, dict[str, Any]]:
+    """What a layer is called on, and the keywords, which hang at the inputs."""
+    inputs = _referred(node, skipped)
+    if isinstance(inputs, list) and not all(map(_is_tensor, inputs)):
         raise ValueError(f"the inputs of its layer {layer['name']!r} are not understood: {node}.")
+    entries = node.values() if isinstance(node, dict) else node
+    keywords: dict[str, Any] = {}
+    for entry in entries:
+        if _is_reference(entry, skipped) and len(entry) == 4:
+            keywords |= _referred(entry[3], skipped)
     if isinstance(inputs, list) and len(inputs) > 1 and layer["class_name"] in RECURRENT:
         keywords["initial_state"] = inputs[1:]
         inputs = inputs[:1]
-    if isinstance(inputs, list) and len(inputs) == 1:
-        inputs = inputs[0]
-    return {"args": [inputs], "kwargs": {k: argument(v) for k, v in keywords.items()}}
+    return _single(inputs), keywords
 
 
-def _is_made(value: Any) -> bool:
-    if isinstance(value, dict) and value.get("class_name") == "__keras_tensor__":
-        return True
-    return isinstance(value, list) and all(map(_is_made, value))
+def _single(inputs: Any) -> Any:
+    return inputs[0] if isinstance(inputs, list) and len(inputs) == 1 else inputs
+
+
+def _is_tensor(value: Any) -> bool:
+    if isinstance(value, dict):
+        return TENSOR in value
+    return isinstance(value, list) and all(map(_is_tensor, value))
 
 
 def _sources(value: Any) -> list[tuple[str, int]]:
-    """The calls, by layer and number, whose results a node takes."""
+    """The calls, by layer and number, whose results a value has."""
     if isinstance(value, dict):
-        if value.get("class_name") == "__keras_tensor__":
-            name, node, _ = value["config"]["keras_history"]
-            return [(name, node)]
+        if TENSOR in value:
+            return [tuple(value[TENSOR][:2])]
         value = list(value.values())
-    return [s for entry in value for s in _sources(entry)] if isinstance(value, list) else []
+    if isinstance(value, (list, tuple)):
+        return [source for entry in value for source in _sources(entry)]
+    return []
 
 
-def _check_order(calls: dict[str, list[list[tuple[str, int]]]]) -> None:
+def _in_order(nodes: dict[str, list[Any]]) -> list[tuple[str, int]]:
+    """All calls, each after those that it needs."""
     # A layer without calls is an input.
-    done = {name: 0 if nodes else 1 for name, nodes in calls.items()}
+    done = {name: 0 if calls else 1 for name, calls in nodes.items()}
+    order: list[tuple[str, int]] = []
     moved = True
     while moved:
         moved = False
-        for name, nodes in calls.items():
-            while done[name] < len(nodes) and all(
-                0 <= node < done[source] for source, node in nodes[done[name]]
+        for name, calls in nodes.items():
+            while done[name] < len(calls) and all(
+                0 <= call < done[source] for source, call in _sources(calls[done[name]])
             ):
+                order.append((name, done[name]))
                 done[name] += 1
                 moved = True
-    stuck = [name for name, nodes in calls.items() if done[name] < len(nodes)]
+    stuck = [name for name, calls in nodes.items() if done[name] < len(calls)]
     if stuck:
         raise ValueError(f"its layers {stuck} feed themselves, or are fed by what is not there.")
+    return order

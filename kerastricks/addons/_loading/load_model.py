@@ -8,9 +8,10 @@ from typing import Any
 
 import keras
 
-from kerastricks.addons._loading.config import translated
+from kerastricks.addons._loading.config import GRAPH, translated
 from kerastricks.addons._loading.file import Saved, opened
 from kerastricks.addons._loading.functions import hard_sigmoid
+from kerastricks.addons._loading.graph import Graph
 from kerastricks.addons._loading.names import RefusedError
 from kerastricks.addons._loading.objects import custom_objects as addons
 from kerastricks.addons._loading.training import compile_arguments
@@ -26,7 +27,7 @@ def load_model(
 
     The model is one of Keras 3: it predicts what it predicted, can be trained on, and saves as
     `.keras`, which `keras.models.load_model` opens where kerastricks is imported. Files that
-    Keras 3 wrote are given to Keras' own `load_model`.
+    Keras 3 wrote are left to Keras.
 
     The file is not trusted. Nothing in it is run, only classes of Keras, of this package and of
     `custom_objects` are made, and nothing outside the file is read. Give no `custom_objects` to
@@ -50,7 +51,7 @@ def load_model(
 
     Raises:
         ValueError: When the file is damaged, holds code (a `Lambda`), names a class that nobody
-            knows, or is no saved model.
+            knows, is no saved model, or was written by Keras 3.
 
     Example:
         >>> load_model("model.h5")
@@ -59,11 +60,13 @@ def load_model(
         ValueError: model.h5 cannot be opened: it does not exist.
     """
     path = Path(filepath)
-    known = {**addons(), "kerastricks.addons>hard_sigmoid": hard_sigmoid, **(custom_objects or {})}
+    known = {**addons(), GRAPH: Graph, "kerastricks.addons>hard_sigmoid": hard_sigmoid}
+    known |= custom_objects or {}
     try:
         with opened(path) as saved:
-            if saved.version.partition(".")[0].isdigit() and int(saved.version[0]) >= 3:
-                return keras.models.load_model(path, custom_objects=known, compile=compile)
+            if saved.version[:1] in {*"3456789"}:
+                # Not handed on: older versions of Keras 3 run what is in some files.
+                raise RefusedError("Keras 3 wrote it: open it by keras.models.load_model.")
             model = _rebuilt(saved, known)
     except Exception as error:  # damaged files raise whatever their readers meet
         raise ValueError(f"{path} cannot be opened: {error}") from error

@@ -7,11 +7,12 @@ import keras
 from kerastricks.addons._fates import look_up
 from kerastricks.addons._loading.objects import PREFIX
 
-MODELS = {"Functional": "Model", "Model": "Model", "Sequential": "Sequential"}
-"""Models that are described by their layers, and the class of Keras 3 that takes that."""
+FUNCTIONAL = ("Functional", "Model")
+"""Names of models that are described by layers and who feeds whom."""
 PLACES = ("layers", "initializers", "regularizers", "constraints")
 CODE = {"Lambda", "__lambda__", "TFOpLambda", "SlicingOpLambda"}
-"""Classes that stand for code."""
+CODE |= {"FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"}
+"""Classes that stand for code, the last four of Keras 3: an old file has none of them."""
 
 
 class RefusedError(ValueError):
@@ -63,10 +64,10 @@ def place(
     for candidate in (name, plain):
         if candidate in known:
             return None, plain, candidate
-    if plain in MODELS and name == plain:
-        return "keras", MODELS[plain], None
-    for module in places:
-        if name == plain and isinstance(getattr(getattr(keras, module), plain, None), type):
+    if name == plain and places is PLACES and plain in (*FUNCTIONAL, "Sequential"):
+        return "keras", plain, None
+    for module in places if name == plain and plain.isalnum() else ():
+        if isinstance(getattr(getattr(keras, module), plain, None), type):
             return f"keras.{module}", plain, None
     raise RefusedError(f"it has a {name}{_called(entry)}, which is not known here. {_advice(name)}")
 

@@ -73,11 +73,10 @@ def _part(value: Any, known: dict[str, Any]) -> Any:
     if not is_object(value):
         return value
     name = public_name(value)
-    schedule = getattr(keras.optimizers.schedules, name, None)
-    if isinstance(schedule, type):
+    schedule = known.get(name, getattr(keras.optimizers.schedules, name, None))
+    base = keras.optimizers.schedules.LearningRateSchedule
+    if isinstance(schedule, type) and issubclass(schedule, base):
         return schedule(**value["config"])
-    if name in known and issubclass(known[name], keras.optimizers.schedules.LearningRateSchedule):
-        return known[name](**value["config"])
     return _optimizer(value, known)
 
 

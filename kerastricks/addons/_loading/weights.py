@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from kerastricks.addons._loading.names import public_name
+from kerastricks.addons._loading.names import FUNCTIONAL, public_name
 from kerastricks.addons._loading.objects import PREFIX
 from kerastricks.addons._loading.tree import Tree
 
@@ -183,8 +183,7 @@ def _snake_case(name: str) -> str:
 
 
 KINDS: dict[str, Callable[[Any, dict[str, Any]], Old]] = {
-    "Functional": _model,
-    "Model": _model,
+    **dict.fromkeys(FUNCTIONAL, _model),
     "Sequential": _model,
     PREFIX + "WeightNormalization": _weight_normalization,
     PREFIX + "SpectralNormalization": _spectral_normalization,

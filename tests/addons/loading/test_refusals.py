@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import kerastricks.addons as tfa
-from kerastricks.addons._loading.graph import rewired
+from kerastricks.addons._loading.graph import planned
 
 
 def entry(name, module="keras.layers", **config):
@@ -23,6 +23,8 @@ def entry(name, module="keras.layers", **config):
         (entry("TFOpLambda", name="tf.add", function="math.add"), r"TFOpLambda .*'tf\.add'.*code"),
         (entry("Activation", name="a", activation=entry("__lambda__")), "__lambda__.*code"),
         (entry("system", "os", name="x"), "has a system"),
+        (entry("TFSMLayer", name="s", filepath="/tmp/x"), "TFSMLayer .*code"),
+        (entry("StringLookup", name="s", vocabulary="/etc/passwd"), "reads the file '/etc/passwd'"),
         (entry("Sequence", "keras.utils", name="x"), "has a Sequence"),
         (entry("CRF", "tensorflow_addons.layers.crf", name="c"), "Addons>CRF.*TensorFlow Addons"),
         (entry("Activation", name="a", activation="Addons>nonsense"), "Addons>nonsense"),
@@ -154,11 +156,11 @@ def node(name, *sources):
 def test_graphs_that_feed_themselves_are_refused_before_they_are_built():
     ends = {"input_layers": [["a", 0, 0]], "output_layers": [["b", 0, 0]]}
     with pytest.raises(ValueError, match=r"\['b', 'c'\] feed themselves"):
-        rewired({"layers": [node("a"), node("b", "c"), node("c", "b")], **ends})
+        planned({"layers": [node("a"), node("b", "c"), node("c", "b")], **ends})
     with pytest.raises(ValueError, match="inputs of its layer 'b' are not understood"):
-        rewired({"layers": [node("a"), node("b", "nobody")], **ends})
+        planned({"layers": [node("a"), node("b", "nobody")], **ends})
     with pytest.raises(ValueError, match="same name"):
-        rewired({"layers": [node("a"), node("a")], **ends})
+        planned({"layers": [node("a"), node("a")], **ends})
 
 
 @pytest.mark.parametrize("key", ["config", "class_name"])
