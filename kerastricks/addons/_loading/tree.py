@@ -22,24 +22,20 @@ class Tree:
     def __iter__(self) -> Iterator[str]:
         return iter(self._group)
 
-    def tree(self, name: str) -> "Tree":
-        """The group of this name."""
+    def tree(self, path: str) -> "Tree":
+        """The group at a path."""
         import h5py
 
-        member = self._member(name)
+        member = self._member(path)
         if not isinstance(member, h5py.Group):
-            raise ValueError(f"{self._place(name)} is to be a group, and is none.")
+            raise ValueError(f"{self._place(path)} is to be a group, and is none.")
         return Tree(member)
 
     def array(self, path: str, shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
         """The numbers at a path, which are read only when they have this shape."""
         import h5py
 
-        *groups, name = path.split("/")
-        tree = self
-        for group in groups:
-            tree = tree.tree(group)
-        data = tree._member(name)
+        data = self._member(path)
         if not isinstance(data, h5py.Dataset) or data.external or data.is_virtual:
             raise ValueError(f"{self._place(path)} is to be an array within the file, and is none.")
         if data.dtype.kind not in "fiub":
@@ -67,17 +63,22 @@ class Tree:
         value = self._group.attrs.get(name)
         return None if value is None else _text(value)
 
-    def _member(self, name: str) -> Any:
+    def _member(self, path: str) -> Any:
         import h5py
 
-        link = self._group.get(name, getlink=True) if name not in ("", ".", "..") else None
-        if not isinstance(link, h5py.HardLink):
-            found = "is missing" if link is None else f"is {type(link).__name__}"
-            raise ValueError(f"{self._place(name)} {found}; it is to lie within the file.")
-        return self._group[name]
+        member = self._group
+        # Part by part: a link on the way leads out of the file as well.
+        for name in path.split("/"):
+            group = isinstance(member, h5py.Group) and name not in ("", ".", "..")
+            link = member.get(name, getlink=True) if group else None
+            if not isinstance(link, h5py.HardLink):
+                found = "is missing" if link is None else f"is {type(link).__name__}"
+                raise ValueError(f"{self._place(path)} {found}; it is to lie within the file.")
+            member = member[name]
+        return member
 
-    def _place(self, name: str) -> str:
-        return f"{self._group.name.rstrip('/')}/{name}"
+    def _place(self, path: str) -> str:
+        return f"{self._group.name.rstrip('/')}/{path}"
 
 
 def _text(value: Any) -> str:

@@ -103,7 +103,7 @@ def test_configs_of_other_versions_mean_the_same(old, new, old_models, edited, k
     )
 
 
-def layer(name, **config):
+def layer(name, /, **config):
     return {"module": "keras.layers", "class_name": name, "config": config}
 
 

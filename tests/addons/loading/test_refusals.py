@@ -12,7 +12,7 @@ import kerastricks.addons as tfa
 from kerastricks.addons._loading.graph import planned
 
 
-def entry(name, module="keras.layers", **config):
+def entry(name, module="keras.layers", /, **config):
     return {"module": module, "class_name": name, "config": config}
 
 
