@@ -74,9 +74,9 @@ class Use:
         """One line: where, what, and what to do."""
         cell = f"cell {self.cell}:" if self.cell else ""
         place = f"{self.path}:{cell}{self.line}:{self.column}"
-        said = self.replacement or "nothing takes its place."
-        if self.kind == "unknown":
-            said = "unknown."
+        said = "unknown." if self.kind == "unknown" else "nothing takes its place."
+        if self.replacement:
+            said = f"{self.replacement}:" if self.note else self.replacement
         return f"{place}: {self.written} -> {said} {self.note}".rstrip()
 
     def to_dict(self) -> dict[str, Any]:
