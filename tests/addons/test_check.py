@@ -2,7 +2,7 @@ import ast
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kerastricks.addons.__main__ import main
@@ -109,6 +109,7 @@ STATEMENTS = st.sampled_from(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     st.lists(STATEMENTS, max_size=8),
     st.sampled_from(["\n", "\r\n"]),
