@@ -13,7 +13,7 @@ FATES = {
         "layers",
         "AdaptiveAveragePooling1D AdaptiveAveragePooling2D AdaptiveAveragePooling3D "
         "AdaptiveMaxPooling1D AdaptiveMaxPooling2D AdaptiveMaxPooling3D",
-        "Keras has layers of these names too, from 3.13 on.",
+        "Later versions of Keras 3 have layers of these names too.",
     ),
     **here("layers", "GroupNormalization", "On top of Keras' own layer."),
     "EmbeddingBag": in_keras(

@@ -44,11 +44,11 @@ def opened(path: Path) -> Iterator[Saved]:
 
     if path.is_dir():
         raise ValueError(
-            f"{path} is a folder. Keras 3 opens no SavedModel as a model: save it again as .h5 or "
+            "it is a folder. Keras 3 opens no SavedModel as a model: save it again as .h5 or "
             ".keras where it was written, or use keras.layers.TFSMLayer."
         )
     if not path.exists():
-        raise ValueError(f"{path} does not exist.")
+        raise ValueError("it does not exist.")
     if zipfile.is_zipfile(path):
         with zipfile.ZipFile(path) as archive:
             config = _json(_part(archive, CONFIG, LARGEST_TEXT), CONFIG)
