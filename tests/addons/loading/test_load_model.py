@@ -26,6 +26,8 @@ def test_an_old_model_predicts_what_it_predicted(file, old_models, known_answers
     np.testing.assert_allclose(answers(model, x), y, atol=1e-5)
 
 
+# What Keras 3.10 saves of a functional model with one input, it reads as one with a list of one.
+@pytest.mark.filterwarnings("ignore:(?s).*structure of `inputs` doesn't match:UserWarning")
 @pytest.mark.parametrize("file", ["tiny.keras", "tiny_functional.h5"])
 def test_an_old_model_trains_on_and_is_saved_as_a_new_one(
     file, old_models, known_answers, tmp_path
@@ -52,7 +54,7 @@ def test_it_is_compiled_as_it_was(suffix, old_models, known_answers):
     assert list(logs) == ["loss", "mae"]
     assert logs["loss"] == pytest.approx(0, abs=1e-9)
     adam = tfa.load_model(old_models / f"tiny_functional.{suffix}").optimizer
-    assert type(adam) is keras.optimizers.Adam
+    assert isinstance(adam, keras.optimizers.Adam)
 
 
 def test_it_is_not_compiled_when_not_asked_for(old_models):
