@@ -148,23 +148,48 @@ def scheduled():
     return model
 
 
-MODELS = [tiny, tiny_functional, sequential, functional, nested, averaged, scheduled]
+def wired():
+    """Calls of all kinds: keywords, states, models called twice, two outputs."""
+    sequence = tf.keras.Input((5, 4), name="sequence")
+    other = tf.keras.Input((5, 4), name="other")
+    attended = layers.MultiHeadAttention(2, 3)(sequence, value=other)
+    encoded, *states = layers.LSTM(4, return_sequences=True, return_state=True)(attended)
+    decoded = layers.LSTM(4)(encoded, initial_state=states)
+    inner = tf.keras.Sequential(
+        [tf.keras.Input((4,)), tfa.layers.WeightNormalization(layers.Dense(4, "tanh"))]
+    )
+    start = tf.keras.Input((4,))
+    pair = tf.keras.Model(start, [layers.Dense(4)(start), tfa.layers.Snake()(start)])
+    once, twice = pair(inner(decoded))
+    again, last = pair(inner(once))
+    added = layers.Add()([again, twice, layers.Dropout(0.5)(last, training=False)])
+    model = tf.keras.Model({"sequence": sequence, "other": other}, [inner(added), added])
+    model.compile(tf.keras.optimizers.RMSprop(1e-3), ["mse", "mae"], loss_weights=[1.0, 0.5])
+    return model
+
+
+MODELS = [tiny, tiny_functional, sequential, functional, nested, averaged, scheduled, wired]
 
 
 def hand_over(model, name, folder):
     """Trains on noise, saves in both formats, writes what it predicts."""
     rng = np.random.default_rng(0)
 
-    def draw(count):
-        return [rng.normal(size=(count, *i.shape[1:])).astype("float32") for i in model.inputs]
+    inputs = tf.nest.flatten(model.inputs)
 
-    y = rng.dirichlet(np.ones(model.output_shape[-1]), size=32).astype("float32")
+    def draw(count):
+        values = [rng.normal(size=(count, *i.shape[1:])).astype("float32") for i in inputs]
+        return tf.nest.pack_sequence_as(model.input, values)
+
+    y = [rng.dirichlet(np.ones(o.shape[-1]), size=32).astype("float32") for o in model.outputs]
     model.fit(draw(32), y, batch_size=8, epochs=2, verbose=0)
     model.save(folder / f"{name}.h5")
     model.save(folder / f"{name}.keras")
     x = draw(3)
-    arrays = {f"x{n}": array for n, array in enumerate(x)}
-    np.savez(folder / f"{name}.npz", y=model.predict(x, verbose=0), **arrays)
+    arrays = {f"x{n}": array for n, array in enumerate(tf.nest.flatten(x))}
+    for n, array in enumerate(tf.nest.flatten(model.predict(x, verbose=0))):
+        arrays[f"y{n or ''}"] = array
+    np.savez(folder / f"{name}.npz", **arrays)
 
 
 if __name__ == "__main__":
