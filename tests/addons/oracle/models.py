@@ -182,6 +182,7 @@ def hand_over(model, name, folder):
         return tf.nest.pack_sequence_as(model.input, values)
 
     y = [rng.dirichlet(np.ones(o.shape[-1]), size=32).astype("float32") for o in model.outputs]
+    y = y[0] if len(y) == 1 else y
     model.fit(draw(32), y, batch_size=8, epochs=2, verbose=0)
     model.save(folder / f"{name}.h5")
     model.save(folder / f"{name}.keras")

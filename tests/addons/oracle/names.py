@@ -10,7 +10,8 @@ PACKAGES = (
     "activations callbacks image layers losses metrics optimizers options register rnn seq2seq "
     "text types version"
 )
-TYPING = {"Callable", "List", "Union"}
+IMPORTED = {"Callable", "KerasTensor", "List", "Path", "Union", "Version"}
+"""What the files import from elsewhere for themselves."""
 
 
 def public(module):
@@ -18,7 +19,7 @@ def public(module):
     return sorted(
         name
         for name, value in vars(module).items()
-        if (not name.startswith("_") or name == "__version__") and name not in TYPING
+        if (not name.startswith("_") or name == "__version__") and name not in IMPORTED
         if not isinstance(value, types.ModuleType)
         if not isinstance(value, types.FunctionType)
         or value.__module__.startswith(module.__name__)
