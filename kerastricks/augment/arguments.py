@@ -4,8 +4,11 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from kerastricks.augment.border import FILL_MODES, Border
 from kerastricks.augment.checks import is_number
+from kerastricks.augment.threefry import MOST_NUMBERS, MOST_TRANSFORMS
 from kerastricks.augment.transform import Transform
 
 
@@ -23,6 +26,15 @@ def check_transforms(transforms: Any) -> list[Transform]:
                 "layers run beside a pipeline, not in it. "
                 f"Received: transforms[{index}]={transform!r} (of type {type(transform).__name__})"
             )
+        if transform.num_draws > MOST_NUMBERS:
+            raise ValueError(
+                f"A transform takes at most {MOST_NUMBERS} random numbers a sample, and "
+                f"{transform!r} takes {transform.num_draws}. Pass it smaller numbers."
+            )
+    if len(transforms) > MOST_TRANSFORMS:
+        raise ValueError(
+            f"A pipeline has at most {MOST_TRANSFORMS} transforms. Received: {len(transforms)}"
+        )
     return list(transforms)
 
 
@@ -30,12 +42,13 @@ def check_seed(seed: Any) -> int:
     """Return the seed, or pick one with Python's `random`."""
     if seed is None:
         return random.randrange(2**32)
-    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+    whole = isinstance(seed, (int, np.integer)) and not isinstance(seed, bool)
+    if not whole or not 0 <= seed < 2**32:
         raise ValueError(
             "`seed` is an integer from 0 to 2**32 - 1, or None to pick one. "
             f"Received: seed={seed!r}"
         )
-    return seed
+    return int(seed)
 
 
 def check_border(fill_mode: Any, fill_value: Any, value_range: tuple[float, float]) -> Border:
@@ -47,9 +60,10 @@ def check_border(fill_mode: Any, fill_value: Any, value_range: tuple[float, floa
         )
     low, high = value_range
     inside = is_number(fill_value) and low <= fill_value <= high
-    if fill_mode == "constant" and not inside:
+    # What is not used need not lie in the range, as the default does not in every one.
+    if not is_number(fill_value) or (fill_mode == "constant" and not inside):
         raise ValueError(
             f"`fill_value` is a number within value_range=({low:g}, {high:g}). "
             f"Received: fill_value={fill_value!r}"
         )
-    return Border(fill_mode, fill_value)
+    return Border(fill_mode, float(fill_value))

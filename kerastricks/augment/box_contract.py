@@ -2,7 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
 from typing import Any
+
+import numpy as np
 
 from kerastricks.augment.boxes import (
     FORMATS,
@@ -14,7 +17,18 @@ from kerastricks.augment.boxes import (
     to_corners,
 )
 from kerastricks.augment.checks import check_probability
-from kerastricks.augment.kernels import Ops, Size, Tensor
+from kerastricks.augment.kernels import Ops, Size, Tensor, refused, seen
+
+_FAR = 1e9
+"""No box reaches further, in pixels."""
+_HOST = SimpleNamespace(
+    cast=np.asarray,
+    logical_and=np.logical_and,
+    logical_not=np.logical_not,
+    logical_or=np.logical_or,
+    sum=np.sum,
+)
+"""The functions of `keras.ops` that looking at boxes takes, in numpy."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +103,62 @@ class BoxContract:
         object.__setattr__(self, "minimum_visibility", share)
 
     def read(self, ops: Ops, boxes: Mapping[str, Tensor], size: Size) -> VisibleBoxes:
-        """Take boxes in: those of no area, and those labelled -1, are no boxes."""
+        """Take boxes in: those of no area, and those labelled -1, are no boxes.
+
+        Raises:
+            tf.errors.InvalidArgumentError: On TensorFlow, boxes that `check` would refuse.
+        """
         assert self.bounding_box_format is not None
-        corners = to_corners(ops, boxes["boxes"], self.bounding_box_format, size)
+        rows, labels = boxes["boxes"], boxes.get("labels")
+        rows = refused(rows, self._are_misplaced(ops, rows, labels, size), self._misplaced())
+        corners = to_corners(ops, rows, self.bounding_box_format, size)
         there = area_of(ops, corners) > 0.0
-        labels = boxes.get("labels")
         if labels is not None:
             there = ops.logical_and(there, labels != ops.cast(-1, labels.dtype))
         return VisibleBoxes(corners, ops.cast(there, "float32"), labels)
+
+    def check(self, boxes: Mapping[str, Any], size: Size) -> None:
+        """Refuse boxes that are none, where their numbers are there to be looked at.
+
+        What is labelled -1, has no area within the image, or has four times the same number, is
+        padding. Boxes that reach beyond the image are cut.
+
+        Raises:
+            ValueError: Boxes turned inside out, outside of the image, or of no numbers.
+        """
+        rows, labels = seen(boxes["boxes"]), boxes.get("labels")
+        marks = None if labels is None else seen(labels)
+        if rows is None or (labels is not None and marks is None):
+            return
+        wrong = self._are_misplaced(_HOST, rows, marks, size)
+        if wrong.any():
+            raise ValueError(self._misplaced(f"{rows[wrong][0].tolist()} on {size[0]} x {size[1]}"))
+
+    def _are_misplaced(self, ops: Ops, rows: Tensor, labels: Tensor | None, size: Size) -> Tensor:
+        """Tell which rows are no boxes of an image of a size, and no padding either."""
+        assert self.bounding_box_format is not None
+        left, top, right, bottom = to_corners(ops, rows, self.bounding_box_format, size)
+        height, width = (ops.cast(length, "float32") for length in size)
+        placed = None
+        # All of it is false of NaN.
+        for start, end, length in ((left, right, width), (top, bottom, height)):
+            along = ops.logical_and(start <= end, ops.logical_and(start <= length, end >= 0.0))
+            along = ops.logical_and(along, ops.logical_and(start >= -_FAR, end <= _FAR))
+            placed = along if placed is None else ops.logical_and(placed, along)
+        first = rows[..., :1]
+        same = ops.sum(ops.cast(rows == first, "int32"), axis=-1) == 4
+        fine = ops.logical_or(placed, same)
+        if labels is not None:
+            fine = ops.logical_or(fine, labels == ops.cast(-1, labels.dtype))
+        return ops.logical_not(fine)
+
+    def _misplaced(self, received: str = "") -> str:
+        return (
+            "Boxes begin before they end and have a part in the image, but for padding: what is "
+            "labelled -1, or has four times the same number. Is "
+            f"bounding_box_format={self.bounding_box_format!r} how they are written?"
+            + (f" Received: {received} (height x width)" if received else "")
+        )
 
     def write(self, ops: Ops, boxes: VisibleBoxes, size: Size) -> dict[str, Any]:
         """Give boxes out: of those that are lost, zeros and the label -1."""

@@ -2,14 +2,21 @@
 
 import math
 
+import numpy as np
+
+LONGEST = 1 << 16
+"""No image is longer, in pixels, and nothing is counted further."""
+_STRONGEST = 1000.0
+"""No factor is larger: products of a few still lie within what float32 holds."""
+
 
 def is_number(value: object) -> bool:
     """Tell whether a value is a finite real number; booleans are not."""
-    if isinstance(value, bool):
+    if isinstance(value, (bool, np.bool_)):
         return False
     try:
         return math.isfinite(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return False
 
 
@@ -82,24 +89,26 @@ def check_factor(name: str, argument: str, value: object) -> tuple[float, float]
     if is_number(value) and 0 <= float(value) <= 1:  # type: ignore[arg-type]
         return 1.0 - float(value), 1.0 + float(value)  # type: ignore[arg-type]
     pair = _as_pair(value)
-    if pair and 0 <= pair[0] <= pair[1]:
+    if pair and 0 <= pair[0] <= pair[1] <= _STRONGEST:
         return pair
     raise ValueError(
         f"{name}: `{argument}` is a number f from 0 to 1, meaning factors (1 - f, 1 + f), or a "
-        f"pair (low, high) of factors with 0 <= low <= high. Received: {argument}={value!r}"
+        f"pair (low, high) of factors with 0 <= low <= high <= {_STRONGEST:g}. "
+        f"Received: {argument}={value!r}"
     )
 
 
-def check_positive_range(name: str, argument: str, value: object) -> tuple[float, float]:
-    """Read a number f as (1 - f, 1 + f) and a pair as itself, all above zero.
+def check_scale(name: str, argument: str, value: object, least: float) -> tuple[float, float]:
+    """Read a number f as (1 - f, 1 + f) and a pair as itself, within (least, 1 / least).
 
-    >>> check_positive_range("RandomZoom", "scale", 0.25)
+    >>> check_scale("RandomZoom", "scale", 0.25, 0.01)
     (0.75, 1.25)
     """
     low, high = check_factor(name, argument, value)
-    if low == 0:
+    if low < least or high > 1.0 / least:
         raise ValueError(
-            f"{name}: `{argument}` is above 0 throughout. Received: {argument}={value!r}"
+            f"{name}: `{argument}` lies from {least:g} to {1.0 / least:g} throughout. "
+            f"Received: {argument}={value!r}"
         )
     return low, high
 
@@ -138,10 +147,11 @@ def check_reach(name: str, argument: str, value: object, most: float) -> tuple[f
 
 
 def check_size(name: str, argument: str, value: object, unit: str = "number of pixels") -> int:
-    """Return a whole number of 1 or more, or say what is wrong with it."""
+    """Return a whole number from 1 to 65536, or say what is wrong with it."""
     whole = is_number(value) and float(value) == int(value)  # type: ignore[arg-type, call-overload]
-    if not whole or int(value) < 1:  # type: ignore[call-overload]
+    if not whole or not 1 <= int(value) <= LONGEST:  # type: ignore[call-overload]
         raise ValueError(
-            f"{name}: `{argument}` is a whole {unit}, 1 or more. Received: {argument}={value!r}"
+            f"{name}: `{argument}` is a whole {unit}, from 1 to {LONGEST}. "
+            f"Received: {argument}={value!r}"
         )
     return int(value)  # type: ignore[call-overload, no-any-return]

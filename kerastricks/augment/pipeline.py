@@ -13,11 +13,12 @@ from kerastricks.augment.arguments import (
 )
 from kerastricks.augment.box_contract import BoxContract
 from kerastricks.augment.checks import check_size
-from kerastricks.augment.kernels import Size, Tensor, compiled
+from kerastricks.augment.kernels import Size, Tensor, compiled, seen
 from kerastricks.augment.passes.explain import explain_program
 from kerastricks.augment.passes.program import program_of
 from kerastricks.augment.preview import as_picture, contact_sheet
-from kerastricks.augment.targets import Parts, batched, check_images, split, unbatched
+from kerastricks.augment.target_contract import check_dense, check_images
+from kerastricks.augment.targets import Parts, batched, split, unbatched
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.transform import Transform
 from kerastricks.augment.values import ValueContract
@@ -137,16 +138,28 @@ class Pipeline(keras.layers.Layer):
         """Augment images, or the images of a dictionary and what lies on them; see the class."""
         parts, restore = split(inputs, mixes=self.program.mixes > 0)
         self.check(parts)
-        looked_at = self.has_seen_values or not isinstance(parts["images"], np.ndarray)
-        if kwargs.get("training", True) and not looked_at:
-            self.values.check(parts["images"])
-            self.has_seen_values = True
+        check_dense(parts["images"])
+        if kwargs.get("training", True):
+            self._look_at(parts)
         return restore(super().__call__(parts, **kwargs))
+
+    def _look_at(self, parts: Parts) -> None:
+        """Refuse values that are wrong, of a first batch; of boxes, while they are on the host."""
+        boxes, first = parts.get("bounding_boxes"), not self.has_seen_values
+        if boxes and (first or isinstance(boxes["boxes"], np.ndarray)):
+            self.boxes.check(boxes, parts["images"].shape[-3:-1])
+        images = seen(parts["images"]) if first else None
+        if images is not None:
+            self.values.check(images)
+            self.has_seen_values = True
 
     def call(self, parts: Parts, training: bool = True) -> Parts:
         """Augment images of shape (B, H, W, C) or (H, W, C), and what lies on them."""
         ops = keras.ops
         images = parts["images"]
+        if images.shape[0] == 0 and len(images.shape) > 3 and training:
+            # Kernels of some backends have no result for nothing.
+            return self._nothing(parts)
         if not training:
             if not self.values.output_dtype:
                 return parts
@@ -156,6 +169,13 @@ class Pipeline(keras.layers.Layer):
         epoch = ops.cast(self.calls.next()[1], "int32")
         result = self.run(batched(parts) if single else parts, epoch)
         return unbatched(result) if single else result
+
+    def _nothing(self, parts: Parts) -> Parts:
+        spec = self.compute_output_spec(parts)
+        nothing: Parts = keras.tree.map_structure(
+            lambda x: None if x is None else keras.ops.zeros(x.shape, x.dtype), spec
+        )
+        return nothing
 
     def _run(self, parts: Parts, epoch: Tensor) -> Parts:
         positions = keras.ops.arange(keras.ops.shape(parts["images"])[0], dtype="int32")

@@ -16,6 +16,10 @@ from kerastricks.augment.kernels import Ops, Tensor
 _ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
 _PARITY = 0x1BD11BDA
 _BLOCK_BITS = 16
+MOST_NUMBERS = 2 << _BLOCK_BITS
+"""Random numbers that a transform may take for a sample: two a block."""
+MOST_TRANSFORMS = 1 << (32 - _BLOCK_BITS)
+"""Transforms of a pipeline, which have numbers of their own."""
 
 
 def signed(word: int) -> int:
@@ -98,7 +102,7 @@ class SampleKeys:
         Args:
             ops: `keras.ops` or a namespace like it.
             transform: The transform's place in the list.
-            count: Numbers a sample, at most 2**17.
+            count: Numbers a sample, at most `MOST_NUMBERS`.
 
         Returns:
             float32 tensor (B, count).

@@ -21,6 +21,17 @@ def _integer_limits(dtype: str) -> tuple[int, int] | None:
     return int(limits.min), int(limits.max)
 
 
+def _span_in_float32(low: float, high: float) -> float:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(np.float32(high) - np.float32(low))
+
+
+def _float32_up_to(value: float) -> float:
+    """Give the largest number of float32 that is no larger."""
+    found = np.float32(value)
+    return float(found if found <= value else np.nextafter(found, np.float32(0)))
+
+
 def _is_numeric(dtype: str) -> bool:
     return dtype.startswith(("int", "uint", "float", "bfloat"))
 
@@ -50,17 +61,18 @@ class ValueContract:
     def __post_init__(self) -> None:
         pair = self.value_range
         valid = isinstance(pair, (tuple, list)) and len(pair) == 2 and all(map(is_number, pair))
-        if not valid or not pair[0] < pair[1]:
+        if not valid or not 0 < _span_in_float32(*pair) < math.inf:
             raise ValueError(
                 "`value_range` is the pair (low, high) of the darkest and the brightest value, "
-                f"with low < high, such as (0, 255) or (0, 1). Received: value_range={pair!r}"
+                "with low < high as float32, such as (0, 255) or (0, 1). "
+                f"Received: value_range={pair!r}"
             )
         object.__setattr__(self, "value_range", (float(pair[0]), float(pair[1])))
         if self.output_dtype is None:
             return
         try:
             dtype = keras.backend.standardize_dtype(self.output_dtype)
-        except ValueError:
+        except (TypeError, ValueError):
             dtype = None
         if dtype is None or not _is_numeric(dtype):
             raise ValueError(
@@ -112,28 +124,37 @@ class ValueContract:
         have put values.
 
         Args:
-            images: Floating-point images; others are bound to their range by their dtype.
+            images: Images of any shape.
 
         Raises:
-            ValueError: Values outside of the range, which would be clipped.
+            ValueError: Values outside of the range, which would be clipped, or NaN.
 
         Warns:
             UserWarning: Values from 0 to 1 in a range that is far larger.
         """
-        if not images.size or images.dtype.kind not in "f":
-            return
-        least, most = float(images.min()), float(images.max())
         slack = self.span / 10.0
-        if least < self.low - slack or most > self.value_range[1] + slack:
+        least, most = self.low - slack, self.value_range[1] + slack
+        limits = _integer_limits(images.dtype.name)
+        if not images.size or (limits and least <= limits[0] and limits[1] <= most):
+            return
+        if images.dtype.kind not in "fiu":  # numpy does not know of bfloat16
+            images = images.astype("float32")
+        low, high = float(images.min()), float(images.max())
+        if math.isnan(low):
             raise ValueError(
-                f"Images have values from {least:g} to {most:g}, outside of value_range="
+                "Images have values that are no numbers (NaN). Look for what made them: a division "
+                "by a standard deviation of 0, say, or damaged data."
+            )
+        if low < least or high > most:
+            raise ValueError(
+                f"Images have values from {low:g} to {high:g}, outside of value_range="
                 f"({self.low:g}, {self.value_range[1]:g}), where they would be clipped. Declare "
                 "the range that they have, such as value_range=(0, 1)."
             )
         # Levels of a byte, say: in a range like (-1, 1) such values are nothing special.
-        if 0 <= least < most <= 1 and self.span > 50:
+        if not limits and 0 <= low < high <= 1 and self.span > 50:
             warnings.warn(
-                f"Images have values from {least:g} to {most:g}, and were declared to have "
+                f"Images have values from {low:g} to {high:g}, and were declared to have "
                 f"value_range=({self.low:g}, {self.value_range[1]:g}). If they are scaled, pass "
                 "value_range=(0, 1): strengths count in shares of the range.",
                 stacklevel=2,
@@ -150,8 +171,11 @@ class ValueContract:
         source = keras.backend.standardize_dtype(images.dtype)
         limits = _integer_limits(source)
         low, high = self.value_range
-        if limits:
-            low, high = max(math.ceil(low), limits[0]), min(math.floor(high), limits[1])
+        # A cast of what a dtype cannot hold wraps around on some backends.
+        for whole in filter(None, (limits, _integer_limits(dtype))):
+            low, high = max(math.ceil(low), whole[0]), min(math.floor(high), whole[1])
+        if limits is None and high > 2**24:
+            high = _float32_up_to(high)
         if (low, high) != limits:
             images = ops.clip(images, low, high)
         if limits is None and _integer_limits(dtype):

@@ -96,7 +96,9 @@ def copy_nearest(ops: Ops, images: Tensor, x: Tensor, y: Tensor, border: Border)
     if not border.is_constant:
         return value
     inside = ops.logical_and(is_inside(ops, x, width), is_inside(ops, y, height))
-    fill = ops.zeros_like(value) + ops.cast(border.fill_value, value.dtype)
+    fill = ops.zeros_like(value)
+    if border.fill_value:  # of masks, which may be truth values, it is 0
+        fill = fill + ops.cast(border.fill_value, value.dtype)
     return ops.where(inside[..., None], value, fill)
 
 

@@ -6,10 +6,12 @@ is handed in. A layer in a model hands in `keras.ops`; a `tf.data` stage hands i
 backend Keras runs on. Nothing here is imported before it is needed, so TensorFlow may be absent.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 Ops: TypeAlias = Any
 """A namespace with the functions of `kernels.tensorflow`, under the names and rules of
@@ -28,6 +30,11 @@ Stage: TypeAlias = Callable[[Tensor, Any], Tensor]
 
 Compiler: TypeAlias = Callable[[Callable[..., Tensor]], Callable[..., Tensor]]
 """Wraps a stage."""
+
+
+Demand: TypeAlias = tuple[str, Tensor, int, Any, int]
+"""(name, x, axis, other, axis of the other): x is as long along its axis as the other is along its
+own, or as a number says."""
 
 
 def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
@@ -74,9 +81,87 @@ def at_least(images: Tensor, size: tuple[int, int]) -> Tensor:
     return checked_at_least(images, size)
 
 
+def agreeing(images: Tensor, demands: Sequence[Demand]) -> Tensor:
+    """Refuse parts of lengths that turn out not to go with each other when they are there.
+
+    Lengths that are not known beforehand are TensorFlow's alone.
+
+    Args:
+        images: Tensor of images.
+        demands: Of lengths.
+
+    Returns:
+        The images.
+    """
+    if not demands or not _is_tensorflow(images):
+        return images
+    from kerastricks.augment.kernels.tensorflow import checked_lengths
+
+    return checked_lengths(images, demands)
+
+
+def refused(x: Tensor, wrong: Tensor, message: str) -> Tensor:
+    """Refuse what turns out wrong when it is there, in a graph of TensorFlow.
+
+    XLA leaves this out, and on the other backends `seen` tells before.
+
+    Args:
+        x: Tensor.
+        wrong: Boolean tensor, true where something is wrong.
+        message: What to say.
+
+    Returns:
+        x.
+    """
+    if not _is_tensorflow(x):
+        return x
+    from kerastricks.augment.kernels.tensorflow import checked_nowhere
+
+    return checked_nowhere(x, wrong, message)
+
+
+def seen(x: Any) -> NDArray[Any] | None:
+    """Give the numbers of an array; None where they are yet to come, as while a graph is traced.
+
+    On an accelerator this waits for them.
+    """
+    if isinstance(x, np.ndarray):
+        return x
+    if _is_tensorflow(x):
+        return x.numpy() if hasattr(x, "numpy") else None
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        there = isinstance(x, jax.Array) and not isinstance(x, jax.core.Tracer)
+        return np.asarray(x) if there else None
+    if backend == "torch":
+        import torch
+
+        there = isinstance(x, torch.Tensor) and x.device.type != "meta"
+        if not there or torch.compiler.is_compiling():
+            return None
+        x = x.detach().cpu()
+        return (x.float() if x.dtype == torch.bfloat16 else x).numpy()  # type: ignore[no-any-return]
+    return None
+
+
 def _is_tensorflow(x: Tensor) -> bool:
     """True for a tensor of a `tf.data` graph, which there may be under any backend."""
     return type(x).__module__.startswith("tensorflow")
 
 
-__all__ = ["Compiler", "Ops", "Size", "Stage", "Tensor", "at_least", "compiled", "materialised"]
+__all__ = [
+    "Compiler",
+    "Demand",
+    "Ops",
+    "Size",
+    "Stage",
+    "Tensor",
+    "agreeing",
+    "at_least",
+    "compiled",
+    "materialised",
+    "refused",
+    "seen",
+]

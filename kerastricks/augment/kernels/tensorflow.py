@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
-from kerastricks.augment.kernels import Tensor
+from kerastricks.augment.kernels import Demand, Tensor
 
 abs = tf.abs  # noqa: A001 - the name it has in keras.ops
 bitwise_and = tf.bitwise.bitwise_and
@@ -18,6 +18,7 @@ left_shift = tf.bitwise.left_shift
 right_shift = tf.bitwise.right_shift
 log = tf.math.log
 logical_and = tf.logical_and
+logical_not = tf.logical_not
 logical_or = tf.logical_or
 cast = tf.cast
 ceil = tf.math.ceil
@@ -114,6 +115,32 @@ def checked_at_least(images: Tensor, size: tuple[int, int]) -> Tensor:
     large = tf.debugging.assert_greater_equal(tf.shape(images)[-3:-1], size, message)
     with tf.control_dependencies([large, nothing]):
         return tf.identity(images)
+
+
+def checked_lengths(images: Tensor, demands: Sequence[Demand]) -> Tensor:
+    """Refuse, at run time, lengths that do not go with each other; see `kernels.agreeing`."""
+    checks = []
+    for name, x, axis, other, other_axis in demands:
+        if not isinstance(x, tf.Tensor) or x.shape.rank is None:
+            continue
+        number = isinstance(other, int)
+        known = other if number else other.shape[other_axis]
+        if x.shape[axis] is not None and known is not None:
+            continue
+        wanted = other if number else tf.shape(other)[other_axis]
+        message = f"The lengths of {name} do not go with those of the images (axis {axis})."
+        checks.append(tf.debugging.assert_equal(tf.shape(x)[axis], wanted, message))
+    if not checks:
+        return images
+    with tf.control_dependencies(checks):
+        return tf.identity(images)
+
+
+def checked_nowhere(x: Tensor, wrong: Tensor, message: str) -> Tensor:
+    """Refuse, at run time, what is wrong somewhere; see `kernels.refused`."""
+    right = tf.debugging.assert_equal(tf.reduce_any(wrong), False, message)
+    with tf.control_dependencies([] if right is None else [right]):
+        return tf.identity(x)
 
 
 def ensure_shape(x: Tensor, static_shape: Sequence[int | None]) -> Tensor:

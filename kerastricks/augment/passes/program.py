@@ -9,6 +9,7 @@ import keras
 
 from kerastricks.augment.border import Border
 from kerastricks.augment.box_contract import BoxContract
+from kerastricks.augment.checks import LONGEST
 from kerastricks.augment.kernels import Compiler, Ops, Size, Tensor, at_least
 from kerastricks.augment.mixing import MixTransform
 from kerastricks.augment.passes.base import CarryOut, run_pass
@@ -18,9 +19,6 @@ from kerastricks.augment.targets import PIXELWISE, Parts
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.transform import Transform
 from kerastricks.augment.values import ValueContract
-
-_LARGE = 1 << 16
-"""No image is longer, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +92,10 @@ class Program:
                 return False
             return True
 
-        lengths = range(1, _LARGE)
+        lengths = range(1, LONGEST)
         return (
-            1 + bisect_left(lengths, True, key=lambda height: serves(height, _LARGE)),
-            1 + bisect_left(lengths, True, key=lambda width: serves(_LARGE, width)),
+            1 + bisect_left(lengths, True, key=lambda height: serves(height, LONGEST)),
+            1 + bisect_left(lengths, True, key=lambda width: serves(LONGEST, width)),
         )
 
     def transform(

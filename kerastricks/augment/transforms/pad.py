@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import keras
 
-from kerastricks.augment.checks import is_number
+from kerastricks.augment.checks import LONGEST, is_number
 from kerastricks.augment.geometry import shifting
 from kerastricks.augment.kernels import Ops, Size, Tensor
 from kerastricks.augment.transform import GeometricTransform
@@ -40,9 +40,9 @@ class Pad(GeometricTransform):
     def __post_init__(self) -> None:
         for argument in ("height", "width"):
             given = getattr(self, argument)
-            if not is_number(given) or given < 0 or int(given) != given:
+            if not is_number(given) or not 0 <= given <= LONGEST or int(given) != given:
                 raise ValueError(
-                    f"Pad: `{argument}` is a whole number of pixels, 0 or more. "
+                    f"Pad: `{argument}` is a whole number of pixels, from 0 to {LONGEST}. "
                     f"Received: {argument}={given!r}"
                 )
             object.__setattr__(self, argument, int(given))

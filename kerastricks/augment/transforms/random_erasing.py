@@ -59,11 +59,15 @@ class RandomErasing(PixelTransform):
         object.__setattr__(self, "area", check_limits("RandomErasing", "area", self.area, (0, 1)))
         ratio = check_limits("RandomErasing", "aspect_ratio", self.aspect_ratio, (0.01, 100))
         object.__setattr__(self, "aspect_ratio", ratio)
-        if self.fill_value != "noise" and not is_number(self.fill_value):
+        if not is_number(self.fill_value) and not (
+            isinstance(self.fill_value, str) and self.fill_value == "noise"
+        ):
             raise ValueError(
                 'RandomErasing: `fill_value` is a value of an image, or "noise". '
                 f"Received: fill_value={self.fill_value!r}"
             )
+        if self.fill_value != "noise":
+            object.__setattr__(self, "fill_value", float(self.fill_value))
         probability = check_probability("RandomErasing", self.probability)
         object.__setattr__(self, "probability", probability)
 

@@ -26,15 +26,14 @@ class RandomPerspective(GeometricTransform):
 
     Args:
         distortion: Way of a corner, as a share of half the width and half the height: a number f
-            from 0 to below 1 for the range (0, f), torchvision's `distortion_scale`, or a pair
+            from 0 to 0.99 for the range (0, f), torchvision's `distortion_scale`, or a pair
             (low, high). Above 2/3 a few draws (0.1 % at 0.8) put a corner within the triangle of
             the others, which no sheet does: their shares are drawn together, towards their mean,
             until the corners make a convex quadrilateral. Defaults to 0.5.
         probability: Share of the samples that are transformed, 0 to 1. Defaults to 1.0.
 
     Raises:
-        ValueError: Distortions that are no range from 0 to below 1, or a probability outside 0 to
-            1.
+        ValueError: Distortions that are no range from 0 to 0.99, or a probability outside 0 to 1.
 
     Example:
     >>> import numpy as np
@@ -55,12 +54,8 @@ class RandomPerspective(GeometricTransform):
     probability: float = 1.0
 
     def __post_init__(self) -> None:
-        distortion = check_reach("RandomPerspective", "distortion", self.distortion, 1)
-        if distortion[1] == 1:
-            raise ValueError(
-                "RandomPerspective: `distortion` is below 1, where corners would meet in the "
-                f"middle. Received: distortion={self.distortion!r}"
-            )
+        # At 1 corners would meet in the middle, and before it a pixel would span the whole image.
+        distortion = check_reach("RandomPerspective", "distortion", self.distortion, 0.99)
         object.__setattr__(self, "distortion", distortion)
         probability = check_probability("RandomPerspective", self.probability)
         object.__setattr__(self, "probability", probability)

@@ -5,7 +5,12 @@ from dataclasses import dataclass
 
 import keras
 
-from kerastricks.augment.checks import check_positive_limits, check_probability, check_size
+from kerastricks.augment.checks import (
+    check_limits,
+    check_positive_limits,
+    check_probability,
+    check_size,
+)
 from kerastricks.augment.kernels import Ops, Size, Tensor
 from kerastricks.augment.transform import GeometricTransform, between, sometimes
 from kerastricks.augment.transforms._cropping import shrinks, window
@@ -29,7 +34,7 @@ class RandomResizedCrop(GeometricTransform):
         width: Its width.
         scale: The area as a share of the image's, above 0 and at most 1: a number, or a pair (low,
             high) to draw it from. Defaults to (0.08, 1).
-        aspect_ratio: Width / height, above 0, in the same way. Defaults to (3/4, 4/3).
+        aspect_ratio: Width / height, 0.01 to 100, in the same way. Defaults to (3/4, 4/3).
         probability: Share of the samples that are cut, 0 to 1; the others are resized whole.
             Defaults to 1.0.
 
@@ -60,10 +65,10 @@ class RandomResizedCrop(GeometricTransform):
         for argument in ("height", "width"):
             length = check_size("RandomResizedCrop", argument, getattr(self, argument))
             object.__setattr__(self, argument, length)
-        for argument, limit in (("scale", 1.0), ("aspect_ratio", math.inf)):
-            given = getattr(self, argument)
-            limits = check_positive_limits("RandomResizedCrop", argument, given, limit)
-            object.__setattr__(self, argument, limits)
+        scale = check_positive_limits("RandomResizedCrop", "scale", self.scale, 1)
+        object.__setattr__(self, "scale", scale)
+        ratio = check_limits("RandomResizedCrop", "aspect_ratio", self.aspect_ratio, (0.01, 100))
+        object.__setattr__(self, "aspect_ratio", ratio)
         probability = check_probability("RandomResizedCrop", self.probability)
         object.__setattr__(self, "probability", probability)
 

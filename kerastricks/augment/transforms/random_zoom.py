@@ -4,10 +4,13 @@ from dataclasses import dataclass
 
 import keras
 
-from kerastricks.augment.checks import check_positive_range, check_probability
+from kerastricks.augment.checks import check_probability, check_scale
 from kerastricks.augment.geometry import scaling
 from kerastricks.augment.kernels import Ops, Size, Tensor
 from kerastricks.augment.transform import GeometricTransform, between, sometimes
+
+_LEAST = 0.01
+"""Of an image that is smaller each pixel would take in hundreds."""
 
 
 @keras.saving.register_keras_serializable(package="kerastricks")
@@ -29,7 +32,7 @@ class RandomZoom(GeometricTransform):
         probability: Share of the samples that are zoomed, 0 to 1. Defaults to 1.0.
 
     Raises:
-        ValueError: Scales that are no range above 0, or a probability outside 0 to 1.
+        ValueError: Scales that are no range within 0.01 to 100, or a probability outside 0 to 1.
 
     Example:
     >>> import numpy as np
@@ -45,10 +48,10 @@ class RandomZoom(GeometricTransform):
     probability: float = 1.0
 
     def __post_init__(self) -> None:
-        scale = check_positive_range("RandomZoom", "scale", self.scale)
+        scale = check_scale("RandomZoom", "scale", self.scale, _LEAST)
         object.__setattr__(self, "scale", scale)
         if self.width_scale is not None:
-            width = check_positive_range("RandomZoom", "width_scale", self.width_scale)
+            width = check_scale("RandomZoom", "width_scale", self.width_scale, _LEAST)
             object.__setattr__(self, "width_scale", width)
         probability = check_probability("RandomZoom", self.probability)
         object.__setattr__(self, "probability", probability)

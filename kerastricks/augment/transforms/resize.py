@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import keras
+import numpy as np
 
 from kerastricks.augment.checks import check_size
 from kerastricks.augment.kernels import Ops, Size, Tensor
@@ -27,7 +28,8 @@ class Resize(GeometricTransform):
             pipeline's `fill_mode`, the image in the middle. Defaults to False: it is stretched.
 
     Raises:
-        ValueError: A size that is no whole number of pixels.
+        ValueError: A size that is no whole number of pixels, or neither True nor False for
+            `keep_aspect_ratio`.
 
     Example:
     >>> import numpy as np
@@ -46,6 +48,12 @@ class Resize(GeometricTransform):
         for argument in ("height", "width"):
             length = check_size("Resize", argument, getattr(self, argument))
             object.__setattr__(self, argument, length)
+        if not isinstance(self.keep_aspect_ratio, (bool, np.bool_)):
+            raise ValueError(
+                "Resize: `keep_aspect_ratio` is True or False. "
+                f"Received: keep_aspect_ratio={self.keep_aspect_ratio!r}"
+            )
+        object.__setattr__(self, "keep_aspect_ratio", bool(self.keep_aspect_ratio))
 
     @property
     def num_draws(self) -> int:
