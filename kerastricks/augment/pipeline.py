@@ -12,7 +12,7 @@ from kerastricks.augment.arguments import (
     check_transforms,
 )
 from kerastricks.augment.box_contract import BoxContract
-from kerastricks.augment.checks import check_size
+from kerastricks.augment.checks import check_size, is_number
 from kerastricks.augment.kernels import Size, Tensor, compiled, seen
 from kerastricks.augment.passes.explain import explain_program
 from kerastricks.augment.passes.program import program_of
@@ -336,6 +336,12 @@ class Pipeline(keras.layers.Layer):
         for one image of 32 x 32 x 3 (height x width x channels)
         random numbers a sample: 1, Threefry-2x32 keyed by seed=0, epoch, position and transform
         """
+        is_shape = isinstance(image_shape, (tuple, list)) and len(image_shape) == 3
+        if not is_shape or not all(is_number(n) and n >= 1 and n == int(n) for n in image_shape):
+            raise ValueError(
+                "`image_shape` is the (height, width, channels) of an image, three whole numbers. "
+                f"Received: image_shape={image_shape!r}"
+            )
         return explain_program(
             self.program, image_shape, dtype, self.values.result_dtype(dtype), self.seed
         )
@@ -366,9 +372,9 @@ class Pipeline(keras.layers.Layer):
         """
         draws = check_size("preview", "draws", draws, "number")
         images = keras.ops.convert_to_tensor(check_images(images))
-        if len(images.shape) == 5:
+        if len(images.shape) == 5 or images.shape[0] == 0:
             raise ValueError(
-                "`preview` shows images: pass it a frame of each video. "
+                "`preview` shows images, one or more: pass it a frame of each video. "
                 f"Received: shape={tuple(images.shape)}"
             )
         batch = images[None] if len(images.shape) == 3 else images
