@@ -110,7 +110,10 @@ class BoxContract:
         """
         assert self.bounding_box_format is not None
         rows, labels = boxes["boxes"], boxes.get("labels")
-        rows = refused(rows, self._are_misplaced(ops, rows, labels, size), self._misplaced())
+        given = rows
+        rows = refused(
+            given, lambda: self._are_misplaced(ops, given, labels, size), self._misplaced()
+        )
         corners = to_corners(ops, rows, self.bounding_box_format, size)
         there = area_of(ops, corners) > 0.0
         if labels is not None:

@@ -56,8 +56,9 @@ class Pipeline(keras.layers.Layer):
         transforms: `RandomFlip`, `RandomRotation` and the like, in the order they apply. An empty
             list changes nothing but the dtype.
         value_range: Darkest and brightest value, (low, high). Defaults to (0, 255). Values outside
-            are clipped, so declare the range that the images have, standardised ones included. Of
-            numpy arrays and data sets the first batch is looked at: values far outside are refused.
+            are clipped, so declare the range that the images have, standardised ones included. The
+            first batch is looked at where its numbers are there, as in a data set on the host: NaN
+            and values far outside are refused.
         seed: 0 to 2**32 - 1. None, the default, picks one with Python's `random`, which
             `keras.utils.set_random_seed` governs; the pick is saved with the pipeline.
         bounding_box_format: How boxes are written: "xyxy", "yxyx", "xywh", "center_xywh",
@@ -80,6 +81,7 @@ class Pipeline(keras.layers.Layer):
             place with the label of the nearest pixel; dtype and labels stay.
             "bounding_boxes", a dictionary of "boxes" (B, N, 4) and perhaps "labels" (B, N), -1
             where there is no box: become the upright hull of their moved corners, cut to the image.
+            What is wholly outside of it, or turned inside out, is refused where it can be seen.
             "keypoints" (B, K, 2), (x, y) in pixels, whole numbers at the centres of pixels: move
             with what they lie on, out of the image too.
         training: Whether to augment.
@@ -342,9 +344,7 @@ class Pipeline(keras.layers.Layer):
                 "`image_shape` is the (height, width, channels) of an image, three whole numbers. "
                 f"Received: image_shape={image_shape!r}"
             )
-        return explain_program(
-            self.program, image_shape, dtype, self.values.result_dtype(dtype), self.seed
-        )
+        return explain_program(self.program, image_shape, dtype, self.dtype_of(dtype), self.seed)
 
     def preview(self, images: Any, *, draws: int = 5) -> Any:
         """Show images and what becomes of them, a row each, the image itself on the left.

@@ -39,7 +39,7 @@ def check_images(images: Any) -> Tensor:
 
 def check_dense(images: Any) -> None:
     """Refuse the kinds of tensors that hold images of many sizes, where none are served."""
-    if hasattr(images, "nested_row_lengths") or not hasattr(images, "__getitem__"):
+    if hasattr(images, "nested_row_lengths") or hasattr(images, "dense_shape"):
         raise TypeError(
             "A pipeline that is called takes dense images, all of one size: `augment` of a data "
             "set serves ragged ones, where the pipeline brings them to one size. "

@@ -100,14 +100,14 @@ def agreeing(images: Tensor, demands: Sequence[Demand]) -> Tensor:
     return checked_lengths(images, demands)
 
 
-def refused(x: Tensor, wrong: Tensor, message: str) -> Tensor:
+def refused(x: Tensor, wrong: Callable[[], Tensor], message: str) -> Tensor:
     """Refuse what turns out wrong when it is there, in a graph of TensorFlow.
 
     XLA leaves this out, and on the other backends `seen` tells before.
 
     Args:
         x: Tensor.
-        wrong: Boolean tensor, true where something is wrong.
+        wrong: Gives a boolean tensor, true where something is wrong.
         message: What to say.
 
     Returns:
@@ -117,7 +117,7 @@ def refused(x: Tensor, wrong: Tensor, message: str) -> Tensor:
         return x
     from kerastricks.augment.kernels.tensorflow import checked_nowhere
 
-    return checked_nowhere(x, wrong, message)
+    return checked_nowhere(x, wrong(), message)
 
 
 def seen(x: Any) -> NDArray[Any] | None:

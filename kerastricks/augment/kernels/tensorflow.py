@@ -124,6 +124,8 @@ def checked_lengths(images: Tensor, demands: Sequence[Demand]) -> Tensor:
         if not isinstance(x, tf.Tensor) or x.shape.rank is None:
             continue
         number = isinstance(other, int)
+        if not number and not isinstance(other, tf.Tensor):
+            continue
         known = other if number else other.shape[other_axis]
         if x.shape[axis] is not None and known is not None:
             continue
