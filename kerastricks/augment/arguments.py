@@ -53,7 +53,7 @@ def check_seed(seed: Any) -> int:
 
 def check_border(fill_mode: Any, fill_value: Any, value_range: tuple[float, float]) -> Border:
     """Return what lies beyond the border."""
-    if fill_mode not in FILL_MODES:
+    if not isinstance(fill_mode, str) or fill_mode not in FILL_MODES:
         raise ValueError(
             f"`fill_mode` is one of {', '.join(map(repr, FILL_MODES))}. "
             f"Received: fill_mode={fill_mode!r}"

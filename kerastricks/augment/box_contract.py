@@ -88,7 +88,8 @@ class BoxContract:
     minimum_visibility: float
 
     def __post_init__(self) -> None:
-        if self.bounding_box_format not in (None, *FORMATS):
+        name = self.bounding_box_format
+        if name is not None and not (isinstance(name, str) and name in FORMATS):
             raise ValueError(
                 f"`bounding_box_format` is one of {', '.join(map(repr, FORMATS))}, or None. "
                 f"Received: bounding_box_format={self.bounding_box_format!r}"

@@ -148,6 +148,7 @@ class Pipeline(keras.layers.Layer):
     def _look_at(self, parts: Parts) -> None:
         """Refuse values that are wrong, of a first batch; of boxes, while they are on the host."""
         boxes, first = parts.get("bounding_boxes"), not self.has_seen_values
+        self.dtype_of(parts["images"].dtype)
         if boxes and (first or isinstance(boxes["boxes"], np.ndarray)):
             self.boxes.check(boxes, parts["images"].shape[-3:-1])
         images = seen(parts["images"]) if first else None

@@ -13,7 +13,7 @@ import kerastricks as kt
 
 A = kt.augment
 KINDS = [getattr(A, name) for name in A.__all__ if name != "Pipeline"]
-NEEDED = {"height": 3, "width": 3, "degrees": 3, "scale": 0.1, "factor": 0.1, "hue": 0.1}
+NEEDED = {"height": 1, "width": 1, "degrees": 3, "scale": 0.1, "factor": 0.1, "hue": 0.1}
 NO_NUMBERS = [
     float("nan"),
     float("inf"),
@@ -54,7 +54,7 @@ def test_what_is_no_number_and_no_range_is_refused_by_every_argument(kind):
         for value in NO_NUMBERS:
             if field.name == "keep_aspect_ratio" and isinstance(value, (bool, np.bool_)):
                 continue
-            if field.name == "alpha" and value == (1e-300, 1e300):
+            if field.name == "alpha" and str(value) == "(1e-300, 1e+300)":
                 continue
             told = rf"{kind.__name__}: `{field.name}`(?s:.*)Received: {field.name}="
             with pytest.raises(ValueError, match=told):

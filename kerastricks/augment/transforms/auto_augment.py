@@ -125,7 +125,7 @@ class AutoAugment(Policy):
     probability: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.policy not in tuple(_POLICIES):
+        if not isinstance(self.policy, str) or self.policy not in _POLICIES:
             raise ValueError(
                 f"AutoAugment: `policy` is one of {', '.join(map(repr, _POLICIES))}. "
                 f"Received: policy={self.policy!r}"

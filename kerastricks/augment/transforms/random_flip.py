@@ -48,7 +48,7 @@ class RandomFlip(GeometricTransform):
     probability: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.mode not in _MODES:
+        if not isinstance(self.mode, str) or self.mode not in _MODES:
             raise ValueError(
                 f"RandomFlip: `mode` is one of {', '.join(map(repr, _MODES))}. "
                 f"Received: mode={self.mode!r}"
