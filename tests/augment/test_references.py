@@ -462,8 +462,8 @@ CASES = [
     Case(A.RandomBrightness((0.5, 1.5)), ranged(lambda x, f: f * x, 0.5, 1.5)),
     Case(A.RandomContrast(0.6), ranged(contrasted, 0.4, 1.6)),
     Case(A.RandomSaturation((0.2, 1.9)), ranged(saturated, 0.2, 1.9), colours=True),
-    Case(A.RandomHue((-0.2, 0.4)), ranged(hued, -0.2, 0.4), 0.2, colours=True),
-    Case(A.ColorJitter((0.6, 1.2), (0.5, 1.1), (0.4, 1.5), (-0.1, 0.2)), jittered, 0.2, True),
+    Case(A.RandomHue((-0.2, 0.4)), ranged(hued, -0.2, 0.4), 0.05, colours=True),
+    Case(A.ColorJitter((0.6, 1.2), (0.5, 1.1), (0.4, 1.5), (-0.1, 0.2)), jittered, 0.05, True),
     Case(A.RandomGrayscale(0.5), sometimes(lambda x: saturated(x, 0)), colours=True),
     Case(A.RandomInvert(0.5), sometimes(lambda x: 255 - x)),
     Case(A.RandomSolarize((0.2, 0.8)), ranged(solarized, 0.2, 0.8)),
@@ -479,7 +479,7 @@ CASES = [
     ),
     Case(A.RandomNoise((0.02, 0.1), 1), noisy),
     Case(A.RandomErasing((0.1, 0.3), (0.5, 2), probability=1), erased),
-    Case(A.MixUp((0.5, 2)), blended, 0.25),
+    Case(A.MixUp((0.5, 2)), blended, 0.15),
     Case(A.CutMix(), pasted),
     Case(
         A.RandAugment(1, (0.1, 0.9)),
@@ -500,7 +500,8 @@ CASES = [
         count=20,
     ),
     Case(A.AutoAugment(), auto_augmented, ROUNDED, colours=True, count=20, stray=0.02),
-    Case(A.AugMix((0, 0.6), 2, 1), aug_mixed, ROUNDED, count=12),
+    # What its chains round adds up.
+    Case(A.AugMix((0, 0.6), 2, 1), aug_mixed, 1.01, count=12),
 ]
 NAMES = [type(case.transform).__name__ for case in CASES]
 every_transform = pytest.mark.parametrize("case", CASES, ids=NAMES)
@@ -575,7 +576,7 @@ def assert_close(out, exact, case, dtype, slack=0.0):
 @pytest.mark.every_variant
 @every_transform
 def test_the_layer_gives_what_the_reference_says(case, to_numpy):
-    kinds = KINDS[:3:2] if case.count > COUNT else KINDS
+    kinds = KINDS[:5:2] if case.count > COUNT else KINDS
     for dtype, any_number, colours, size in kinds:
         images = rough(case.count, colours if case.colours else any_number, size)
         out = A.Pipeline([case.transform], seed=SEED)(images.astype(dtype), training=True)
@@ -883,7 +884,7 @@ def test_probability_is_the_share_of_samples_that_are_changed(case, to_numpy):
     changed, changing = ((each != never).any(axis=(1, 2, 3)) for each in (seldom, always))
     np.testing.assert_array_equal(seldom[changed], always[changed])
     share = 0.3 * changing.mean()
-    assert share > 0.2
+    assert share > 0.1
     assert abs(changed.mean() - share) <= 4 * np.sqrt(0.25 / 300)
 
 

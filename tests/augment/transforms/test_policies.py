@@ -172,12 +172,6 @@ def test_amounts_are_those_of_the_magnitude_with_either_sign(drawn):
     assert not amount[operation == OPERATIONS.index("equalize")].any()
 
 
-def test_any_strength_is_as_likely(drawn):
-    operation, amount = drawn(POLICIES["trivial"], count=20000)
-    turned = amount[operation == OPERATIONS.index("rotate")]
-    assert stats.kstest(turned, "uniform", (-135, 270)).pvalue > 1e-3
-
-
 def test_probability_is_the_share_of_operations_that_are_done(drawn):
     operation, _ = drawn(A.RandAugment(1, 0.5, probability=0.4))
     done = (operation != 0).mean()

@@ -46,11 +46,6 @@ def test_directions_flip_independently_at_the_stated_rate(ops, tensor, to_numpy,
         assert abs((flipped[1] & flipped[2]).mean() - both) <= 4 * error
 
 
-def test_config_round_trip():
-    flip = kt.augment.RandomFlip("vertical", 0.25)
-    assert kt.augment.RandomFlip.from_config(flip.get_config()) == flip
-
-
 def test_is_frozen():
     with pytest.raises(AttributeError):
         kt.augment.RandomFlip().probability = 1.0

@@ -28,16 +28,6 @@ def test_no_value_knows_of_another(run):
         assert abs(np.corrcoef(a.ravel(), b.ravel())[0, 1]) < 0.03
 
 
-def test_an_image_has_its_noise_in_any_batch(run):
-    np.testing.assert_array_equal(noise(run, 0.1)[:2], noise(run, 0.1, GREY[:2]))
-
-
-def test_deviations_are_uniform(run):
-    images = np.full((300, 12, 12, 3), 0.5, "float32")
-    deviations = noise(run, (0.0, 0.1), images).std(axis=(1, 2, 3)) / 19
-    assert stats.kstest(deviations, "uniform", (0, 0.1)).pvalue > 1e-3
-
-
 def test_images_beyond_the_count_of_one_draw_have_noise_throughout(run):
     """A sample may draw 131,072 numbers; an image of 300 x 300 x 3 has 270,000 values."""
     large = np.full((1, 300, 300, 3), 0.5, "float32")

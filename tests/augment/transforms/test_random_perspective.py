@@ -66,11 +66,6 @@ def test_without_distortion_nothing_changes(run, images):
     assert np.abs(difference).max() <= 1
 
 
-def test_a_probability_is_the_share_that_is_transformed(draw):
-    moved = (draw(Perspective(0.5, probability=0.25)) != np.eye(3)).any(axis=(1, 2))
-    assert abs(moved.mean() - 0.25) <= 4 * np.sqrt(0.25 * 0.75 / 4000)
-
-
 @pytest.mark.parametrize("distortion", [1, -0.1, (0, 1), (0.5, 0.2), (-0.1, 0.5), None])
 def test_a_distortion_outside_its_range_is_refused(distortion):
     with pytest.raises(ValueError, match=r"RandomPerspective: `distortion`.*Received"):

@@ -83,5 +83,5 @@ def test_areas_that_are_no_share_are_refused(arguments):
 
 @pytest.mark.parametrize("ratio", [(0, 1), (2, 1), (-1, 1), (1, 2, 3)])
 def test_aspect_ratios_that_are_no_range_are_refused(ratio):
-    with pytest.raises(ValueError, match=r"`aspect_ratio` is a number above 0, or a pair"):
+    with pytest.raises(ValueError, match=r"`aspect_ratio` is a number from 0.01 to 100, or a pair"):
         Crop(8, 8, aspect_ratio=ratio)

@@ -33,11 +33,6 @@ def test_shifts_are_uniform_and_independent(draw):
     assert abs(np.corrcoef(down, right)[0, 1]) < 0.06
 
 
-def test_probability_is_the_share_of_samples_that_move(draw):
-    moved = draw(Translation(0.1, 0.1, probability=0.3))[:, 0, 2] != 0
-    assert abs(moved.mean() - 0.3) <= 4 * np.sqrt(0.3 * 0.7 / 4000)
-
-
 @pytest.mark.parametrize("shift", [2, (1, 0), "far", None, (0, 1.5)])
 def test_shifts_that_are_no_range_within_the_image_are_refused(shift):
     with pytest.raises(ValueError, match=r"RandomTranslation: `width`.*Received: width="):
