@@ -110,8 +110,7 @@ class BoxContract:
             tf.errors.InvalidArgumentError: On TensorFlow, boxes that `check` would refuse.
         """
         assert self.bounding_box_format is not None
-        rows, labels = boxes["boxes"], boxes.get("labels")
-        given = rows
+        given, labels = boxes["boxes"], boxes.get("labels")
         rows = refused(
             given, lambda: self._are_misplaced(ops, given, labels, size), self._misplaced()
         )
@@ -124,8 +123,8 @@ class BoxContract:
     def check(self, boxes: Mapping[str, Any], size: Size) -> None:
         """Refuse boxes that are none, where their numbers are there to be looked at.
 
-        What is labelled -1, has no area within the image, or has four times the same number, is
-        padding. Boxes that reach beyond the image are cut.
+        What is labelled -1, or has four times the same number, is padding. Boxes that reach beyond
+        the image are cut, and those of no width or height are lost, as no pixel is theirs.
 
         Raises:
             ValueError: Boxes turned inside out, outside of the image, or of no numbers.
