@@ -585,27 +585,29 @@ def test_the_layer_gives_what_the_reference_says(case, to_numpy):
 
 @pytest.mark.parametrize("engine", ["xla", "opencv"])
 @pytest.mark.parametrize(
+    ("dtype", "channels"), [("uint8", 3), pytest.param("float32", 1, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize(
     "case",
     # What has many operations takes seconds to compile.
     [
-        pytest.param(c, marks=[pytest.mark.slow] * (c.count > COUNT), id=n)
-        for c, n in zip(CASES, NAMES, strict=True)
+        pytest.param(case, marks=[pytest.mark.slow] * (case.count > COUNT), id=name)
+        for case, name in zip(CASES, NAMES, strict=True)
     ],
 )
-def test_a_data_set_gives_what_the_reference_says(case, engine):
+def test_a_data_set_gives_what_the_reference_says(case, dtype, channels, engine):
     """Of batches of which the last one is smaller; OpenCV to a level more."""
     tf = pytest.importorskip("tensorflow")
     if engine == "opencv":
         pytest.importorskip("cv2")
     slack, picture = (1.0, smooth) if engine == "opencv" else (0.0, rough)
     case = replace(case, stray=0.02) if engine == "opencv" and case.count > COUNT else case
-    for dtype, channels in (("uint8", 3), ("float32", 1)):
-        images = picture(case.count, channels, (16, 21))
-        data = tf.data.Dataset.from_tensor_slices(images.astype(dtype)).batch(case.count - 1)
-        out = A.Pipeline([case.transform], seed=SEED).augment(data, engine=engine)
-        found = np.concatenate([batch.numpy() for batch in out])
-        exact = expected(case, images, dtype, first_alone=True)
-        assert_close(found, exact, case, dtype, slack)
+    images = picture(case.count, channels, (16, 21))
+    data = tf.data.Dataset.from_tensor_slices(images.astype(dtype)).batch(case.count - 1)
+    out = A.Pipeline([case.transform], seed=SEED).augment(data, engine=engine)
+    found = np.concatenate([batch.numpy() for batch in out])
+    exact = expected(case, images, dtype, first_alone=True)
+    assert_close(found, exact, case, dtype, slack)
 
 
 # What is drawn
