@@ -4,8 +4,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerastricks.augment.placement.dataset import Augmenter, augment_dataset, check_dataset
+from kerastricks.augment.placement.dataset import augment_dataset, check_dataset
 from kerastricks.augment.placement.device import augment_on
+from kerastricks.augment.placement.epochs import Epochs, FirstEpoch
+from kerastricks.augment.placement.preparation import Augmenter
 from kerastricks.augment.placement.reading import readable
 from kerastricks.augment.placement.service import augment_through
 
@@ -18,7 +20,7 @@ def placed(
     service: str | None,
     engine: str | None,
     num_parallel_calls: int | None,
-    initial_epoch: int,
+    initial_epoch: FirstEpoch,
     unreadable: str,
 ) -> Any:
     """Augment where it was asked for; the arguments are those of `Pipeline.augment`."""
@@ -27,16 +29,12 @@ def placed(
             "`device`, `service` and `engine` each say where pixels are moved: pass one of them. "
             f"Received: device={device!r}, service={service!r}, engine={engine!r}"
         )
-    if not isinstance(initial_epoch, int) or initial_epoch < 0:
-        raise ValueError(
-            "`initial_epoch` is the number of the first epoch, 0 or more. "
-            f"Received: initial_epoch={initial_epoch!r}"
-        )
     if unreadable not in ("raise", "skip") or (unreadable == "skip" and service is not None):
         raise ValueError(
             '`unreadable` is "raise" or "skip", and "raise" through a data service. '
             f"Received: unreadable={unreadable!r}, service={service!r}"
         )
+    epochs = Epochs(initial_epoch)
     check_dataset(pipeline, dataset)
     if unreadable == "skip":
         dataset = readable(dataset)
@@ -45,7 +43,7 @@ def placed(
     def host() -> Any:
         return augment_dataset(pipeline, dataset, engine=engine, **both)
 
-    both = {"num_parallel_calls": calls, "initial_epoch": initial_epoch}
+    both: dict[str, Any] = {"num_parallel_calls": calls, "epochs": epochs}
     if service is not None:
         return augment_through(pipeline, dataset, service, **both)
     return host() if device is None else augment_on(pipeline, dataset, device, host, **both)

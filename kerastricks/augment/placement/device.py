@@ -7,12 +7,12 @@ from typing import Any
 
 import tensorflow as tf
 
-from kerastricks.augment.kernels import Tensor
-from kerastricks.augment.placement.dataset import Augmenter, prepared
+from kerastricks.augment.placement.dataset import mapper
 from kerastricks.augment.placement.engines import GraphEngine
+from kerastricks.augment.placement.epochs import Epochs
+from kerastricks.augment.placement.generator import Placed
+from kerastricks.augment.placement.preparation import Augmenter, prepared
 
-_AHEAD = 2
-"""Batches that wait on the device."""
 _missing: set[str] = set()
 """Devices whose absence was told."""
 
@@ -24,7 +24,7 @@ def augment_on(
     host: Callable[[], Any],
     *,
     num_parallel_calls: int,
-    initial_epoch: int,
+    epochs: Epochs,
 ) -> Any:
     """Augment on a device: batches go there as they are, and are augmented there.
 
@@ -34,7 +34,7 @@ def augment_on(
         device: A logical device of TensorFlow, such as "GPU:0".
         host: Gives the data set that is augmented on the host.
         num_parallel_calls: Calls that may run at once on the host.
-        initial_epoch: The number of the first epoch.
+        epochs: Numbers the iterations.
 
     Returns:
         A `tf.data.Dataset`.
@@ -52,12 +52,7 @@ def augment_on(
                 stacklevel=4,  # where `Pipeline.augment` was called,
             )
         return host()
-    with tf.device("CPU:0"):
-        epochs = tf.Variable(initial_epoch, dtype=tf.int64, trainable=False)
-
-    def mapped(elements: Any, function: Callable[..., Any]) -> Any:
-        return elements.map(function, num_parallel_calls=num_parallel_calls, deterministic=True)
-
+    mapped = mapper(num_parallel_calls)
     elements, step = prepared(pipeline, dataset, epochs, mapped, GraphEngine())
     return DeviceDataset(elements, step, name)
 
@@ -113,7 +108,7 @@ class DeviceDataset(tf.data.Dataset):
     @cached_property
     def _placed(self) -> Any:
         """What runs on the device, traced once."""
-        return _Placed(self._elements, self._step, self._device, self.element_spec)
+        return Placed(self._elements, self._step, self._device, self.element_spec)
 
     def map(self, map_func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Do more on the device."""
@@ -140,100 +135,3 @@ class DeviceDataset(tf.data.Dataset):
     def repeat(self, count: Any = None, name: Any = None) -> Any:
         """Go through it again, each time as a new epoch."""
         return DeviceDataset(self._elements.repeat(count), self._step, self._device)
-
-
-class _Placed(tf.data.Dataset):
-    """A generator on the device: it fetches an element of the host, and works on it."""
-
-    def __init__(
-        self, elements: Any, step: Callable[..., Any], device: str, element_spec: Any
-    ) -> None:
-        self._spec = element_spec
-        flat = tf.nest.flatten(elements.element_spec)
-        if not all(isinstance(each, tf.TensorSpec) for each in flat):
-            raise ValueError(
-                "A device takes dense tensors; make ragged labels dense with `to_tensor`. "
-                f"Received elements of {elements.element_spec}"
-            )
-        types = {
-            "output_types": [each.dtype for each in flat],
-            "output_shapes": [each.shape for each in flat],
-        }
-        source = tf.raw_ops.WrapDatasetVariant(input_handle=elements._variant_tensor)
-        host = tf.constant("/device:CPU:0")
-        handle = tf.TensorSpec((), tf.string)
-
-        @tf.function(autograph=False)
-        def start() -> Any:
-            variant = tf.raw_ops.UnwrapDatasetVariant(input_handle=source)
-            iterator = tf.raw_ops.AnonymousIterator(**types)
-            made = tf.raw_ops.MakeIterator(dataset=variant, iterator=iterator)
-            with tf.control_dependencies([made]):
-                return tf.raw_ops.IteratorToStringHandle(resource_handle=iterator)
-
-        @tf.function(autograph=False, input_signature=[handle])
-        def fetch(name: Tensor) -> Any:
-            iterator = tf.raw_ops.IteratorFromStringHandleV2(string_handle=name, **types)
-            return tf.raw_ops.IteratorGetNext(iterator=iterator, **types)
-
-        @tf.function(autograph=False, input_signature=[handle])
-        def stop(name: Tensor) -> Any:
-            iterator = tf.raw_ops.IteratorFromStringHandleV2(string_handle=name, **types)
-            gone = tf.raw_ops.DestroyResourceOp(resource=iterator, ignore_lookup_error=True)
-            with tf.control_dependencies([gone]):
-                return tf.constant(0, tf.int64)
-
-        def on_host(function: Any, args: list[Any], dtypes: list[Any]) -> Any:
-            concrete = function.get_concrete_function()
-            return tf.raw_ops.RemoteCall(
-                target=host, args=[*args, *concrete.captured_inputs], Tout=dtypes, f=concrete
-            )
-
-        @tf.function(autograph=False)
-        def begin() -> Any:
-            return on_host(start, [], [tf.string])[0]
-
-        @tf.function(
-            autograph=False,
-            input_signature=[handle],
-            experimental_attributes={"experimental_ints_on_device": True},
-        )
-        def following(name: Tensor) -> Any:
-            parts = on_host(fetch, [name], types["output_types"])
-            known = [tf.ensure_shape(x, each.shape) for x, each in zip(parts, flat, strict=True)]
-            made = step(*tf.nest.pack_sequence_as(elements.element_spec, known))
-            return tf.nest.flatten(made)
-
-        @tf.function(autograph=False, input_signature=[handle])
-        def end(name: Tensor) -> Any:
-            return on_host(stop, [name], [tf.int64])[0]
-
-        functions = [each.get_concrete_function() for each in (begin, following, end)]
-        out = tf.nest.flatten(element_spec)
-        with tf.device(device):
-            variant = tf.raw_ops.GeneratorDataset(
-                init_func_other_args=functions[0].captured_inputs,
-                next_func_other_args=functions[1].captured_inputs,
-                finalize_func_other_args=functions[2].captured_inputs,
-                init_func=functions[0],
-                next_func=functions[1],
-                finalize_func=functions[2],
-                output_types=[each.dtype for each in out],
-                output_shapes=[each.shape for each in out],
-            )
-            variant = tf.raw_ops.PrefetchDataset(
-                input_dataset=variant,
-                buffer_size=_AHEAD,
-                output_types=[each.dtype for each in out],
-                output_shapes=[each.shape for each in out],
-            )
-        # What they capture must live as long as they are called.
-        self._kept = elements, source, functions
-        super().__init__(variant)
-
-    def _inputs(self) -> list[Any]:
-        return []
-
-    @property
-    def element_spec(self) -> Any:
-        return self._spec

@@ -1,41 +1,35 @@
 """Number the samples of a data set, and hand each element the samples before it."""
 
+from collections.abc import Callable
 from typing import Any
 
 import tensorflow as tf
 
 from kerastricks.augment.kernels import Tensor
+from kerastricks.augment.placement.epochs import Epochs
 from kerastricks.augment.targets import Parts, batched, split_element
 
 
-def numbered(dataset: Any, epoch: Any) -> Any:
+def numbered(dataset: Any, epoch: Any, length: Callable[[Any], Any] | None = None) -> Any:
     """Give elements (epoch, position of the first sample, element).
 
     Args:
         dataset: A `tf.data.Dataset`.
-        epoch: An int64 variable, counted up at the first element of each iteration, or the number
-            of the epoch.
+        epoch: `Epochs`, asked at the first element of each iteration, or the number of the epoch.
+        length: How many samples an element has; None, the default, counts its images.
     """
-    counts = isinstance(epoch, tf.Variable)
+    counts = isinstance(epoch, Epochs)
+    length = length or _samples
 
     @tf.autograph.experimental.do_not_convert
     def number(state: Tensor, element: Any) -> tuple[Tensor, Any]:
         epoch_now, position = state
         if counts:
-            epoch_now = tf.cond(
-                epoch_now < 0,
-                lambda: tf.cast(epoch.assign_add(1) - 1, tf.int32),
-                lambda: epoch_now,
-            )
-            # An iterator that goes on where another process ended brings its epoch along.
-            behind = tf.maximum(epoch.read_value(), tf.cast(epoch_now, tf.int64) + 1)
-            with tf.control_dependencies([epoch.assign(behind)]):
-                epoch_now = tf.identity(epoch_now)
-        images = split_element(element)[0]["images"]
-        count = 1 if len(images.shape) == 3 else _rows(images)
-        return (epoch_now, position + count), (epoch_now, position, element)
+            epoch_now = tf.cond(epoch_now < 0, epoch.begin, lambda: epoch_now)
+            epoch_now = epoch.within(epoch_now)
+        return (epoch_now, position + length(element)), (epoch_now, position, element)
 
-    start = (tf.constant(-1 if counts else epoch, tf.int32), tf.constant(0, tf.int32))
+    start = (tf.cast(-1 if counts else epoch, tf.int32), tf.constant(0, tf.int32))
     return dataset.scan(start, number)
 
 
@@ -72,7 +66,10 @@ def with_leaders(elements: Any, count: int) -> Any:
     return elements.scan(start, carry)
 
 
-def _rows(images: Any) -> Tensor:
+def _samples(element: Any) -> Any:
+    images = split_element(element)[0]["images"]
+    if len(images.shape) == 3:
+        return 1
     return images.nrows(tf.int32) if isinstance(images, tf.RaggedTensor) else tf.shape(images)[0]
 
 

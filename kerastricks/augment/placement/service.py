@@ -1,13 +1,16 @@
 """Run a pipeline on the workers of a tf.data service, which may be other machines."""
 
-from collections.abc import Iterator
-from itertools import count
 from typing import Any
 
 import tensorflow as tf
 
-from kerastricks.augment.placement.dataset import Augmenter, prepared
-from kerastricks.augment.placement.engines import GraphEngine
+from kerastricks.augment.kernels import Tensor
+from kerastricks.augment.placement.dataset import mapper, resumable
+from kerastricks.augment.placement.epochs import Epochs
+from kerastricks.augment.placement.preparation import Augmenter
+from kerastricks.augment.placement.reader import Place, Reader
+from kerastricks.augment.placement.sequence import numbered
+from kerastricks.augment.placement.shares import check_order, shares
 
 
 def augment_through(
@@ -16,13 +19,14 @@ def augment_through(
     service: str,
     *,
     num_parallel_calls: int,
-    initial_epoch: int,
+    epochs: Epochs,
 ) -> Any:
     """Let a tf.data service augment, element by element as a single process would.
 
     Every worker reads and numbers the whole data set, and augments its share of the elements, one
-    in so many. The elements carry their numbers back, and are put in order here. An element depends
-    on its own number and on nothing else, so who made it does not matter.
+    in so many. They are read in turn, so that the slowest sets the pace. An element depends on its
+    own number and on nothing else, so who made it does not matter: here elements are asked for by
+    (epoch, number), and those numbers are all that an iterator's checkpoint holds.
 
     Args:
         pipeline: The pipeline.
@@ -30,7 +34,7 @@ def augment_through(
             into Python.
         service: The dispatcher's address, "grpc://host:port".
         num_parallel_calls: Calls that a worker may run at once.
-        initial_epoch: The number of the first epoch.
+        epochs: Numbers the iterations.
 
     Returns:
         A `tf.data.Dataset` of the same structure, shapes and length, in the same order.
@@ -39,70 +43,32 @@ def augment_through(
         ValueError: Elements that the pipeline cannot serve, or an order that is another each time
             the data set is read.
     """
-    _check_order(dataset)
+    check_order(dataset)
+    mapped = mapper(num_parallel_calls)
+    length = int(dataset.cardinality())
 
-    engine = GraphEngine()
+    def dealt(place: Place, workers: int) -> Any:
+        return shares(pipeline, dataset, mapped, place, workers)
 
-    def mapped(elements: Any, function: Any) -> Any:
-        return elements.map(function, num_parallel_calls=num_parallel_calls, deterministic=True)
+    spec = dealt((0, 0), 1).element_spec[-1]
+    flat = tf.nest.flatten(spec)
+    reader = Reader(service, dealt, length)
 
-    def shares(epoch: int, workers: int) -> Any:
-        elements, step = prepared(pipeline, dataset, epoch, mapped, engine)
-        order = elements.enumerate()
-        return tf.data.Dataset.range(workers).flat_map(
-            lambda worker: mapped(
-                order.shard(workers, worker), lambda number, element: (number, step(*element))
-            )
-        )
+    def is_there(epoch: Tensor, number: Tensor, _: Tensor) -> Tensor:
+        found = tf.py_function(reader.is_there, [epoch, number], tf.bool)
+        return tf.ensure_shape(found, ())
 
-    epochs, length = count(initial_epoch), int(dataset.cardinality())
+    def element(epoch: Tensor, number: Tensor, _: Tensor) -> Any:
+        types = [each.dtype if isinstance(each, tf.TensorSpec) else each for each in flat]
+        parts = tf.py_function(reader.element, [epoch, number], types)
+        known = [
+            tf.ensure_shape(part, each.shape) if isinstance(each, tf.TensorSpec) else part
+            for part, each in zip(parts, flat, strict=True)
+        ]
+        return tf.nest.pack_sequence_as(spec, known)
 
-    def generate() -> Iterator[Any]:
-        share = shares(next(epochs), _workers(service))
-        waiting: dict[int, Any] = {}
-        due = 0
-        for number, element in share.apply(_distributed(service, "DYNAMIC")):
-            waiting[int(number)] = element
-            while due in waiting:
-                yield waiting.pop(due)
-                due += 1
-            if due == length:
-                return  # the service takes seconds to say so
-        if waiting:
-            raise RuntimeError(
-                f"Element {due} did not come back from the data service at {service}: a worker "
-                "ended in the middle of its share of the epoch. Read the data set again."
-            )
-
-    signature = shares(0, 1).element_spec[1]
-    out = tf.data.Dataset.from_generator(generate, output_signature=signature)
+    numbers = numbered(tf.data.Dataset.range(tf.int64.max), epochs, lambda _: 1)
+    out = numbers.take_while(is_there).map(element)
     if length >= 0:
         out = out.apply(tf.data.experimental.assert_cardinality(length))
-    return out
-
-
-def _check_order(dataset: Any) -> None:
-    """Refuse a data set that each worker would read in another order."""
-    if type(dataset).__name__ == "_ShuffleDataset":
-        fixed = not getattr(dataset, "_reshuffle_each_iteration", True)
-        if not fixed or not any(
-            tf.get_static_value(getattr(dataset, name, None)) for name in ("_seed", "_seed2")
-        ):
-            raise ValueError(
-                "Every worker of a data service reads the data set, so its order must be the same "
-                "each time: pass `shuffle` a seed and reshuffle_each_iteration=False, or shuffle "
-                "what comes out."
-            )
-    for each in dataset._inputs():
-        _check_order(each)
-
-
-def _distributed(service: str, policy: str) -> Any:
-    kind = getattr(tf.data.experimental.service.ShardingPolicy, policy)
-    return tf.data.experimental.service.distribute(processing_mode=kind, service=service)
-
-
-def _workers(service: str) -> int:
-    """How many workers there are: each of them gives a data set of one element once."""
-    roll = tf.data.Dataset.from_tensors(0).apply(_distributed(service, "OFF"))
-    return max(1, sum(1 for _ in roll))
+    return resumable(out)
