@@ -1,6 +1,6 @@
 """The pipeline: a Keras layer, and a stage of `tf.data`, around one plan."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Self
 
 import keras
@@ -239,7 +239,7 @@ class Pipeline(keras.layers.Layer):
         service: str | None = None,
         engine: str | None = None,
         num_parallel_calls: int | None = None,
-        initial_epoch: int = 0,
+        initial_epoch: int | Callable[[], int] = 0,
         unreadable: str = "raise",
     ) -> Any:
         """Augment a `tf.data.Dataset`, under any Keras backend.
@@ -260,7 +260,8 @@ class Pipeline(keras.layers.Layer):
         Through a tf.data service the workers augment, each its share of the elements, and read and
         number all of them; the result is that of `engine="xla"`, to the bit. So the data set must
         give its elements in the same order each time it is read, and not call back into Python, as
-        `from_generator` does.
+        `from_generator` does. Workers go on with the next epoch, and are read in turn, so that the
+        slowest sets the pace; of one that ended, an error tells after five minutes.
 
         Args:
             dataset: Elements are images, (images, labels), (images, labels, weights), or
@@ -274,8 +275,11 @@ class Pipeline(keras.layers.Layer):
                 equalizing does.
             num_parallel_calls: Batches in work at once; None, the default, lets `tf.data` decide.
                 The result does not depend on it.
-            initial_epoch: The number of the first epoch, 0 by default: for a training that goes on
-                in a new process, as `fit(initial_epoch=...)` does.
+            initial_epoch: The number of the first epoch, 0 by default, which the others follow: for
+                a training that goes on in a new process, as `fit(initial_epoch=...)` does. Or a
+                function of no arguments that is asked for the number of each epoch as it begins.
+                Elements of the first that were seen already are left out by `skip` on what comes
+                out.
             unreadable: What becomes of elements that raise when they are read, as a `map` that
                 decodes damaged files does: "raise", the default, or "skip", which leaves them out.
                 A warning then says at the end of each iteration how many they were and which, by

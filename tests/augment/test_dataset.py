@@ -149,8 +149,94 @@ def test_a_training_goes_on_with_a_later_epoch():
     collect(dataset)
     later = make_pipeline().augment(slices(IMAGES).batch(8), initial_epoch=1)
     np.testing.assert_array_equal(collect(later), collect(dataset))
-    with pytest.raises(ValueError, match=r"`initial_epoch`.*-1"):
-        make_pipeline().augment(slices(IMAGES), initial_epoch=-1)
+
+
+class Epoch(keras.callbacks.Callback):
+    number = 0
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.number = epoch
+
+
+def test_a_training_that_was_interrupted_sees_what_it_would_have_seen(tmp_path):
+    """The numbers of epochs are `fit`'s own, which the backup restores."""
+    seen = []
+
+    def fit(*callbacks):
+        epoch = Epoch()
+        data = make_pipeline(output_dtype="float32").augment(
+            slices(IMAGES, np.arange(23) % 2).batch(8),
+            initial_epoch=lambda: epoch.number,
+            num_parallel_calls=1,
+        )
+        layers = [keras.Input((12, 9, 3)), keras.layers.Flatten(), keras.layers.Dense(1)]
+        model = keras.Sequential(layers)
+        model.compile("sgd", "mse")
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)
+
+        def note(images, labels):
+            seen[-1].append((epoch.number, images.numpy()))
+            return images
+
+        def noted(images, labels):
+            noted = tf.py_function(note, [images, labels], tf.float32)
+            return tf.ensure_shape(noted, images.shape), labels
+
+        seen.append([])
+        model.fit(
+            data.map(noted),
+            epochs=3,
+            verbose=0,
+            shuffle=False,
+            callbacks=[backup, epoch, *callbacks],
+        )
+
+    def interrupt(batch, logs):
+        if len(seen[-1]) > 5:
+            raise KeyboardInterrupt
+
+    fit()
+    for each in (tmp_path / "backup").iterdir():
+        each.unlink()
+    with pytest.raises(KeyboardInterrupt):
+        fit(keras.callbacks.LambdaCallback(on_train_batch_end=interrupt))
+    fit()
+    whole, _, rest = seen
+    epochs = [[images for number, images in whole if number == epoch][-3:] for epoch in range(3)]
+    again = [[images for number, images in rest if number == epoch][-3:] for epoch in (1, 2)]
+    for expected, found in zip(epochs[1:], again, strict=True):
+        for a, b in zip(expected, found, strict=True):
+            np.testing.assert_array_equal(a, b)
+    assert (epochs[0][0] != epochs[1][0]).any()
+
+
+def test_the_rest_of_an_epoch_is_asked_for_by_numbers():
+    epochs = [collect(data) for data in [make_pipeline().augment(slices(IMAGES).batch(8))] * 3]
+    rest = make_pipeline().augment(slices(IMAGES).batch(8), initial_epoch=2).skip(1)
+    np.testing.assert_array_equal(collect(rest), epochs[2][8:])
+
+
+def test_what_was_saved_and_loaded_is_augmented_alike(expected, tmp_path):
+    """Before the pipeline; after it, what is saved is one epoch."""
+    slices(IMAGES).batch(8).save(str(tmp_path / "plain"))
+    loaded = tf.data.Dataset.load(str(tmp_path / "plain"))
+    np.testing.assert_array_equal(collect(make_pipeline().augment(loaded)), expected)
+    make_pipeline().augment(slices(IMAGES).batch(8)).save(str(tmp_path / "augmented"))
+    loaded = tf.data.Dataset.load(str(tmp_path / "augmented"))
+    for _ in range(2):
+        np.testing.assert_array_equal(collect(loaded), expected)
+
+
+@pytest.mark.parametrize("initial_epoch", [-1, 1.5, True, "2"])
+def test_epochs_that_are_none_are_refused(initial_epoch):
+    with pytest.raises(ValueError, match=r"`initial_epoch` is .* Received: initial_epoch="):
+        make_pipeline().augment(slices(IMAGES), initial_epoch=initial_epoch)
+
+
+def test_a_function_that_gives_no_epoch_is_an_error():
+    dataset = make_pipeline().augment(slices(IMAGES), initial_epoch=lambda: -3)
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"0 or more. Received from it: -3"):
+        collect(dataset)
 
 
 def test_ragged_boxes_beside_ragged_images_are_refused():

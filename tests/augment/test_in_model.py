@@ -1,3 +1,5 @@
+import importlib.util
+
 import keras
 import numpy as np
 import pytest
@@ -48,6 +50,45 @@ def test_fits_and_draws_anew_each_step(data, jit_compile, to_numpy):
     pipeline = model.get_layer("augmentation")
     assert int(to_numpy(keras.ops.convert_to_tensor(pipeline.calls.state.value))[1]) == 6
     assert np.isfinite(model.predict(data[0], verbose=0)).all()
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, images, labels):
+        super().__init__()
+        self.data = images, labels
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, number):
+        return tuple(array[number * 4 : number * 4 + 4] for array in self.data)
+
+
+def sources(images, labels):
+    """What `fit` takes batches of the host from: of bytes, which the model augments."""
+    yield {"x": images, "y": labels, "batch_size": 4}
+    yield {"x": Batches(images, labels)}
+    if importlib.util.find_spec("tensorflow"):
+        import tensorflow as tf
+
+        yield {"x": tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)}
+
+
+def test_whatever_the_batches_come_from_they_are_augmented_alike(data, to_numpy):
+    """On the device, within the compiled step of a backend that compiles it."""
+    found = []
+    for source in sources(*data):
+        keras.utils.set_random_seed(0)
+        model = build()
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("sgd", loss)
+        assert model.jit_compile == (BACKEND != "torch")
+        model.fit(**source, epochs=2, verbose=0, shuffle=False)
+        found.append([to_numpy(weight.value) for weight in model.trainable_weights])
+    assert len(found) >= 2
+    for each in found[1:]:
+        for a, b in zip(found[0], each, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
 def test_adds_no_weights():

@@ -61,8 +61,7 @@ def compiled_draw(
 class GraphEngine(PlainEngine):
     """The engine whose graph can be sent to another process, or to a device.
 
-    Each iterator of a data set compiles its functions anew, for a second or so. All heavy ones are
-    compiled: a device has no single kernel for some of them.
+    All heavy functions are compiled: a device has no single kernel for some of them.
     """
 
     def __init__(self) -> None:

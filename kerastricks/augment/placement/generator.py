@@ -97,7 +97,8 @@ class Placed(tf.data.Dataset):
                 output_shapes=[each.shape for each in out],
             )
         # What they capture must live as long as they are called.
-        self._kept = elements, source, functions
+        self._kept = elements, source
+        self.functions = functions
         super().__init__(variant)
 
     def _inputs(self) -> list[Any]:

@@ -89,8 +89,9 @@ class Reader:
             epoch, number = row.next
             raise RuntimeError(
                 f"Element {number} of epoch {epoch} did not come back from the data service at "
-                f"{self._service}: {error}. Where a worker has ended, those that are left serve "
-                "the data set when it is read again, or an iterator that is restored."
+                f"{self._service}: {error}. Where a worker has ended, start it again at its "
+                "address, or the dispatcher with those that are left. Then read the data set again, "
+                "or restore an iterator."
             ) from error
 
 
