@@ -82,7 +82,7 @@ def test_whatever_the_batches_come_from_they_are_augmented_alike(data, to_numpy)
         model = build()
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile("sgd", loss)
-        assert model.jit_compile == (BACKEND != "torch")
+        assert model.jit_compile or BACKEND != "jax"
         model.fit(**source, epochs=2, verbose=0, shuffle=False)
         found.append([to_numpy(weight.value) for weight in model.trainable_weights])
     assert len(found) >= 2

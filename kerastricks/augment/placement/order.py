@@ -1,5 +1,6 @@
 """Put in order what several workers give, within bounds of memory and of time."""
 
+import atexit
 import queue
 import threading
 import weakref
@@ -46,6 +47,18 @@ def in_order(
             )
 
 
+_opened: "weakref.WeakSet[Ahead]" = weakref.WeakSet()
+_leaving = threading.Event()
+
+
+@atexit.register
+def _leave() -> None:
+    """Let nobody wait when Python ends: what waits then could never come back."""
+    _leaving.set()
+    for ahead in list(_opened):
+        ahead.close()
+
+
 class Ahead:
     """Read an iterator in a thread of its own, one item ahead, and wait for it with a limit.
 
@@ -61,7 +74,9 @@ class Ahead:
         stop = threading.Event()
         # The thread holds none of this object, whose end is its own.
         thread = threading.Thread(target=_feed, args=(source, self._items, stop), daemon=True)
-        self.close = weakref.finalize(self, _end, thread, stop)
+        self.close = weakref.finalize(self, _end, thread, stop, self._items)
+        self.close.atexit = False  # there `_leave` does it
+        _opened.add(self)
         thread.start()
 
     def peek(self) -> Any:
@@ -72,6 +87,8 @@ class Ahead:
             Exception: What the iterator raised; a RuntimeError where it ended.
         """
         if not self._peeked:
+            if _leaving.is_set():
+                raise RuntimeError("Python ends")
             try:
                 self._peeked = [self._items.get(timeout=self._patience)]
             except queue.Empty:
@@ -106,7 +123,9 @@ def _put(item: Any, items: Any, stop: threading.Event) -> None:
             return
 
 
-def _end(thread: threading.Thread, stop: threading.Event) -> None:
+def _end(thread: threading.Thread, stop: threading.Event, items: Any) -> None:
     stop.set()
+    with suppress(queue.Full):
+        items.put_nowait(RuntimeError("It was closed"))  # for who waits
     if thread is not threading.current_thread():
         thread.join(timeout=1)

@@ -90,8 +90,8 @@ class Reader:
             raise RuntimeError(
                 f"Element {number} of epoch {epoch} did not come back from the data service at "
                 f"{self._service}: {error}. Where a worker has ended, start it again at its "
-                "address, or the dispatcher with those that are left. Then read the data set again, "
-                "or restore an iterator."
+                "address, or the dispatcher with those that are left. Then read the data set "
+                "again, or restore an iterator."
             ) from error
 
 
