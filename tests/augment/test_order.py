@@ -33,10 +33,21 @@ def test_a_missing_share_is_an_error_before_much_has_gathered():
             read += 1
             yield number, number
 
-    elements = order.in_order(without_number_one(), shares=3)
-    with pytest.raises(RuntimeError, match=r"4 elements wait for number 1, which no worker makes"):
+    pauses = []
+    elements = order.in_order(without_number_one(), shares=3, pause=pauses.append)
+    told = r"24 elements wait for number 1, which no worker makes: one of 3 shares was lost"
+    with pytest.raises(order.ShareLostError, match=told):
         list(elements)
-    assert read == 5
+    assert read == 25
+    assert len(pauses) == 20
+
+
+def test_a_worker_that_begins_late_is_waited_for():
+    pauses = []
+    early = [(number, number) for number in range(1, 16, 2)]
+    late = [(number, number) for number in range(0, 16, 2)]
+    assert list(order.in_order(early + late, 2, pause=pauses.append)) == list(range(16))
+    assert pauses
 
 
 def test_a_worker_that_joins_repeats_what_was_there():
@@ -167,6 +178,26 @@ def test_iterations_side_by_side_do_not_disturb_each_other(monkeypatch):
     for n in range(4):
         assert made.element(0, n) + made.element(1, n) == [n, 10 + n]
     assert workers.begun == [(0, 0), (1, 0)]
+
+
+def test_where_a_share_was_lost_another_row_is_begun(monkeypatch, epoch):
+    workers = Workers(monkeypatch, 3)
+    monkeypatch.setattr(order, "_PAUSE", 0)
+    deal = workers.deal
+
+    def lossy(place, count):
+        made = deal(place, count)
+        return (e for e in made if e[0] % 2) if len(workers.begun) < 3 else made
+
+    made = reader.Reader("grpc://here", lossy, 3)
+    assert epoch(made, 0) == [0, 1, 2]
+    assert workers.begun == [(0, 0)] * 3
+
+    def lost(place, count):
+        return (e for e in deal(place, count) if e[0] % 2)
+
+    with pytest.raises(RuntimeError, match=r"Element 0 of epoch 0 did .* one of 2 shares was lost"):
+        epoch(reader.Reader("grpc://here", lost, 3), 0)
 
 
 def test_a_lost_element_is_named_and_can_be_asked_for_again(monkeypatch, epoch):

@@ -3,28 +3,43 @@
 import atexit
 import queue
 import threading
+import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
+_SLACK = 8
+"""Elements that may wait for one that is due, for each share."""
+_PAUSE = 0.25
+"""Seconds between two elements while one that is due is late."""
+
+
+class ShareLostError(RuntimeError):
+    """No worker makes a share."""
+
 
 def in_order(
-    elements: Iterable[tuple[int, Any]], shares: int, joined: threading.Event | None = None
+    elements: Iterable[tuple[int, Any]],
+    shares: int,
+    joined: threading.Event | None = None,
+    pause: Callable[[float], None] = time.sleep,
 ) -> Iterator[Any]:
     """Give elements by their numbers, 0, 1, 2, ...
 
     Workers are read in turn, one element each, so that whoever is ahead waits for the others, and
-    no more elements wait here than there are shares. More mean that a share is in nobody's hands.
+    no more elements wait here than there are shares. A worker that begins late is waited for: what
+    comes meanwhile is read slowly, and no more than eight elements for each share.
 
     Args:
         elements: Pairs (number, element). A number that came before is left out: a worker that
             joins in the middle repeats the share of another.
         shares: In how many shares the numbers were dealt out, one in so many each.
         joined: Is set when a number comes twice.
+        pause: Waits for a number of seconds.
 
     Raises:
-        RuntimeError: A share is missing.
+        ShareLostError: A share is missing.
 
     Example:
     >>> list(in_order([(1, "b"), (0, "a"), (2, "c"), (0, "a"), (3, "d")], shares=2))
@@ -40,11 +55,13 @@ def in_order(
         while due in waiting:
             yield waiting.pop(due)
             due += 1
-        if len(waiting) > shares:
-            raise RuntimeError(
+        if len(waiting) >= _SLACK * shares:
+            raise ShareLostError(
                 f"{len(waiting)} elements wait for number {due}, which no worker makes: one of "
                 f"{shares} shares was lost"
             )
+        if len(waiting) > shares:
+            pause(_PAUSE)
 
 
 _opened: "weakref.WeakSet[Ahead]" = weakref.WeakSet()

@@ -2,18 +2,19 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from typing import Any, TypeAlias
 
 import tensorflow as tf
 
-from kerastricks.augment.placement.order import Ahead, in_order
+from kerastricks.augment.placement.order import Ahead, ShareLostError, in_order
 from kerastricks.augment.placement.shares import distributed
 
 PATIENCE = 300.0
 """Seconds to wait for an element: workers read, and compile at first, for minutes at most."""
 _KEPT = 2
 """Rows of epochs that workers are kept at: one for this iteration, one for another beside it."""
+_TRIES = 3
+"""Rows that are begun for an element when shares get lost, as they do when a worker falls out."""
 
 Place: TypeAlias = tuple[int, int]
 """An element's epoch, and its number in it."""
@@ -45,8 +46,7 @@ class Reader:
         if self._length != tf.data.UNKNOWN_CARDINALITY:
             return self._length < 0 or place[1] < self._length
         with self._lock:
-            row = self._row_at(place)
-            found: Place = self._waited(row, row.look)
+            found: Place = self._asked(place, _Row.look)[1]
             return found == place
 
     def element(self, epoch: Any, number: Any) -> list[Any]:
@@ -56,12 +56,28 @@ class Reader:
             RuntimeError: It did not come.
         """
         with self._lock:
-            row = self._row_at((int(epoch), int(number)))
-            element = self._waited(row, row.take)
+            row, element = self._asked((int(epoch), int(number)), _Row.take)
             if row.next == (int(epoch), self._length):
                 row.next = int(epoch) + 1, 0
             parts: list[Any] = tf.nest.flatten(element)
             return parts
+
+    def _asked(self, place: Place, what: Callable[["_Row"], Any]) -> tuple["_Row", Any]:
+        """Ask the row that has an element next; where a share of it was lost, another row."""
+        for tries_left in reversed(range(_TRIES)):
+            row = self._row_at(place)
+            try:
+                return row, what(row)
+            except Exception as error:
+                self._rows.remove(row)
+                if not (tries_left and isinstance(error, ShareLostError)):
+                    raise RuntimeError(
+                        f"Element {place[1]} of epoch {place[0]} did not come back from the data "
+                        f"service at {self._service}: {error}. Where a worker has ended, start it "
+                        "again at its address, or the dispatcher with those that are left. Then "
+                        "read the data set again, or restore an iterator."
+                    ) from error
+        raise AssertionError("the last try returns or raises")
 
     def _row_at(self, place: Place) -> "_Row":
         """Find the row that has an element next, or begin one."""
@@ -70,8 +86,10 @@ class Reader:
         for row in list(self._rows):
             # An epoch of unknown length that was left at its end has ended.
             if begins and row.next[0] == epoch - 1 and self._length < 0 and row.next[1] > 0:
-                with suppress(RuntimeError):
-                    self._waited(row, row.look)
+                try:
+                    row.look()
+                except Exception:  # this row's; another is begun
+                    self._rows.remove(row)
         found = [row for row in self._rows if row.next == place]
         if found and begins and found[0].joined.is_set():
             self._rows.remove(found.pop())  # with as many workers as there are now
@@ -80,19 +98,6 @@ class Reader:
         others = [row for row in self._rows if row is not found[0]]
         self._rows = [*others, found[0]][-_KEPT:]
         return found[0]
-
-    def _waited(self, row: "_Row", what: Callable[[], Any]) -> Any:
-        try:
-            return what()
-        except Exception as error:
-            self._rows.remove(row)
-            epoch, number = row.next
-            raise RuntimeError(
-                f"Element {number} of epoch {epoch} did not come back from the data service at "
-                f"{self._service}: {error}. Where a worker has ended, start it again at its "
-                "address, or the dispatcher with those that are left. Then read the data set "
-                "again, or restore an iterator."
-            ) from error
 
 
 class _Row:
