@@ -226,6 +226,10 @@ class TableTransform(Transform):
         """Whether the table depends on how often each level occurs."""
         return False
 
+    def reads_counts(self, ops: Ops, uniforms: Tensor) -> Tensor:
+        """Tell of each sample, bool (B,), whether its table does. Others' counts may be zeros."""
+        return uniforms[:, 0] < (2.0 if self.needs_counts else -1.0)
+
     @abstractmethod
     def table(self, ops: Ops, uniforms: Tensor, counts: Tensor | None) -> Tensor:
         """Turn random numbers into tables.

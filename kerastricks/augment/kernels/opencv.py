@@ -1,16 +1,18 @@
 """OpenCV's loops over the pixels of a batch, for numpy arrays of uint8 or float32.
 
-Every function takes images (B, H, W, C) of up to four channels and gives new ones of their dtype.
-uint8 results are rounded, halves to even, and clipped. OpenCV lets other Python threads run.
+Every function takes images (B, H, W, C) of up to four channels and gives images of their dtype: in
+their place, where the array is writeable and of the size that comes out, and else new ones. uint8
+results are rounded, halves to even, and clipped. OpenCV lets other Python threads run.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kerastricks.augment.border import Border
+from kerastricks.augment.kernels.buffers import empty
 
 try:
     import cv2
@@ -35,17 +37,49 @@ BILINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
 def each(
-    images: Images, size: tuple[int, int], function: Callable[[int, Images, Images], Any]
+    images: Images,
+    size: tuple[int, int],
+    function: Callable[[int, Images, Images], Any],
+    changed: NDArray[np.bool_] | None = None,
 ) -> Images:
-    """Fill a new batch by function(number, image, place for the result)."""
-    out = np.empty((len(images), *size, images.shape[-1]), images.dtype)
-    for number, image in enumerate(images):
-        # Of one channel, OpenCV knows images without an axis for it.
-        source, place = (x[..., 0] if x.shape[-1] == 1 else x for x in (image, out[number]))
-        found = function(number, source, place)
+    """Fill a batch by function(number, image, place for the result).
+
+    Where nothing else needs the images, image and place are one and the same.
+
+    Args:
+        images: Images (B, H, W, C).
+        size: (height, width) of what comes out.
+        function: Writes to the place, or gives what is to be copied to it.
+        changed: (B,), the images that change at all, where `size` is theirs; None for all.
+    """
+    in_place = images.flags.writeable and images.shape[1:3] == size
+    out = images if in_place else empty((len(images), *size, images.shape[-1]), images.dtype)
+    # Of one channel, OpenCV knows images without an axis for it.
+    sources, places = (x[..., 0] if x.shape[-1] == 1 else x for x in (images, out))
+    for number in range(len(out)) if changed is None else np.flatnonzero(changed).tolist():
+        place = places[number]
+        found = function(number, place if in_place else sources[number], place)
         if found is not None and found is not place:
             place[...] = found
+    if changed is not None and not in_place:
+        for number in np.flatnonzero(~changed).tolist():
+            places[number] = sources[number]
     return out
+
+
+def apart(image: Images, place: Images) -> Images:
+    """Give an image that stays as it is while its place is written to."""
+    return image.copy() if image is place else image
+
+
+def turned(images: Images) -> Images:
+    """Exchange rows and columns: (B, H, W, C) becomes (B, W, H, C)."""
+    _, height, width, _ = images.shape
+    return each(
+        images,
+        (width, height),
+        lambda number, image, place: cv2.transpose(apart(image, place), dst=place),
+    )
 
 
 def fill(border: Border) -> tuple[float, ...]:
@@ -63,14 +97,15 @@ def warp(images: Images, matrices: Floats, size: tuple[int, int], border: Border
         border: What lies beyond the border.
     """
     rest = {"flags": BILINEAR, "borderMode": BORDERS[border.fill_mode]}
-    identity = np.eye(3, dtype="float32")
+    identity = np.eye(3)
+    affine = (matrices[:, 2] == identity[2]).all(axis=1)
+    same_size = images.shape[1:3] == size
+    changed = (matrices != identity).any(axis=(1, 2)) if same_size else None
+    width_first = size[1], size[0]
 
     def moved(number: int, image: Images, place: Images) -> Images:
-        matrix = matrices[number]
-        if image.shape[:2] == size and (matrix == identity).all():
-            return image
-        width_first = size[1], size[0]
-        if (matrix[2] == identity[2]).all():
+        matrix, image = matrices[number], apart(image, place)
+        if affine[number]:
             return cv2.warpAffine(  # type: ignore[no-any-return]
                 image, matrix[:2], width_first, dst=place, borderValue=fill(border), **rest
             )
@@ -78,7 +113,7 @@ def warp(images: Images, matrices: Floats, size: tuple[int, int], border: Border
             image, matrix, width_first, dst=place, borderValue=fill(border), **rest
         )
 
-    return each(images, size, moved)
+    return each(images, size, moved, changed)
 
 
 def remap(images: Images, x: Floats, y: Floats, border: Border) -> Images:
@@ -88,7 +123,7 @@ def remap(images: Images, x: Floats, y: Floats, border: Border) -> Images:
         images,
         x.shape[1:],
         lambda number, image, place: cv2.remap(
-            image,
+            apart(image, place),
             x[number],
             y[number],
             cv2.INTER_LINEAR,
@@ -100,21 +135,19 @@ def remap(images: Images, x: Floats, y: Floats, border: Border) -> Images:
 
 
 def convolve(
-    images: Images, kernels: Callable[[int], tuple[Floats, Floats] | None], border: Border
+    images: Images, kernels: Mapping[int, tuple[Floats, Floats]], border: Border
 ) -> Images:
     """Convolve along both axes by kernels of a sample's own; a constant is not mixed in.
 
     Args:
         images: Images (B, H, W, C).
-        kernels: Gives a sample's kernels along x and y, of odd length, or None to leave it.
+        kernels: Of the samples that change, the kernels along x and y, of odd length.
         border: What lies beyond the border.
     """
 
     def convolved(number: int, image: Images, place: Images) -> Images:
-        pair = kernels(number)
-        if pair is None:
-            return image
-        across, down = pair
+        across, down = kernels[number]
+        image = apart(image, place)
         if border.fill_mode != "wrap":
             return cv2.sepFilter2D(  # type: ignore[no-any-return]
                 image, -1, across, down, dst=place, borderType=cv2.BORDER_REFLECT
@@ -125,7 +158,9 @@ def convolve(
         found = cv2.sepFilter2D(longer, -1, across, down)
         return found[rows : rows + height, columns : columns + width]  # type: ignore[no-any-return]
 
-    return each(images, images.shape[1:3], convolved)
+    changed = np.zeros(len(images), "bool")
+    changed[list(kernels)] = True
+    return each(images, images.shape[1:3], convolved, changed)
 
 
 def sharpen(images: Images, factors: Floats) -> Images:
@@ -135,15 +170,13 @@ def sharpen(images: Images, factors: Floats) -> Images:
     middle[1, 1] = 1
 
     def sharpened(number: int, image: Images, place: Images) -> Images:
-        factor = factors[number]
-        if factor == 1:
-            return image
+        factor, image = factors[number], apart(image, place)
         found = cv2.filter2D(image, -1, smooth + factor * (middle - smooth), dst=place)
         for edge in (np.s_[:1], np.s_[-1:], np.s_[:, :1], np.s_[:, -1:]):
             found[edge] = image[edge]
         return found  # type: ignore[no-any-return]
 
-    return each(images, images.shape[1:3], sharpened)
+    return each(images, images.shape[1:3], sharpened, factors != 1)
 
 
 def mix_channels(images: Images, matrices: Floats, offsets: Floats) -> Images:
@@ -152,11 +185,10 @@ def mix_channels(images: Images, matrices: Floats, offsets: Floats) -> Images:
     identity = np.eye(whole.shape[1], whole.shape[2], dtype="float32")
 
     def mixed(number: int, image: Images, place: Images) -> Images:
-        if (whole[number] == identity).all():
-            return image
         return cv2.transform(image, whole[number], dst=place)  # type: ignore[no-any-return]
 
-    return each(images, images.shape[1:3], mixed)
+    changed = (whole != identity).any(axis=(1, 2))
+    return each(images, images.shape[1:3], mixed, changed)
 
 
 def means(images: Images) -> Floats:
@@ -167,28 +199,24 @@ def means(images: Images) -> Floats:
 
 def look_up(images: Images, tables: NDArray[np.uint8]) -> Images:
     """Look uint8 values up in tables (B, C or 1, 256)."""
-    identity = np.arange(256, dtype="uint8")
     channels = images.shape[-1]
 
     def found(number: int, image: Images, place: Images) -> Images:
         table = tables[number]
-        if (table == identity).all():
-            return image
         if len(table) == 1 or channels == 1:
             return cv2.LUT(image, table[0], dst=place)  # type: ignore[no-any-return]
         return cv2.LUT(image, np.ascontiguousarray(table.T)[None], dst=place)  # type: ignore[no-any-return]
 
-    return each(images, images.shape[1:3], found)
+    changed = (tables != np.arange(256)).any(axis=(1, 2))
+    return each(images, images.shape[1:3], found, changed)
 
 
-def counts(images: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """Give how often each level occurs in each channel, (B, C, 256)."""
+def counts(images: NDArray[np.uint8], wanted: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """Give how often each level occurs in each channel, (B, C, 256), zeros where it is unwanted."""
     channels = images.shape[-1]
-    found = [
-        [
-            cv2.calcHist([image], [channel], None, [256], [0, 256]).ravel()
-            for channel in range(channels)
-        ]
-        for image in images
-    ]
-    return np.array(found).astype("int32")
+    out = np.zeros((len(images), channels, 256), "int32")
+    for number in np.flatnonzero(wanted):
+        for channel in range(channels):
+            found = cv2.calcHist([images[number]], [channel], None, [256], [0, 256])
+            out[number, channel] = found.ravel()
+    return out

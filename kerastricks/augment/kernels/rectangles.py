@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerastricks.augment.border import Border
-from kerastricks.augment.kernels.opencv import BILINEAR, BORDERS, Images, each, fill
+from kerastricks.augment.kernels.opencv import BILINEAR, BORDERS, Images, apart, each, fill
 
 try:
     from PIL import Image
@@ -39,6 +39,7 @@ def copy(
     height, width = images.shape[1:3]
 
     def part(number: int, image: Images, place: Images) -> Images:
+        image = apart(image, place)
         left, top, right, bottom = (int(edge) for edge in windows[number])
         above, before = max(0, -top), max(0, -left)
         beyond = above, max(0, bottom - height), before, max(0, right - width)
@@ -77,7 +78,7 @@ def resample(
         matrix = np.column_stack([np.diag(slopes[number]), offsets[number]])
         mode = cv2.BORDER_REPLICATE
         return cv2.warpAffine(  # type: ignore[no-any-return]
-            image, matrix, width_first, dst=place, flags=BILINEAR, borderMode=mode
+            apart(image, place), matrix, width_first, dst=place, flags=BILINEAR, borderMode=mode
         )
 
     return each(images, size, part)

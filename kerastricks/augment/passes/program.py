@@ -3,7 +3,7 @@
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import keras
 
@@ -175,20 +175,49 @@ class Program:
         frames: Any,
         compiler: Compiler | None = None,
         carry_out: CarryOut = run_pass,
+        divided: "Divided | None" = None,
     ) -> Tensor:
-        """Run the passes over images (B, H, W, C), by what `draw` gave, by a function if any."""
+        """Run the passes over images, by what `draw` gave.
+
+        Args:
+            ops: `keras.ops` or a namespace like it.
+            images: Tensor (B, H, W, C).
+            drawn: What `draw` gave.
+            dtype: The dtype that images come out in.
+            led: Whether the batch begins with samples that are partners alone.
+            frames: Rows that a sample has, None for one.
+            compiler: Wraps each stage.
+            carry_out: Runs a pass.
+            divided: Applies a section's work a part of the batch at a time, and chooses the
+                compiler; None applies it to all at once.
+        """
         source = str(keras.backend.standardize_dtype(images.dtype))
         rest = list(drawn)
-        last = self.sections[-1]
         for section in self.sections:
-            given = dtype if section is last else source
-            if section.mix:
-                between = source if section.plan.passes else given
-                stage = section.mix.stage(ops, between, led=led, frames=_one(frames))
-                images = (compiler(stage) if compiler else stage)(images, rest.pop(0))
-            parameters = rest.pop(0)
-            if section.plan.passes or not section.mix:
-                images = section.plan.apply(ops, images, parameters, given, compiler, carry_out)
+            given = dtype if section is self.sections[-1] else source
+            parameters = [rest.pop(0) for _ in range(2 if section.mix else 1)]
+            rows = _one(frames) if section.mix else 0
+
+            def work(
+                images: Tensor,
+                parameters: Any,
+                compiler: Compiler | None,
+                section: Section = section,
+                given: str = given,
+            ) -> Tensor:
+                *mixed, parameters = parameters
+                if section.mix:
+                    between = source if section.plan.passes else given
+                    stage = section.mix.stage(ops, between, led=led, frames=_one(frames))
+                    images = (compiler(stage) if compiler else stage)(images, mixed[0])
+                    if not section.plan.passes:
+                        return images
+                return section.plan.apply(ops, images, parameters, given, compiler, carry_out)
+
+            if divided is None or (rows and not led):
+                images = work(images, parameters, compiler)
+            else:
+                images = divided(work, images, parameters, rows, section.plan.output_size)
         return images
 
     def move(
@@ -221,6 +250,13 @@ class Program:
         if flat:
             targets["segmentation_masks"] = targets["segmentation_masks"][..., 0]
         return targets
+
+
+Divided: TypeAlias = Callable[
+    [Callable[..., Tensor], Tensor, Any, Any, Callable[[Size], Size]], Tensor
+]
+"""Applies a function of (images, parameters, compiler) to images and parameters, where a part needs
+so many images before its own, and a function tells the size of what comes out."""
 
 
 class Engine(Protocol):

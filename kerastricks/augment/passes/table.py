@@ -1,11 +1,12 @@
 """The pass of look-up tables: any number of transforms, one table a sample."""
 
+from functools import partial, reduce
 from typing import Any
 
 import keras
 
-from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
-from kerastricks.augment.passes.base import Pass
+from kerastricks.augment.kernels import Compiler, Ops, Size, Stage, Tensor, materialised
+from kerastricks.augment.passes.base import CarryOut, Pass
 from kerastricks.augment.transform import LEVELS, identity_table
 
 _MOST = float(LEVELS - 1)
@@ -23,20 +24,50 @@ class TablePass(Pass):
         """Whether the levels of the images are counted."""
         return any(transform.needs_counts for _, transform in self.transforms)
 
+    def reads_counts(self, ops: Ops, uniforms: tuple[Tensor, ...]) -> Tensor:
+        """Tell of each sample, bool (B,), whether its levels are to be counted."""
+        pairs = zip(self.transforms, uniforms, strict=True)
+        return reduce(ops.logical_or, [each.reads_counts(ops, of) for (_, each), of in pairs])
+
     @property
     def summary(self) -> str:
         """Name the pass in a few words."""
         counts = ", after its levels are counted" if self.needs_counts else ""
         return f"one look-up table of {LEVELS} levels a sample{counts}"
 
-    def stages(self, ops: Ops, size: Size) -> list[Stage]:
-        """Look the values up."""
-        return [lambda images, uniforms: self._apply(ops, images, uniforms)]
+    def run(
+        self,
+        ops: Ops,
+        images: Tensor,
+        drawn: Any,
+        dtype: str,
+        compiler: Compiler | None,
+        carry_out: CarryOut | None = None,
+    ) -> Tensor:
+        """Make the tables, then look the values up.
 
-    def _apply(self, ops: Ops, images: Tensor, uniforms: tuple[Tensor, ...]) -> Tensor:
+        Compiled as one loop, each value would have its own table worked out anew.
+        """
+        composed, look_up = self.stages(ops, ops.shape(images)[1:3])
+
+        def finished(images: Tensor, table: Tensor) -> Tensor:
+            return self.values.finish(ops, look_up(images, table), dtype)
+
+        images = materialised(images)
+        table = (compiler(composed) if compiler else composed)(images, drawn)
+        return (compiler(finished) if compiler else finished)(images, materialised(table))
+
+    def stages(self, ops: Ops, size: Size) -> list[Stage]:
+        """Make the tables of images and random numbers; look images up in tables."""
+        return [partial(self._composed, ops), partial(self._apply, ops)]
+
+    def _composed(self, ops: Ops, images: Tensor, uniforms: tuple[Tensor, ...]) -> Tensor:
+        counts = _counts(ops, self._levels(ops, images)) if self.needs_counts else None
+        return self.table(ops, uniforms, counts)
+
+    def _apply(self, ops: Ops, images: Tensor, table: Tensor) -> Tensor:
         levels = self._levels(ops, images)
         batch, _, _, channels = ops.shape(levels)
-        table = self.table(ops, uniforms, _counts(ops, levels) if self.needs_counts else None)
         kinds = table.shape[1]
         row = ops.arange(batch, dtype="int32")[:, None] * kinds
         row = row + ops.arange(channels if kinds > 1 else 1, dtype="int32")

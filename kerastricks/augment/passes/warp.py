@@ -172,30 +172,48 @@ class WarpPass(Pass):
         return ops.stack([x[:, 0], y[:, 0]], axis=-1)
 
     def _along_axes(self, ops: Ops, size: Size, output_size: Size) -> list[Stage]:
-        bound = self.minification(size)
-
-        def count(scale: Tensor) -> Any:
-            if bound is not None:
-                return taps(bound)
-            return _ceil(ops, 2.0 * _largest(ops, ops.abs(scale)) - _SLACK)
-
         def rows(images: Tensor, drawn: Warp) -> Tensor:
-            (matrices,), _ = drawn
-            batch, height, width, channels = ops.shape(images)
-            flat = ops.reshape(images, (batch, height, width * channels))
-            scale, shift = matrices[:, 1, 1], matrices[:, 1, 2]
-            out = resample_axis(ops, flat, scale, shift, output_size[0], self.border, count(scale))
-            return ops.reshape(out, (batch, output_size[0], width, channels))
+            return self.resample_rows(ops, images, drawn, 0, size)
 
         def columns(images: Tensor, drawn: Warp) -> Tensor:
             (matrices,), _ = drawn
             batch, height, width, channels = ops.shape(images)
             flat = ops.reshape(images, (batch * height, width, channels))
             scale, shift = (ops.repeat(matrices[:, 0, column], height, axis=0) for column in (0, 2))
-            out = resample_axis(ops, flat, scale, shift, output_size[1], self.border, count(scale))
+            count = self._taps(ops, scale, size)
+            out = resample_axis(ops, flat, scale, shift, output_size[1], self.border, count)
             return ops.reshape(out, (batch, height, output_size[1], channels))
 
         return [rows, columns]
+
+    def resample_rows(self, ops: Ops, images: Tensor, drawn: Warp, axis: int, size: Size) -> Tensor:
+        """Resample along the first axis of images, which is an axis of what the pass is given.
+
+        Args:
+            ops: `keras.ops` or a namespace like it.
+            images: Tensor (B, H, W, C), or (B, W, h, C) for axis 1.
+            drawn: Matrices under which rows stay rows.
+            axis: 0 for what goes down in the pass' images, 1 for what goes across.
+            size: (height, width) of the pass' images.
+
+        Returns:
+            float32 tensor (B, h, W, C), or (B, w, h, C).
+        """
+        (matrices,), _ = drawn
+        batch, length, others, channels = ops.shape(images)
+        flat = ops.reshape(images, (batch, length, others * channels))
+        scale, shift = matrices[:, 1 - axis, 1 - axis], matrices[:, 1 - axis, 2]
+        output_length = self.output_size(size)[axis]
+        count = self._taps(ops, scale, size)
+        out = resample_axis(ops, flat, scale, shift, output_length, self.border, count)
+        return ops.reshape(out, (batch, output_length, others, channels))
+
+    def _taps(self, ops: Ops, scale: Tensor, size: Size) -> Any:
+        """How many pixels take part in one: a tensor, where it is not known beforehand."""
+        bound = self.minification(size)
+        if bound is not None:
+            return taps(bound)
+        return _ceil(ops, 2.0 * _largest(ops, ops.abs(scale)) - _SLACK)
 
 
 def _largest(ops: Ops, spans: Tensor) -> Tensor:

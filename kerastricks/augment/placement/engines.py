@@ -1,5 +1,6 @@
 """What moves the pixels of a `tf.data` element: engines, which share one program."""
 
+import math
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -10,7 +11,8 @@ import tensorflow as tf
 from kerastricks.augment.kernels import Compiler, Size, Tensor
 from kerastricks.augment.kernels import tensorflow as ops
 from kerastricks.augment.passes.base import CarryOut, run_pass
-from kerastricks.augment.passes.program import Engine, PlainEngine, Program
+from kerastricks.augment.passes.program import Divided, Engine, PlainEngine, Program
+from kerastricks.augment.placement.parts import as_tensor, in_parts, rows_of_a_part
 from kerastricks.augment.targets import Parts
 from kerastricks.augment.threefry import SampleKeys
 
@@ -147,23 +149,69 @@ class HostEngine:
             if not self._has_seen_values:
                 program.values.check(np.asarray(images))
                 self._has_seen_values = True
-            again = tf.nest.pack_sequence_as(drawn, flat)
-            compiler = self._stages.compiler(images.shape) if known else None
             with tf.device("CPU:0"):
-                return program.pixels(
+                moved = program.pixels(
                     ops,
                     images,
-                    again,
+                    tf.nest.pack_sequence_as(drawn, flat),
                     dtype,
                     led=led,
                     frames=frames,
-                    compiler=compiler,
                     carry_out=self.carry_out_of(program, images, dtype),
+                    divided=self._divided(known=known),
                 )
+                return as_tensor(moved)
 
         out = tf.py_function(run, [images, *tf.nest.flatten(drawn)], dtype)
         _, height, width, channels = images.shape
         return ops.ensure_shape(out, (None, *program.output_size((height, width)), channels))
+
+    def _divided(self, *, known: bool) -> Divided:
+        """Give what runs the sections of one call, each a part of the batch at a time."""
+        numbers = count()
+
+        def divided(
+            work: Callable[..., Tensor],
+            images: Tensor,
+            drawn: Any,
+            overlap: int,
+            size_of: Callable[[Size], Size],
+        ) -> Tensor:
+            key = next(numbers), known
+            return self.in_parts(work, images, drawn, size_of, overlap, key)
+
+        return divided
+
+    def in_parts(
+        self,
+        work: Callable[..., Tensor],
+        images: Tensor,
+        drawn: Any,
+        size_of: Callable[[Size], Size],
+        overlap: int,
+        key: tuple[Any, bool],
+    ) -> Tensor:
+        """Do what takes images, parameters and a compiler, a part of the batch at a time.
+
+        Args:
+            work: It.
+            images: Tensor (B + overlap, H, W, C).
+            drawn: The parameters.
+            size_of: Gives the size of what comes out for images of a (height, width).
+            overlap: Images that lead a part, and give none.
+            key: A name for it, and whether it is to be compiled.
+        """
+        name, compiles = key
+
+        def part(images: Tensor, drawn: Any) -> Tensor:
+            compiler = self._stages.compiler((name, *images.shape)) if compiles else None
+            return work(images, drawn, compiler)
+
+        images = as_tensor(images)
+        _, height, width, channels = images.shape
+        pixels = max(math.prod(size) for size in ((height, width), size_of((height, width))))
+        rows = rows_of_a_part(pixels * channels * images.dtype.size)
+        return in_parts(part, images, drawn, rows, overlap)
 
     def carry_out_of(self, program: Program, images: Tensor, dtype: str) -> CarryOut:
         """Choose what runs the passes over images, which are to come out in a dtype."""

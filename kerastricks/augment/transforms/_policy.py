@@ -13,6 +13,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any, Protocol
 
 import numpy as np
@@ -185,6 +186,12 @@ class _Table(_Slot, TableTransform):
     def needs_counts(self) -> bool:
         """Of contrast, auto contrast and equalize."""
         return True
+
+    def reads_counts(self, ops: Ops, uniforms: Tensor) -> Tensor:
+        """Where one of them was chosen, or brightness, which has a formula with contrast."""
+        choice = self.choice(ops, uniforms)
+        names = "brightness", "contrast", "auto_contrast", "equalize"
+        return reduce(ops.logical_or, [choice.holds(name) for name in names])
 
     def table(self, ops: Ops, uniforms: Tensor, counts: Tensor | None) -> Tensor:
         """Build the table of the one that was chosen."""

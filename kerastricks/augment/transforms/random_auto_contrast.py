@@ -49,6 +49,10 @@ class RandomAutoContrast(TableTransform):
         """Least and most are those that occur."""
         return True
 
+    def reads_counts(self, ops: Ops, uniforms: Tensor) -> Tensor:
+        """Where the image is changed."""
+        return uniforms[:, 0] < self.probability
+
     def table(self, ops: Ops, uniforms: Tensor, counts: Tensor | None) -> Tensor:
         """Stretch from the least level that occurs to the most."""
         level = identity_table(ops, uniforms)

@@ -50,6 +50,10 @@ class RandomEqualize(TableTransform):
         """How often each level occurs is what it is about."""
         return True
 
+    def reads_counts(self, ops: Ops, uniforms: Tensor) -> Tensor:
+        """Where the image is changed."""
+        return uniforms[:, 0] < self.probability
+
     def table(self, ops: Ops, uniforms: Tensor, counts: Tensor | None) -> Tensor:
         """Give each level its share of the pixels that are darker."""
         level = identity_table(ops, uniforms)
