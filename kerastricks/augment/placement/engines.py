@@ -110,7 +110,7 @@ class HostEngine:
         self, program: Program, keys: SampleKeys, size: Size, *, led: bool, frames: Any
     ) -> Any:
         """Do as `Program.draw`."""
-        if not _are_known(size, frames):
+        if program.is_empty or not _are_known(size, frames):
             return program.draw(ops, keys, size, led=led, frames=frames)
         draw = compiled_draw(program, keys.seed, size, led=led, frames=frames)
         # The shape of what is drawn depends on the number of samples alone.
@@ -209,7 +209,8 @@ class HostEngine:
 
         images = as_tensor(images)
         _, height, width, channels = images.shape
-        pixels = max(math.prod(size) for size in ((height, width), size_of((height, width))))
+        # What lies in between when images are brought to another size has pixels between both.
+        pixels = math.isqrt(height * width * math.prod(size_of((height, width))))
         rows = rows_of_a_part(pixels * channels * images.dtype.size)
         return in_parts(part, images, drawn, rows, overlap)
 

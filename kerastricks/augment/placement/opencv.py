@@ -1,6 +1,7 @@
 """The engine on OpenCV: the program's passes, each image with the loops that OpenCV has for it.
 
-Antialiased resampling along the axes, which OpenCV lacks, is Pillow's.
+Antialiased resampling along the axes, which OpenCV lacks, is XLA's, and Pillow's for images of sizes
+that are not known beforehand.
 """
 
 from collections.abc import Callable
@@ -69,7 +70,7 @@ class OpenCVEngine(HostEngine):
 
     def _along_axes(self, step: WarpPass, images: Any, drawn: Any, dtype: str) -> Any:
         """Resample rows, and then columns as rows: XLA reads along rows three times as fast."""
-        size = tuple(int(length) for length in images.shape[1:3])
+        size = int(images.shape[1]), int(images.shape[2])
 
         def rows(images: Tensor, drawn: Any) -> Tensor:
             return step.resample_rows(ops, images, drawn, 0, size)

@@ -6,6 +6,8 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_sample_image
 
 import kerastricks as kt
+from kerastricks.augment.passes.table import TablePass
+from kerastricks.augment.threefry import SampleKeys
 
 A = kt.augment
 PHOTO = load_sample_image("flower.jpg")[100:164, 200:296]
@@ -93,3 +95,31 @@ def test_thresholds_outside_the_range_are_refused(threshold):
 def test_bits_that_are_none_are_refused(bits):
     with pytest.raises(ValueError, match=r"RandomPosterize: `bits`.*Received: bits="):
         A.RandomPosterize(bits)
+
+
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        [A.RandAugment(2, 0.5)],
+        [A.RandomAutoContrast(0.5), A.RandomEqualize(0.3)],
+        [A.RandomSolarize()],
+    ],
+)
+def test_levels_need_not_be_counted_where_no_table_reads_them(transforms, tensor, ops, to_numpy):
+    keys = SampleKeys(0, tensor(np.int32(0)), tensor(np.arange(100, dtype="int32")))
+    counts = tensor(np.random.default_rng(0).integers(0, 9, (100, 3, 256)).astype("int32"))
+    pipeline = A.Pipeline(transforms, seed=0)
+    (section,) = pipeline.program.sections
+    tables = [step for step in section.plan.passes if isinstance(step, TablePass)]
+    assert tables
+    for step in tables:
+        drawn = step.draw(ops, keys, (8, 8))
+        reads = to_numpy(step.reads_counts(ops, drawn))
+        all_counted, none_counted = (
+            to_numpy(step.table(ops, drawn, each) + ops.zeros_like(counts))
+            for each in (counts, ops.zeros_like(counts))
+        )
+        same = (all_counted == none_counted).all(axis=(1, 2))
+        assert same[~reads].all()
+        assert reads.any() == step.needs_counts
+        assert not reads.any() or not same[reads].all()

@@ -1,0 +1,126 @@
+"""A batch is augmented a part at a time: which parts these are changes nothing but the memory."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import kerastricks as kt
+
+tf = pytest.importorskip("tensorflow")
+buffers = pytest.importorskip("kerastricks.augment.kernels.buffers")
+engines = pytest.importorskip("kerastricks.augment.placement.engines")
+parts = pytest.importorskip("kerastricks.augment.placement.parts")
+
+A = kt.augment
+RNG = np.random.default_rng(0)
+IMAGES = RNG.integers(0, 256, (11, 16, 20, 3)).astype("uint8")
+LISTS = {
+    "passes": [A.RandomRotation(30), A.RandomZoom((0.7, 1.2)), A.RandomContrast(0.3)],
+    "crop": [A.RandomResizedCrop(9, 12), A.RandomFlip()],
+    "mixes": [A.RandomFlip(), A.MixUp(1.0), A.RandomBrightness(0.2), A.CutMix()],
+    "alone": [A.RandomNoise(probability=1), A.RandomErasing()],
+    "elastic": [A.RandomElastic()],
+    "policy": [A.RandAugment(2, 0.4)],
+    "chains": [A.AugMix(0.6)],
+}
+# What takes seconds to compile is left to .ci/run.
+LONG = ("elastic", "policy", "chains")
+
+
+def run(transforms, engine, images=IMAGES):
+    labels = np.eye(len(images), dtype="float32")
+    data = tf.data.Dataset.from_tensors((images, labels))
+    pipeline = A.Pipeline(transforms, seed=5)
+    return next(iter(pipeline.augment(data, engine=engine)))[0].numpy()
+
+
+@pytest.mark.parametrize("engine", ["xla", "opencv"])
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in LONG)) for n in LISTS]
+)
+def test_parts_give_the_bits_of_the_whole(name, engine, monkeypatch):
+    if engine == "opencv":
+        pytest.importorskip("cv2")
+    whole = run(LISTS[name], engine)
+    monkeypatch.setattr(engines, "rows_of_a_part", lambda bytes_of_an_image: 4)
+    np.testing.assert_array_equal(run(LISTS[name], engine), whole)
+    assert len(whole) == len(IMAGES)
+    assert whole.shape != IMAGES.shape or (whole != IMAGES).any()
+
+
+@pytest.mark.parametrize(
+    ("count", "rows", "overlap"), [(11, 4, 0), (8, 4, 2), (3, 4, 1), (4, 4, 0)]
+)
+def test_parts_are_of_one_size_and_in_order(count, rows, overlap):
+    images = np.arange((count + overlap) * 2, dtype="float32").reshape(-1, 1, 1, 2)
+    seen = []
+
+    def function(images, drawn):
+        seen.append(len(images))
+        return np.asarray(images)[overlap:] + np.asarray(drawn["shift"])[:, None, None, None]
+
+    drawn = {"shift": tf.range(count, dtype="float32") * 100}
+    out = parts.in_parts(function, tf.constant(images), drawn, rows, overlap).numpy()
+    expected = images[overlap:] + 100 * np.arange(count)[:, None, None, None]
+    np.testing.assert_array_equal(out, expected)
+    assert set(seen) == {min(rows, count) + overlap}
+
+
+def test_an_array_is_handed_over_without_a_copy():
+    array = buffers.empty((3, 5), "uint8")
+    array[...] = 7
+    assert np.shares_memory(np.asarray(buffers.handed_over(array)), array)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int32", "float16", "float64", tf.bfloat16])
+@pytest.mark.parametrize("state", ["aligned", "shifted", "turned", "read-only"])
+def test_what_cannot_be_handed_over_is_copied(dtype, state):
+    dtype = dtype.as_numpy_dtype if dtype is tf.bfloat16 else dtype
+    array = buffers.empty((6, 6), dtype)
+    array[...] = np.arange(36).reshape(6, 6)
+    array = {"shifted": array[1:], "turned": array.T}.get(state, array)
+    array.flags.writeable = state != "read-only"
+    tensor = buffers.handed_over(array)
+    assert tensor.dtype == tf.as_dtype(dtype)
+    np.testing.assert_array_equal(tensor.numpy().astype("float32"), array.astype("float32"))
+    assert state != "read-only" or not np.shares_memory(np.asarray(tensor), array)
+
+
+@pytest.mark.parametrize(
+    "transforms",
+    [
+        [A.RandomBrightness((0.5, 0.5)), A.RandomSharpness((2, 2), probability=1)],
+        [A.RandomInvert(probability=1)],
+        pytest.param([A.AugMix(0.6)], marks=pytest.mark.slow),
+    ],
+)
+def test_images_of_the_user_stay_as_they_are(transforms):
+    """Passes write in each other's place, and never in theirs."""
+    pytest.importorskip("cv2")
+    images = tf.constant(IMAGES)
+    data = tf.data.Dataset.range(2).map(lambda _: images)
+    out = list(A.Pipeline(transforms, seed=1).augment(data, engine="opencv"))
+    np.testing.assert_array_equal(images.numpy(), IMAGES)
+    assert (out[0].numpy() != IMAGES).any()
+
+
+def test_a_call_takes_little_more_than_its_output(monkeypatch):
+    """Of what numpy holds: three passes of OpenCV, and an output in parts."""
+    pytest.importorskip("cv2")
+    images = np.tile(IMAGES, (4, 8, 8, 1))
+    transforms = [A.RandomRotation(30), A.RandomZoom((0.7, 1.2)), A.ColorJitter(0.2, 0.2, 0.2, 0.1)]
+    pipeline = A.Pipeline([*transforms, A.RandomSolarize()], seed=1)
+    dataset = pipeline.augment(tf.data.Dataset.from_tensors(images), engine="opencv")
+    next(iter(dataset))
+    tracemalloc.start()
+    try:
+        out = next(iter(dataset))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.2 * out.numpy().nbytes
+
+
+def test_no_transform_at_all_is_served():
+    np.testing.assert_array_equal(run([], "xla"), IMAGES)
