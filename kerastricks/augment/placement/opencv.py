@@ -1,7 +1,7 @@
 """The engine on OpenCV: the program's passes, each image with the loops that OpenCV has for it.
 
-Antialiased resampling along the axes, which OpenCV lacks, is XLA's, and Pillow's for images of sizes
-that are not known beforehand.
+Antialiased resampling along the axes, which OpenCV lacks, is XLA's, and Pillow's for images of
+sizes that are not known beforehand.
 """
 
 from collections.abc import Callable
