@@ -20,7 +20,9 @@ def run_oracle(tmp_path_factory):
 
     def run(script, *arguments):
         command = [PYTHON, str(FOLDER / script), *map(str, arguments)]
-        environment = {k: v for k, v in os.environ.items() if k not in ("KERAS_BACKEND", "XLA_FLAGS")}
+        environment = {
+            k: v for k, v in os.environ.items() if k not in ("KERAS_BACKEND", "XLA_FLAGS")
+        }
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
