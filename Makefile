@@ -13,7 +13,7 @@ ORACLE_PYTHON ?= $(PYTHON)
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test test-backends test-addons lint clean
+.PHONY: help demo test test-backends test-addons notebooks lint clean
 
 help:
 	@echo "make demo   create $(VENV), install, run the main job"
@@ -22,6 +22,8 @@ help:
 	@echo "            install JAX and torch too, hold layers and initializers to every law on each backend"
 	@echo "make test-addons"
 	@echo "            install the real TensorFlow Addons into $(ORACLE), hold kerastricks.addons to it"
+	@echo "make notebooks"
+	@echo "            run the sources in examples/, keep them as notebooks with their pictures"
 	@echo "make lint   what pre-commit and CI check: ruff and mypy"
 	@echo "make clean  remove $(VENV) and build products"
 
@@ -52,6 +54,11 @@ $(ORACLE_INSTALLED): setup.cfg
 		"import configparser, shlex; extras = configparser.ConfigParser(); extras.read('setup.cfg'); \
 		print(shlex.join(extras['options.extras_require']['addons-oracle'].split()))")
 	@touch $@
+
+# `make notebooks ARGS=examples/5_very_little_data.py` runs one of them.
+notebooks: $(INSTALLED)
+	$(PY) -m pip install --disable-pip-version-check --quiet --editable ".[notebooks]"
+	$(PY) tools/build_notebooks.py $(ARGS)
 
 lint: $(INSTALLED)
 	$(PY) -m ruff check .
