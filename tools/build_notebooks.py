@@ -41,6 +41,7 @@ def build(source: Path) -> Path:
     notebook = jupytext.read(source)
     for number, cell in enumerate(notebook.cells):
         cell.id = f"cell-{number}"
+        cell.source = cell.source.strip("\n")
     NotebookClient(
         notebook,
         timeout=SECONDS_PER_CELL,
