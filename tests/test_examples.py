@@ -72,6 +72,12 @@ def test_notebook_is_what_its_source_gave(path):
     written = [part.split("\n", 1) for part in written]
     code = [body.strip() for header, body in written if "[markdown]" not in header]
     assert ["".join(cell["source"]) for cell in cells] == code
+    prose = [cell for cell in notebook["cells"] if cell["cell_type"] == "markdown"]
+    text = [body.strip() for header, body in written if "[markdown]" in header]
+    assert ["".join(cell["source"]) for cell in prose] == [
+        "\n".join(line.removeprefix("#").removeprefix(" ") for line in part.split("\n"))
+        for part in text
+    ]
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1))
     assert any(
         "image/png" in output.get("data", {}) for cell in cells for output in cell["outputs"]

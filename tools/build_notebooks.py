@@ -47,6 +47,7 @@ def build(source: Path) -> Path:
         timeout=SECONDS_PER_CELL,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,
         resources={"metadata": {"path": str(source.parent)}},
     ).execute()
     notebook.metadata = nbformat.from_dict(METADATA)
