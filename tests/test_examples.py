@@ -51,7 +51,8 @@ def test_conclusion_holds_on_small_settings(path, monkeypatch):
     found = settings(tree)
     for name, value in SMALL[path.stem].items():
         found[name].value = ast.parse(repr(value), mode="eval").body
-    with pyplot.style.context({"backend": "agg"}):
+    pyplot.switch_backend("agg")
+    with pyplot.rc_context():
         exec(compile(ast.fix_missing_locations(tree), path.name, "exec"), {"__name__": "__main__"})
     keras.backend.clear_session()
 
