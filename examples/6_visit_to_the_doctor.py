@@ -192,8 +192,8 @@ for name in patients:
 # - How often it is right on networks that it has not been shaped on is measured in
 #   `docs/diagnosis-accuracy.md`.
 #
-# What to try next: a second visit of the treated sigmoids, and a smaller rate for them; two mistakes
-# at once; a network of your own; the page with pictures, `report.to_html("report.html")`.
+# What to try next: a second visit of the treated sigmoids, and a smaller rate for them; two
+# mistakes at once; a network of your own; the page with pictures, `report.to_html("report.html")`.
 
 # %%
 for name, (_, expected) in patients.items():
