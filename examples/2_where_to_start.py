@@ -100,7 +100,7 @@ figure, axes = plt.subplots(1, 3, figsize=(9, 3))
 for axis, (name, kernel) in zip(axes, starts.items(), strict=True):
     mosaic = kernel.T.reshape(4, 8, 8, 8).transpose(0, 2, 1, 3).reshape(32, 64)
     axis.imshow(mosaic, cmap="RdBu", vmin=-abs(mosaic).max(), vmax=abs(mosaic).max())
-    axis.set(title=f"{name}: {units[name]} different, {right[name]:.0%} right")
+    axis.set(title=f"{name}:\n{units[name]} different, {right[name]:.0%} right")
     axis.axis("off")
 plt.show()
 print(report.summary())

@@ -193,18 +193,20 @@ for name, start in {
         path.append(np.linalg.norm(out) / np.linalg.norm(tensor))
     kept[name], pictures[name] = path, np.linalg.norm(out[0], axis=-1)
 
-figure, axes = plt.subplots(1, 4, figsize=(11, 2.4), width_ratios=(1, 1, 1, 1.2))
+figure, axes = plt.subplots(
+    1, 4, figsize=(11, 2.6), width_ratios=(1, 1, 1, 1.2), layout="constrained"
+)
 axes[0].imshow(np.linalg.norm(photograph, axis=-1), cmap="gray")
-axes[0].set(title="norm of each pixel")
+axes[0].set(title="the photograph,\nnorm of each pixel")
 for axis, (name, picture) in zip(axes[1:], pictures.items(), strict=False):
     axis.imshow(picture, cmap="gray")
-    axis.set(title=f"{DEPTH} layers, {name}")
+    axis.set(title=f"{DEPTH} layers,\n{name}")
 for axis in axes[:3]:
     axis.axis("off")
 for (name, path), colour in zip(kept.items(), ("C3", "C0"), strict=True):
     axes[3].plot(layers, path, color=colour, label=name)
-axes[3].set(xlabel="layer", title="norm, of the image's", yscale="log")
-axes[3].legend(frameon=False)
+axes[3].set(xlabel="layer", title="share of the norm\nthat is left")
+axes[3].legend(frameon=False, loc="lower left")
 plt.show()
 print({name: f"{path[-1]:.4f}" for name, path in kept.items()})
 
