@@ -183,6 +183,23 @@ def test_write_rewrites_shows_and_leaves_the_rest(folder, capsys):
     assert main(["check", str(folder / "a.py")]) == 0
 
 
+def test_of_a_notebook_only_what_is_no_python_is_left_out(tmp_path, capsys):
+    sources = [
+        "%%time\nimport tensorflow_addons as tfa",
+        "!pip install \\\n  foo\nnames = !ls\ntfa?\nx = ('%d'\n  % 5)\ntfa.layers.TLU",
+        "if x:\n  tfa.layers.CRF (",
+        "%%bash\necho (",
+        "tfa.rnn.NASCell",
+    ]
+    cells = [{"cell_type": "code", "source": source} for source in sources]
+    (tmp_path / "n.ipynb").write_text(json.dumps({"cells": cells}))
+    assert main(["check", str(tmp_path), "--format", "json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    places = [(use["cell"], use["line"], use["name"]) for use in report["uses"]]
+    assert places == [(1, 2, ""), (2, 7, "layers.TLU"), (5, 1, "rnn.NASCell")]
+    assert [failure["error"][:14] for failure in report["failed"]] == ["cell 3, line 2"]
+
+
 def test_unusable_arguments_leave_with_two(tmp_path, capsys):
     for arguments in (["check"], ["check", str(tmp_path / "no")], ["check", "--format", "x", "."]):
         with pytest.raises(SystemExit) as stop:

@@ -35,6 +35,7 @@ def check(options: argparse.Namespace) -> int:
             failed.append({"path": str(path), "error": str(error)})
             continue
         uses += program.uses
+        failed += [{"path": str(path), "error": error} for error in program.failed]
     if options.format == "json":
         report = {"uses": [use.to_dict() for use in uses], "failed": failed, "written": written}
         report["diff"] = differences

@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,19 @@ class Program:
         uses: What it uses of TensorFlow Addons, in order.
         before: The bytes of the file.
         after: The bytes with the imports rewritten; the same where none is safe.
+        failed: Which cells of a notebook cannot be parsed, and why.
     """
 
     uses: tuple[Use, ...]
     before: bytes
     after: bytes
+    failed: tuple[str, ...] = ()
+
+
+MAGIC = re.compile(r"\s*(?:%%?[A-Za-z]|!(?!=)|\?|[\w, ]+=\s*(?:%[A-Za-z]|!)|[\w.]+\?\??\s*$)")
+"""A line that only notebooks know: `%matplotlib inline`, `!ls`, `names = !ls`, `help?`."""
+OF_PYTHON = re.compile(r"\s*%%(?:capture|prun|time|timeit)\b")
+"""What stands above a cell whose rest is Python."""
 
 
 def read(path: Path) -> Program:
@@ -40,7 +49,7 @@ def read(path: Path) -> Program:
         return Program((), source, source)
     try:
         if path.suffix == ".ipynb":
-            return Program(tuple(_notebook(str(path), source)), source, source)
+            return _notebook(str(path), source)
         return examined(str(path), source)
     except cst.ParserSyntaxError as error:
         raise ValueError(f"line {error.raw_line}: {error.message}") from error
@@ -67,37 +76,51 @@ def examined(path: str, source: bytes) -> Program:
     return Program(tuple(finder.uses), source, mark + changed.bytes)
 
 
-def _notebook(path: str, source: bytes) -> list[Use]:
+def _notebook(path: str, source: bytes) -> Program:
     book = json.loads(source)
     cells = book.get("cells", []) if isinstance(book, dict) else []
     uses: list[Use] = []
+    failed: list[str] = []
     earlier = ""
     for number, cell in enumerate(cells, start=1):
         if not isinstance(cell, dict) or cell.get("cell_type") != "code":
             continue
         code = _plain("".join(cell.get("source", [])))
-        finder = Finder(path, number)
-        # A cell sees what those before it have imported.
-        wrapper = metadata.MetadataWrapper(cst.parse_module(earlier + code))
-        wrapper.visit(finder)
         skipped = earlier.count("\n")
+        finder = Finder(path, number)
+        try:
+            # A cell sees what those before it have imported.
+            wrapper = metadata.MetadataWrapper(cst.parse_module(earlier + code))
+        except cst.ParserSyntaxError as error:
+            failed.append(f"cell {number}, line {error.raw_line - skipped}: {error.message}")
+            continue
+        wrapper.visit(finder)
         for use in finder.uses:
             if use.line > skipped:
                 place = {**vars(use), "line": use.line - skipped}
                 uses.append(Use(**place))
         earlier += code.rstrip("\n") + "\n"
-    return uses
+    return Program(tuple(uses), source, source, tuple(failed))
 
 
 def _plain(code: str) -> str:
-    """A cell without the lines that only notebooks know."""
-    if code.lstrip().startswith("%%"):
+    r"""A cell without the lines that only notebooks know.
+
+    Example:
+        >>> _plain("names = !ls \\\n  -l\nx = (1\n  % 2)")
+        'pass\npass\nx = (1\n  % 2)'
+    """
+    if code.lstrip().startswith("%%") and not OF_PYTHON.match(code):
         return ""
-    lines = code.split("\n")
-    return "\n".join(
-        line if not line.lstrip().startswith(("%", "!", "?")) else _passed(line) for line in lines
-    )
-
-
-def _passed(line: str) -> str:
-    return line[: len(line) - len(line.lstrip())] + "pass"
+    lines: list[str] = []
+    goes_on = False
+    indent = ""
+    for line in code.split("\n"):
+        if not goes_on and not MAGIC.match(line):
+            lines.append(line)
+            continue
+        if not goes_on:
+            indent = line[: len(line) - len(line.lstrip())]
+        goes_on = line.endswith("\\")
+        lines.append(indent + "pass")
+    return "\n".join(lines)
