@@ -1,17 +1,28 @@
 """Says what to use instead of a name of TensorFlow Addons that is not here."""
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from kerastricks.addons._fates import FATES, ROOT, grouped, look_up
 
 
-def explainer(place: str) -> Callable[[str], Any]:
-    """A `__getattr__` for the package `place` ("layers", or "" for the top) of the addons."""
+def explainer(place: str, others: Mapping[str, str] = MappingProxyType({})) -> Callable[[str], Any]:
+    """A `__getattr__` for the package `place` ("layers", or "" for the top) of the addons.
+
+    Args:
+        place: The package's name below the addons.
+        others: What to say of names that are here at times only.
+    """
 
     def explain(name: str) -> Any:
         path = f"{place}.{name}" if place else name
-        raise AttributeError(_explanation(path) or f"module {ROOT!r} has no {path!r}")
+        explanation = others.get(name) or _explanation(path)
+        # `from package import name` drops an AttributeError, and all that it says.
+        if explanation and sys._getframe(1).f_code.co_name == "_handle_fromlist":
+            raise ImportError(explanation)
+        raise AttributeError(explanation or f"module {ROOT!r} has no {path!r}")
 
     return explain
 

@@ -67,6 +67,20 @@ def test_a_name_that_is_not_here_says_what_to_use(access, words):
     assert [word for word in words if word not in str(error.value)] == []
 
 
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        ("from kerastricks.addons.layers import CRF", "Structured prediction"),
+        ("from kerastricks.addons.optimizers import LazyAdam", "keras.optimizers.Adam"),
+        ("from kerastricks.addons import losses", "keras.losses.BinaryFocalCrossentropy"),
+        ("from kerastricks.addons.layers import Dens", "cannot import name 'Dens'"),
+    ],
+)
+def test_importing_a_name_that_is_not_here_says_what_to_use(statement, words):
+    with pytest.raises(ImportError, match=re.escape(words)):
+        exec(statement)
+
+
 def test_a_name_that_never_was_is_an_attribute_error_as_any_other():
     with pytest.raises(AttributeError, match=r"module 'kerastricks.addons' has no 'layers\.Dens'"):
         _ = tfa.layers.Dens

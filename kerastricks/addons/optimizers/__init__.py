@@ -1,7 +1,5 @@
 """The optimizers and learning rate schedules of TensorFlow Addons, by their names there."""
 
-from typing import Any
-
 import keras
 
 from kerastricks.addons._uncovered import explainer
@@ -41,17 +39,15 @@ __all__ = [
     "extend_with_decoupled_weight_decay",
 ]
 
-_explain = explainer("optimizers")
-
-
-def __getattr__(name: str) -> Any:
-    if name != "MultiOptimizer":
-        return _explain(name)
-    raise AttributeError(
-        "`MultiOptimizer` is an adapter over `keras.optimizers.MultiOptimizer`, which Keras "
-        f"{keras.__version__} does not have: update Keras."
-    )
-
+__getattr__ = explainer(
+    "optimizers",
+    {
+        "MultiOptimizer": (
+            "`MultiOptimizer` is an adapter over `keras.optimizers.MultiOptimizer`, which Keras "
+            f"{keras.__version__} does not have: update Keras."
+        )
+    },
+)
 
 if hasattr(keras.optimizers, "MultiOptimizer"):
     from kerastricks.addons.optimizers.multi_optimizer import MultiOptimizer
