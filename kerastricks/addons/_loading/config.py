@@ -144,6 +144,12 @@ def _normalization(config: dict[str, Any]) -> dict[str, Any]:
     return {**config, "axis": axis[0] if isinstance(axis, list) and len(axis) == 1 else axis}
 
 
+def _separable(config: dict[str, Any]) -> dict[str, Any]:
+    # Of the one kernel that its base class has; this one has two, of other names.
+    of_base = ("kernel_initializer", "kernel_regularizer", "kernel_constraint")
+    return {key: value for key, value in config.items() if key not in of_base}
+
+
 def _instance(config: dict[str, Any]) -> dict[str, Any]:
     # The file has the channels that were counted; they are counted anew.
     return {key: value for key, value in config.items() if key != "groups"}
@@ -152,6 +158,8 @@ def _instance(config: dict[str, Any]) -> dict[str, Any]:
 REPAIRS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "InputLayer": _input,
     "BatchNormalization": _normalization,
+    "SeparableConv1D": _separable,
+    "SeparableConv2D": _separable,
     "SyncBatchNormalization": _normalization,
     PREFIX + "InstanceNormalization": _instance,
 }

@@ -37,7 +37,7 @@ def compile_arguments(training: dict[str, Any], known: dict[str, Any]) -> dict[s
         "loss": _made(training.get("loss"), known, "losses"),
     }
     for key in ("metrics", "weighted_metrics"):
-        metrics = _made(training.get(key), known, "metrics")
+        metrics = _made(_without_none(training.get(key)), known, "metrics")
         # Keras 2 listed the metrics of each output in .h5, also where there is one.
         if isinstance(metrics, list) and len(metrics) == 1 and isinstance(metrics[0], list):
             metrics = metrics[0]
@@ -46,6 +46,17 @@ def compile_arguments(training: dict[str, Any], known: dict[str, Any]) -> dict[s
     arguments["run_eagerly"] = bool(training.get("run_eagerly"))
     arguments["steps_per_execution"] = training.get("steps_per_execution") or 1
     return arguments
+
+
+def _without_none(metrics: Any) -> Any:
+    """An output without metrics, which had None or in .h5 [None], has none of them."""
+    if not isinstance(metrics, list):
+        return metrics
+    outputs = [[] if output is None else output for output in metrics]
+    return [
+        [metric for metric in output if metric is not None] if isinstance(output, list) else output
+        for output in outputs
+    ]
 
 
 def _optimizer(entry: Any, known: dict[str, Any]) -> Any:
@@ -76,7 +87,8 @@ def _part(value: Any, known: dict[str, Any]) -> Any:
     schedule = known.get(name, getattr(keras.optimizers.schedules, name, None))
     base = keras.optimizers.schedules.LearningRateSchedule
     if isinstance(schedule, type) and issubclass(schedule, base):
-        return schedule(**value["config"])
+        # Keras 2 named schedules None, where Keras 3 wants a text or nothing.
+        return schedule(**{key: v for key, v in value["config"].items() if v is not None})
     return _optimizer(value, known)
 
 

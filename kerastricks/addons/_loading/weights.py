@@ -118,17 +118,32 @@ def described(layer: keras.layers.Layer, entry: dict[str, Any]) -> Old:
 
 
 def _model(model: keras.Model, entry: dict[str, Any]) -> Old:
-    children, stored, counts = {}, {}, Counter[str]()
+    children, entries = {}, {}
     for layer in entry["config"]["layers"]:
         # A Sequential does not count the layer that is its input.
         if layer["class_name"] == "InputLayer" and entry["class_name"] == "Sequential":
             continue
         name = layer["config"].get("name", layer.get("name"))
         children[name] = described(model.get_layer(name), layer)
-        kind = _snake_case(public_name(layer).rpartition(">")[2])
+        entries[name] = layer
+    return Old(children=children, stored=_counted(entries), layer=model)
+
+
+def _counted(entries: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """The names that layers of a list have in `.keras` files: their classes, counted."""
+    stored, counts = {}, Counter[str]()
+    for name, entry in entries.items():
+        kind = _snake_case(public_name(entry).rpartition(">")[2])
         stored[name] = f"{kind}_{counts[kind]}" if counts[kind] else kind
         counts[kind] += 1
-    return Old(children=children, stored=stored, layer=model)
+    return stored
+
+
+def _stacked_cells(layer: keras.layers.Layer, entry: dict[str, Any]) -> Old:
+    entries = {str(number): cell for number, cell in enumerate(entry["config"]["cells"])}
+    children = {name: described(layer.cells[int(name)], cell) for name, cell in entries.items()}
+    cells = Old(children=children, stored=_counted(entries), layer=layer)
+    return Old(children={"cells": cells}, layer=layer)
 
 
 def _layer(layer: keras.layers.Layer, entry: dict[str, Any]) -> Old:
@@ -185,6 +200,7 @@ def _snake_case(name: str) -> str:
 KINDS: dict[str, Callable[[Any, dict[str, Any]], Old]] = {
     **dict.fromkeys(FUNCTIONAL, _model),
     "Sequential": _model,
+    "StackedRNNCells": _stacked_cells,
     PREFIX + "WeightNormalization": _weight_normalization,
     PREFIX + "SpectralNormalization": _spectral_normalization,
 }

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 import kerastricks.addons as tfa
+from kerastricks.addons._loading.training import compile_arguments
 
 pytestmark = pytest.mark.filterwarnings(
     # An optimizer that has taken no step has nothing to be restored.
@@ -129,6 +130,44 @@ def test_arguments_that_changed_nothing_are_left_out(keras_file):
     np.testing.assert_array_equal(
         answers(tfa.load_model(path), np.ones((1, 4), "float32")), [[4, 4]]
     )
+
+
+def test_separable_convolutions_lose_their_base_class_kernel(keras_file):
+    reshape = layer("Reshape", name="reshape", target_shape=[4, 1])
+    unused = {"kernel_initializer": "zeros", "kernel_regularizer": None, "kernel_constraint": None}
+    convolution = layer("SeparableConv1D", name="s", filters=2, kernel_size=1, **unused)
+    shapes = [(1, 1, 1), (1, 1, 2), (2,)]
+    weights = {f"layers/separable_conv1d/vars/{n}": np.ones(s) for n, s in enumerate(shapes)}
+    model = tfa.load_model(keras_file([reshape, convolution], weights))
+    assert answers(model, np.ones((1, 4), "float32")).tolist() == [[[2, 2]] * 4]
+
+
+def test_cells_in_a_list_find_their_weights(keras_file):
+    cells = [layer("SimpleRNNCell", name=f"cell_{n}", units=n + 1, use_bias=False) for n in (0, 1)]
+    stacked = layer("StackedRNNCells", name="cells", cells=cells)
+    shapes = {"": [(1, 1), (1, 1)], "_1": [(1, 2), (2, 2)]}
+    weights = {
+        f"layers/rnn/cell/cells/simple_rnn_cell{number}/vars/{n}": np.full(shape, n)
+        for number, kernels in shapes.items()
+        for n, shape in enumerate(kernels)
+    }
+    reshape = layer("Reshape", name="reshape", target_shape=[4, 1])
+    model = tfa.load_model(keras_file([reshape, layer("RNN", name="rnn", cell=stacked)], weights))
+    assert [keras.ops.convert_to_numpy(v).mean() for v in model.weights] == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize("metrics", [[["mae"], [None]], [["mae"], None]])
+def test_schedules_without_a_name_and_outputs_without_metrics(metrics):
+    rate = {"initial_learning_rate": 0.1, "decay_steps": 10, "alpha": 0.0, "name": None}
+    schedule = {"class_name": "CosineDecay", "config": rate}
+    optimizer = {"class_name": "SGD", "config": {"learning_rate": schedule}}
+    training = {"optimizer_config": optimizer, "loss": ["mse", None], "metrics": metrics}
+    arguments = compile_arguments(training, {})
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    model.compile(arguments["optimizer"])
+    assert float(arguments["optimizer"].learning_rate) == pytest.approx(0.1)
+    assert arguments["loss"] == ["mse", None]
+    assert arguments["metrics"] == [["mae"], []]
 
 
 @keras.saving.register_keras_serializable(package="tests")

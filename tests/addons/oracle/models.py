@@ -82,7 +82,9 @@ def functional():
     numbers = tf.keras.Input((7,), name="numbers")
     x = layers.Conv2D(6, 3, activation=tfa.activations.lisht)(image)
     shared = tfa.layers.InstanceNormalization(axis=-1, center=False)
-    x = tfa.layers.StochasticDepth(0.8)([x, shared(layers.Conv2D(6, 3, padding="same")(x))])
+    x = tfa.layers.StochasticDepth(0.8)(
+        [x, shared(layers.SeparableConv2D(6, 3, padding="same")(x))]
+    )
     x = shared(x)
     pooled = [
         layers.Flatten()(layer(x))
@@ -122,11 +124,14 @@ def nested():
     x = layers.TimeDistributed(tfa.layers.WeightNormalization(layers.Dense(5)))(inner)
     x = layers.TimeDistributed(cell)(x)
     x = tfa.layers.WeightNormalization(layers.LSTM(5, return_sequences=True), data_init=False)(x)
-    inner = tf.keras.Model(inner, layers.Bidirectional(layers.GRU(3))(x), name="inner")
+    x = layers.Bidirectional(layers.GRU(3, return_sequences=True))(x)
+    cells = layers.RNN([layers.GRUCell(4), layers.LSTMCell(3)])
+    inner = tf.keras.Model(inner, cells(x), name="inner")
     outer = tf.keras.Input((6, 4))
     outputs = tfa.layers.WeightNormalization(layers.Dense(2))(inner(outer))
     model = tf.keras.Model(outer, outputs)
-    model.compile(tfa.optimizers.SWA(tf.keras.optimizers.legacy.SGD(0.01), 2, 2), "mae")
+    rate = tf.keras.optimizers.schedules.CosineDecay(0.01, 100)
+    model.compile(tfa.optimizers.SWA(tf.keras.optimizers.legacy.SGD(rate), 2, 2), "mae")
     return model
 
 
@@ -164,7 +169,8 @@ def wired():
     again, last = pair(inner(once))
     added = layers.Add()([again, twice, layers.Dropout(0.5)(last, training=False)])
     model = tf.keras.Model({"sequence": sequence, "other": other}, [inner(added), added])
-    model.compile(tf.keras.optimizers.RMSprop(1e-3), ["mse", "mae"], loss_weights=[1.0, 0.5])
+    optimizer = tf.keras.optimizers.RMSprop(1e-3)
+    model.compile(optimizer, ["mse", "mae"], [["mae"], None], loss_weights=[1.0, 0.5])
     return model
 
 
