@@ -27,7 +27,7 @@ def load_model(
 
     The model is one of Keras 3: it predicts what it predicted, can be trained on, and saves as
     `.keras`, which `keras.models.load_model` opens where kerastricks is imported. Files that
-    Keras 3 wrote are left to Keras.
+    Keras 3 wrote are refused.
 
     The file is not trusted. Nothing in it is run, only classes of Keras, of this package and of
     `custom_objects` are made, and nothing outside the file is read. Give no `custom_objects` to
