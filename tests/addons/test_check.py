@@ -183,6 +183,15 @@ def test_write_rewrites_shows_and_leaves_the_rest(folder, capsys):
     assert main(["check", str(folder / "a.py")]) == 0
 
 
+def test_write_does_not_follow_links_out_of_the_folder(tmp_path):
+    (tmp_path / "inside").mkdir()
+    source = "import tensorflow_addons as tfa\ntfa.layers.TLU()\n"
+    (tmp_path / "outside.py").write_text(source)
+    (tmp_path / "inside" / "link.py").symlink_to(tmp_path / "outside.py")
+    assert main(["check", "--write", str(tmp_path / "inside")]) == 0
+    assert (tmp_path / "outside.py").read_text() == source
+
+
 def test_of_a_notebook_only_what_is_no_python_is_left_out(tmp_path, capsys):
     sources = [
         "%%time\nimport tensorflow_addons as tfa",

@@ -46,7 +46,10 @@ def check(options: argparse.Namespace) -> int:
 
 
 def files(sources: list[Path]) -> Iterator[Path]:
-    """The programs and notebooks: files as given, folders with all that is in them."""
+    """The programs and notebooks: files as given, folders with all that is in them.
+
+    Links in folders are passed by: what they lead to lies elsewhere, or is met there.
+    """
     for source in sources:
         if source.is_file():
             yield source
@@ -58,7 +61,8 @@ def files(sources: list[Path]) -> Iterator[Path]:
                 if not name.startswith((".", "__pycache__"))
                 and not (Path(folder) / name / "pyvenv.cfg").exists()
             )
-            yield from (Path(folder) / n for n in sorted(names) if Path(n).suffix in SUFFIXES)
+            paths = (Path(folder) / n for n in sorted(names) if Path(n).suffix in SUFFIXES)
+            yield from (path for path in paths if not path.is_symlink())
 
 
 def difference(path: str, program: Program) -> str:
