@@ -12,6 +12,7 @@ from kerastricks.augment.kernels import Compiler, Size, Tensor
 from kerastricks.augment.kernels import tensorflow as ops
 from kerastricks.augment.passes.base import CarryOut, run_pass
 from kerastricks.augment.passes.program import Divided, Engine, PlainEngine, Program
+from kerastricks.augment.placement.host_calls import host_call
 from kerastricks.augment.placement.parts import as_tensor, in_parts, rows_of_a_part
 from kerastricks.augment.targets import Parts
 from kerastricks.augment.threefry import SampleKeys
@@ -124,7 +125,7 @@ class HostEngine:
                 return tf.nest.flatten(draw(*of))  # type: ignore[no-any-return]
 
         flat = tf.nest.flatten(structure)
-        found = tf.py_function(
+        found = host_call(
             on_host,
             [keys.epoch, keys.positions],
             [each.dtype for each in flat],
@@ -162,7 +163,7 @@ class HostEngine:
                 )
                 return as_tensor(moved)
 
-        out = tf.py_function(run, [images, *tf.nest.flatten(drawn)], dtype)
+        out = host_call(run, [images, *tf.nest.flatten(drawn)], dtype)
         _, height, width, channels = images.shape
         return ops.ensure_shape(out, (None, *program.output_size((height, width)), channels))
 

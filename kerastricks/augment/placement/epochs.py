@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 import tensorflow as tf
 
 from kerastricks.augment.kernels import Tensor
+from kerastricks.augment.placement.host_calls import host_call
 
 FirstEpoch: TypeAlias = int | Callable[[], int]
 """The number of the first epoch, which the others follow, or a function that is asked for each."""
@@ -39,7 +40,7 @@ class Epochs:
         """Give the number of the iteration that begins, an int32 scalar."""
         if self._asked is None:
             return tf.cast(self._next.assign_add(1) - 1, tf.int32)
-        number = tf.py_function(self._ask, [], tf.int32)
+        number = host_call(self._ask, [], tf.int32)
         return tf.ensure_shape(number, ())
 
     def _ask(self) -> Any:

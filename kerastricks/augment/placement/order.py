@@ -1,6 +1,5 @@
 """Put in order what several workers give, within bounds of memory and of time."""
 
-import atexit
 import queue
 import threading
 import time
@@ -8,6 +7,8 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
+
+from kerastricks.augment.placement.host_calls import closed_at_end, ending
 
 _SLACK = 8
 """Elements that may wait for one that is due, for each share."""
@@ -64,18 +65,6 @@ def in_order(
             pause(_PAUSE)
 
 
-_opened: "weakref.WeakSet[Ahead]" = weakref.WeakSet()
-_leaving = threading.Event()
-
-
-@atexit.register
-def _leave() -> None:
-    """Let nobody wait when Python ends: what waits then could never come back."""
-    _leaving.set()
-    for ahead in list(_opened):
-        ahead.close()
-
-
 class Ahead:
     """Read an iterator in a thread of its own, one item ahead, and wait for it with a limit.
 
@@ -92,8 +81,8 @@ class Ahead:
         # The thread holds none of this object, whose end is its own.
         thread = threading.Thread(target=_feed, args=(source, self._items, stop), daemon=True)
         self.close = weakref.finalize(self, _end, thread, stop, self._items)
-        self.close.atexit = False  # there `_leave` does it
-        _opened.add(self)
+        self.close.atexit = False  # `host_calls` does it earlier
+        closed_at_end.add(self)
         thread.start()
 
     def peek(self) -> Any:
@@ -104,7 +93,7 @@ class Ahead:
             Exception: What the iterator raised; a RuntimeError where it ended.
         """
         if not self._peeked:
-            if _leaving.is_set():
+            if ending.is_set():
                 raise RuntimeError("Python ends")
             try:
                 self._peeked = [self._items.get(timeout=self._patience)]

@@ -7,6 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerastricks.augment.placement.host_calls import counted, ending
+
 _UNREADABLE = (
     tf.errors.InvalidArgumentError,
     tf.errors.NotFoundError,
@@ -44,10 +46,11 @@ def readable(dataset: Any) -> Any:
         named: list[int] = []
         number = lost = in_a_row = 0
         reason = ""
+        read = counted(lambda: next(elements))
         try:
-            while True:
+            while not ending.is_set():
                 try:
-                    element = next(elements)
+                    element = read()
                 except StopIteration:
                     break
                 except _UNREADABLE as error:

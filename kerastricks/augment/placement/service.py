@@ -7,6 +7,7 @@ import tensorflow as tf
 from kerastricks.augment.kernels import Tensor
 from kerastricks.augment.placement.dataset import mapper, resumable
 from kerastricks.augment.placement.epochs import Epochs
+from kerastricks.augment.placement.host_calls import host_call
 from kerastricks.augment.placement.preparation import Augmenter
 from kerastricks.augment.placement.reader import Place, Reader
 from kerastricks.augment.placement.sequence import numbered
@@ -55,12 +56,12 @@ def augment_through(
     reader = Reader(service, dealt, length)
 
     def is_there(epoch: Tensor, number: Tensor, _: Tensor) -> Tensor:
-        found = tf.py_function(reader.is_there, [epoch, number], tf.bool)
+        found = host_call(reader.is_there, [epoch, number], tf.bool)
         return tf.ensure_shape(found, ())
 
     def element(epoch: Tensor, number: Tensor, _: Tensor) -> Any:
         types = [each.dtype if isinstance(each, tf.TensorSpec) else each for each in flat]
-        parts = tf.py_function(reader.element, [epoch, number], types)
+        parts = host_call(reader.element, [epoch, number], types)
         known = [
             tf.ensure_shape(part, each.shape) if isinstance(each, tf.TensorSpec) else part
             for part, each in zip(parts, flat, strict=True)
