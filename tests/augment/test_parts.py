@@ -86,6 +86,21 @@ def test_arrays_of_any_kind_are_handed_over(dtype, state):
     np.testing.assert_array_equal(tensor.numpy().astype("float32"), array.astype("float32"))
 
 
+def test_no_pass_of_several_loses_the_room_that_is_handed_over(monkeypatch):
+    pytest.importorskip("cv2")
+    handed_over, tensors = buffers.handed_over, []
+
+    def watched(array):
+        tensors.append(getattr(array, "tensor", None))
+        return handed_over(array)
+
+    monkeypatch.setattr(buffers, "handed_over", watched)
+    transforms = [A.RandomRotation((9, 9)), A.RandomContrast((2, 2)), A.RandomInvert(probability=1)]
+    out = run([*transforms, A.RandomSharpness((2, 2), probability=1)], "opencv")
+    assert len(tensors) == 1
+    np.testing.assert_array_equal(tensors[0].numpy(), out)
+
+
 @pytest.mark.parametrize(
     "transforms",
     [

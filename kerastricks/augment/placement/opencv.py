@@ -50,7 +50,8 @@ class OpenCVEngine(HostEngine):
         self, step: Pass, ops: Ops, images: Any, drawn: Any, dtype: str, compiler: Any
     ) -> Any:
         """Do as `Pass.run`."""
-        array, found = np.asarray(images), None
+        # A room for the result stays one: it is handed over without a copy.
+        array, found = np.asanyarray(images), None
         known = compiler is not None
         if isinstance(step, WarpPass) and step.keeps_axes and not step.copies and known:
             return self._along_axes(step, images, drawn, dtype)
