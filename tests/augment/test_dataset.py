@@ -233,16 +233,37 @@ def test_what_was_saved_and_loaded_is_augmented_alike(tmp_path):
         np.testing.assert_array_equal(collect(loaded), expected)
 
 
-@pytest.mark.parametrize("initial_epoch", [-1, 1.5, True, "2"])
+@pytest.mark.parametrize("initial_epoch", [-1, 1.5, True, "2", 2**30])
 def test_epochs_that_are_none_are_refused(initial_epoch):
     with pytest.raises(ValueError, match=r"`initial_epoch` is .* Received: initial_epoch="):
         flips(initial_epoch=initial_epoch)
 
 
-def test_a_function_that_gives_no_epoch_is_an_error():
-    dataset = flips(initial_epoch=lambda: -3)
-    with pytest.raises(tf.errors.InvalidArgumentError, match=r"0 or more. Received from it: -3"):
-        collect(dataset)
+@pytest.mark.parametrize("given", [-3, 2**30, 1.5, True, None, "a", float("inf")])
+def test_a_function_that_gives_no_epoch_is_an_error(given):
+    told = rf"2\*\*30 - 1. Received from it: {given!r}"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=told):
+        collect(flips(initial_epoch=lambda: given))
+
+
+@pytest.mark.parametrize("given", [np.int64(2), np.float32(2), tf.constant(2), tf.Variable(2)])
+def test_epochs_may_be_numbers_of_other_libraries(given):
+    expected = collect(flips(initial_epoch=2))
+    np.testing.assert_array_equal(collect(flips(initial_epoch=lambda: given)), expected)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        *(("engine", value) for value in (3, ["xla"], "tf", True)),
+        *(("service", value) for value in (3, "", "localhost:5000")),
+        *(("num_parallel_calls", value) for value in (0, -2, 2.5, "a", True)),
+    ],
+)
+def test_arguments_that_say_no_place_are_refused(argument, value):
+    pipeline = kt.augment.Pipeline([kt.augment.RandomFlip()], seed=4)
+    with pytest.raises(ValueError, match=rf"`{argument}` is .*Received: {argument}="):
+        pipeline.augment(slices(IMAGES).batch(8), **{argument: value})
 
 
 def test_ragged_boxes_beside_ragged_images_are_refused():

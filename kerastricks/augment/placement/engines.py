@@ -237,9 +237,9 @@ def engine_of(name: str | Engine | None, sizes: Any) -> Engine:
         ValueError: No such engine.
         ImportError: OpenCV is not installed.
     """
-    if name is not None and not isinstance(name, str):
+    if isinstance(name, (PlainEngine, HostEngine)):
         return name
-    if name not in (None, "xla", "opencv"):
+    if name is not None and not (isinstance(name, str) and name in ("xla", "opencv")):
         raise ValueError(
             f'`engine` is "opencv", "xla", or None to choose. Received: engine={name!r}'
         )

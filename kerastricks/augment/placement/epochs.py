@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import numpy as np
 import tensorflow as tf
 
 from kerastricks.augment.kernels import Tensor
@@ -10,6 +11,9 @@ from kerastricks.augment.placement.host_calls import host_call
 
 FirstEpoch: TypeAlias = int | Callable[[], int]
 """The number of the first epoch, which the others follow, or a function that is asked for each."""
+
+MOST = 1 << 30
+"""Epochs are numbered below this, and counted on in int32."""
 
 
 class Epochs:
@@ -24,11 +28,12 @@ class Epochs:
     """
 
     def __init__(self, first: FirstEpoch) -> None:
-        is_number = isinstance(first, int) and not isinstance(first, bool)
-        if not callable(first) and (not is_number or first < 0):
+        whole = isinstance(first, (int, np.integer)) and not isinstance(first, bool)
+        if not callable(first) and (not whole or not 0 <= first < MOST):
             raise ValueError(
-                "`initial_epoch` is the number of the first epoch, 0 or more, or a function that "
-                f"gives the number of each as it begins. Received: initial_epoch={first!r}"
+                "`initial_epoch` is the number of the first epoch, from 0 to 2**30 - 1, or a "
+                "function that gives the number of each as it begins. "
+                f"Received: initial_epoch={first!r}"
             )
         self._asked = first if callable(first) else None
         with tf.device("CPU:0"):
@@ -44,11 +49,16 @@ class Epochs:
         return tf.ensure_shape(number, ())
 
     def _ask(self) -> Any:
-        number = int(self._asked())  # type: ignore[misc]
-        if number < 0:
+        given = self._asked()  # type: ignore[misc]
+        try:
+            number = int(given)
+            whole = not isinstance(given, bool) and bool(number == given)
+        except (TypeError, ValueError, OverflowError):
+            number, whole = -1, False
+        if not whole or not 0 <= number < MOST:
             raise ValueError(
-                "The function passed as `initial_epoch` gives the number of an epoch, 0 or more. "
-                f"Received from it: {number}"
+                "The function passed as `initial_epoch` gives the number of an epoch, from 0 to "
+                f"2**30 - 1. Received from it: {given!r}"
             )
         return number
 

@@ -8,9 +8,9 @@ import tensorflow as tf
 
 from kerastricks.augment.kernels import Tensor
 from kerastricks.augment.placement.engines import GraphEngine
+from kerastricks.augment.placement.epochs import MOST
 from kerastricks.augment.placement.preparation import Augmenter, Mapper, prepared
 
-_FOR_EVER = 1 << 30
 _JOINING = 1 << 20
 """Workers that may join in the middle."""
 
@@ -44,7 +44,7 @@ def shares(
         number, element = numbered
         return place, element[0], number, step(*element)
 
-    row = tf.data.Dataset.range(epoch, _FOR_EVER).flat_map(of_epoch).enumerate()
+    row = tf.data.Dataset.range(epoch, MOST).flat_map(of_epoch).enumerate()
     # A worker that joins in the middle repeats a share: it must not end, nor take one away.
     dealt = tf.data.Dataset.range(workers + _JOINING)
     return mapped(dealt.flat_map(lambda share: row.shard(workers, share % workers)), made)
