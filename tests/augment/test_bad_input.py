@@ -401,6 +401,14 @@ def test_values_that_are_wrong_are_refused_in_a_data_set(tf, images, message, en
         next(iter(data))
 
 
+@pytest.mark.parametrize("transform", [A.RandomContrast(0.2), A.RandomEqualize(), A.RandomFlip()])
+def test_nothing_gives_nothing_in_a_data_set(tf, transform):
+    pytest.importorskip("cv2")
+    data = tf.data.Dataset.from_tensors(IMAGES[:0])
+    (out,) = pipeline(transform).augment(data, engine="opencv")
+    assert out.shape == IMAGES[:0].shape
+
+
 def test_labels_of_another_batch_are_refused_beside_images(tf):
     for element in ((IMAGES, np.zeros(5)), (IMAGES, np.zeros(6), np.zeros(5))):
         data = tf.data.Dataset.from_tensors(element)

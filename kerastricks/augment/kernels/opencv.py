@@ -194,7 +194,8 @@ def mix_channels(images: Images, matrices: Floats, offsets: Floats) -> Images:
 def means(images: Images) -> Floats:
     """Give the mean of each channel, (B, C)."""
     channels = images.shape[-1]
-    return np.array([cv2.mean(image)[:channels] for image in images], "float32")
+    found = [cv2.mean(image)[:channels] for image in images]
+    return np.array(found, "float32").reshape(len(images), channels)  # of no image too
 
 
 def look_up(images: Images, tables: NDArray[np.uint8]) -> Images:
