@@ -897,14 +897,15 @@ def test_probability_is_the_share_of_samples_that_are_changed(case, to_numpy):
 def test_a_sample_is_the_same_in_any_order_and_any_batch(case, to_numpy):
     """At its position; that of a mix with its partner."""
     pipeline = A.Pipeline([case.transform], seed=SEED)
-    images = rough(6, 3, size_for(case)).astype("uint8")
-    mixes = isinstance(case.transform, MixTransform)
+    mixes, chooses = isinstance(case.transform, MixTransform), case.count > COUNT
+    dtype = "uint8" if mixes or chooses else "float32"
+    images = rough(6, 3, size_for(case)).astype(dtype)
 
     def augmented(positions):
         convert = keras.ops.convert_to_tensor
         keys = SampleKeys(SEED, convert(np.int32(0)), convert(np.array(positions, "int32")))
         found = pipeline.program.transform(
-            keras.ops, {"images": convert(images[positions])}, keys, "uint8", led=mixes
+            keras.ops, {"images": convert(images[positions])}, keys, dtype, led=mixes
         )
         return to_numpy(found["images"])
 
@@ -914,8 +915,12 @@ def test_a_sample_is_the_same_in_any_order_and_any_batch(case, to_numpy):
         np.testing.assert_array_equal(np.concatenate(parts), whole)
         return
     order = [4, 0, 5, 2, 1, 3]
-    np.testing.assert_array_equal(augmented(order), whole[order])
-    # Kernels may add up a smaller batch in another order: a level, where that decides a rounding.
-    parts = np.concatenate([augmented([0, 1, 2, 3]), augmented([4]), augmented([5])]).astype(int)
-    assert np.abs(parts - whole).max() <= 1 or case.count > COUNT
-    assert (parts != whole).mean() < 0.002
+    moved = augmented(order).astype("float32")
+    parts = np.concatenate([augmented([0, 1, 2, 3]), augmented([4]), augmented([5])])
+    if chooses:
+        np.testing.assert_array_equal(moved, whole[order])
+        assert (parts != whole).mean() < 0.002
+        return
+    # Kernels may add up a smaller batch in another order.
+    np.testing.assert_allclose(moved, whole[order], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(parts, whole, rtol=0, atol=1e-3)
