@@ -17,7 +17,8 @@ LOGGED = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_CPP_VMODULE": "device_compiler=1"}
 @pytest.mark.parametrize(
     "cases",
     [
-        ["device", "bus", "overlap", "missing"],
+        ["missing"],
+        pytest.param(["device", "bus", "overlap"], marks=pytest.mark.slow),
         pytest.param(["data_sets", "targets", "fit", "replicas"], marks=pytest.mark.slow),
         pytest.param(["resume"], marks=pytest.mark.slow),
         pytest.param(["service", "service_resume"], marks=pytest.mark.slow),

@@ -585,18 +585,10 @@ def test_the_layer_gives_what_the_reference_says(case, to_numpy):
         assert_close(to_numpy(out), expected(case, images, dtype), case, dtype)
 
 
+@pytest.mark.slow  # compiles for each
 @pytest.mark.parametrize("engine", ["xla", "opencv"])
-@pytest.mark.parametrize(
-    ("dtype", "channels"), [("uint8", 3), pytest.param("float32", 1, marks=pytest.mark.slow)]
-)
-@pytest.mark.parametrize(
-    "case",
-    # What has many operations takes seconds to compile.
-    [
-        pytest.param(case, marks=[pytest.mark.slow] * (case.count > COUNT), id=name)
-        for case, name in zip(CASES, NAMES, strict=True)
-    ],
-)
+@pytest.mark.parametrize(("dtype", "channels"), [("uint8", 3), ("float32", 1)])
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_a_data_set_gives_what_the_reference_says(case, dtype, channels, engine):
     """Of batches of which the last one is smaller; OpenCV to a level more."""
     tf = pytest.importorskip("tensorflow")

@@ -39,7 +39,11 @@ OPERATIONS = {
 }
 
 
-@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize(
+    "name",
+    # One stands for them all where time is short.
+    [pytest.param(name, marks=[pytest.mark.slow] * (name != "transform")) for name in OPERATIONS],
+)
 def test_unknown_sizes_give_what_known_ones_give(name):
     operation = OPERATIONS[name]
     eager = operation(tf.constant(PICTURES)).numpy()
