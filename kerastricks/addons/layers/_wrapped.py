@@ -22,6 +22,8 @@ def restored_layer(config: Any, custom_objects: Any = None) -> Any:
     """Makes the wrapped layer from its config, which Keras 2 may have written."""
     if isinstance(config, dict) and isinstance(config.get("config"), dict):
         inner = {k: v for k, v in config["config"].items() if k not in UNKNOWN}
+        if "Conv" in str(config.get("class_name")) and inner.get("groups") == 1:
+            del inner["groups"]  # the default, which transposed convolutions do not know by now
         config = {**config, "config": inner}
         # The older of Keras 2's formats names Keras' own layers without saying that they are.
         if "module" not in config and hasattr(keras.layers, str(config.get("class_name"))):

@@ -222,3 +222,9 @@ def test_random_numbers_of_the_wrapped_layer_go_on():
     layer, x = WeightNormalization(inner, data_init=False), samples((4, 5), 8)
     draws = [array(layer(x, training=True)) for _ in range(2)]
     assert np.abs(draws[0] - draws[1]).max() > 1e-3
+
+
+def test_a_transposed_convolution_of_keras_2_had_groups():
+    config = WeightNormalization(keras.layers.Conv2DTranspose(3, 2)).get_config()
+    config["layer"]["config"]["groups"] = 1
+    assert WeightNormalization.from_config(config).layer.filters == 3
