@@ -43,6 +43,7 @@ def settings(tree):
 
 
 @pytest.mark.slow
+@pytest.mark.every_variant
 @pytest.mark.parametrize("path", SOURCES, ids=named)
 def test_conclusion_holds_on_small_settings(path, monkeypatch):
     pyplot = pytest.importorskip("matplotlib.pyplot")
