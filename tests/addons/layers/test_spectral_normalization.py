@@ -88,13 +88,16 @@ def fitted(layer, x, y, epochs=20):
 
 
 def test_fit_keeps_the_norm_and_what_inference_sees(tmp_path):
-    x = samples(64, 5)
-    y = x @ samples(5, 4) * 3
+    keras.utils.set_random_seed(0)  # how near a power iteration comes depends on the kernel
+    draw = np.random.default_rng(0).normal
+    x = draw(size=(64, 5)).astype("float32")
+    y = x @ draw(size=(5, 4)).astype("float32") * 3
     layer = SpectralNormalization(keras.layers.Dense(4), power_iterations=3)
     model, history = fitted(layer, x, y)
     assert history.history["loss"][-1] < history.history["loss"][0]
-    # One update of at most this size lies between the norm of 1 and the kernel that is kept.
-    assert abs(norm(layer.w) - 1) < (1e-3 if JAX else 0.2)
+    # One update of at most this size lies between the norm of 1 and the kernel that is kept; on
+    # JAX, where none does, what 20 rounds of power iteration leave.
+    assert abs(norm(layer.w) - 1) < (1e-2 if JAX else 0.2)
     predictions = model.predict(x, verbose=0)
     np.testing.assert_allclose(
         predictions, x @ array(layer.w) + array(layer.layer.bias), rtol=1e-4, atol=1e-4
