@@ -53,11 +53,16 @@ def connected_components(images: Any, name: str | None = None) -> Tensor:
     whose = ops.reshape(ops.cast(ops.arange(count), "int32") * size, (count, 1, 1))
     exists = ops.cast(batch, "bool")
     # From the last pixel to the first, so that the largest number of a component is its first.
-    first = size - 1 - ops.flip(_largest(ops.flip(batch, (1, 2)), own, whose), (1, 2))
+    first = size - 1 - _turned(_largest(_turned(batch), own, whose))
     is_first = ops.cast(ops.logical_and(exists, first == own), "int32")
     numbers = ops.cast(ops.cumsum(ops.reshape(is_first, (-1,))), "int32")
     labels = ops.where(exists, ops.take(numbers, whose + first, axis=0), 0)
     return labels if rank == 3 else labels[0]
+
+
+def _turned(batch: Tensor) -> Tensor:
+    """Images (B, H, W) by half a turn."""
+    return ops.flip(ops.flip(batch, 1), 2)  # Keras 3.10 on TensorFlow flips along one axis at once
 
 
 def _largest(batch: Tensor, own: Tensor, whose: Tensor) -> Tensor:
