@@ -5,8 +5,8 @@
 Three tables. Pixels: nanoseconds of the processor for a pixel of an image, nine transforms, by the
 image's size; a cost linear in pixels keeps it constant. Transforms: milliseconds of the processor
 for an image of 224 pixels as transforms are added to one pass; the last rows are those that need a
-pass more. Memory: the peak of a process above what it holds once it has compiled, in output batches
-of 64 images of 224 pixels, the output itself among them.
+pass more. Memory: by how much the first batches of 64 images of 512 pixels lift the peak of a
+process that has worked on batches of eight, in output batches, the output itself among them.
 
 Processor time counts the work of all threads, and not their waiting. Medians of rounds, in turn.
 """
@@ -103,26 +103,25 @@ def transforms(options):
 
 
 def one_peak(name, engine):
-    """Print the peak of this process above what it held once it had compiled."""
-    consume = consumer_of({**LISTS, "AugMix": [A.AugMix()]}[name], 224, engine)
-    consume(2)
+    """Print how far the first large batches lift the peak of this process, which ran small ones."""
+    pipeline = A.Pipeline({**LISTS, "AugMix": [A.AugMix()]}[name], seed=0)
+    augment = partial(pipeline.augment, engine=engine, num_parallel_calls=1)
+    images = np.random.default_rng(0).integers(0, 256, (BATCH, 512, 512, 3), dtype="uint8")
+    consumer(augment, images[:8])(3)
+    consume = consumer(augment, images)
     forget_peak()
     before = peak()
-    consume(3)
-    print((peak() - before) / (BATCH * 224 * 224 * 3))
+    consume(4)
+    print((peak() - before) / images.nbytes)
 
 
 def memory():
     print("\n| transforms | output batches, opencv | output batches, xla |\n|---|---|---|")
-    # What is freed goes back to the system at once, and is not held for later in several pools.
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": str(2**20)}
     for name in ("rotation", "five, all four colours", "AugMix"):
         cells = []
         for engine in ENGINES:
             command = [sys.executable, __file__, "--peak", name, engine]
-            answer = subprocess.run(
-                command, capture_output=True, text=True, check=True, env=environment
-            )
+            answer = subprocess.run(command, capture_output=True, text=True, check=True)
             cells.append(f"{float(answer.stdout.split()[-1]):.1f}")
         print(f"| {name} | {' | '.join(cells)} |", flush=True)
 

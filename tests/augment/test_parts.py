@@ -1,7 +1,5 @@
 """A batch is augmented a part at a time: which parts these are changes nothing but the memory."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -117,30 +115,6 @@ def test_images_of_the_user_stay_as_they_are(transforms):
     out = list(A.Pipeline(transforms, seed=1).augment(data, engine="opencv"))
     np.testing.assert_array_equal(images.numpy(), IMAGES)
     assert (out[0].numpy() != IMAGES).any()
-
-
-def megabytes(entry):
-    """An entry of what Linux tells of this process."""
-    (line,) = [x for x in Path("/proc/self/status").read_text().splitlines() if entry in x]
-    return int(line.split()[1]) / 1024
-
-
-@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="asks Linux for the peak")
-def test_at_the_peak_there_are_the_batch_in_use_and_the_next():
-    """Three passes of OpenCV, an output in parts; slack for what threads keep for themselves."""
-    pytest.importorskip("cv2")
-    images = np.tile(IMAGES, (8, 40, 40, 1))
-    transforms = [A.RandomRotation(30), A.RandomZoom((0.7, 1.2)), A.ColorJitter(0.2, 0.2, 0.2, 0.1)]
-    pipeline = A.Pipeline([*transforms, A.RandomSolarize()], seed=1)
-    source = tf.data.Dataset.from_tensors(images).repeat(4)
-    dataset = pipeline.augment(source, engine="opencv", num_parallel_calls=1)
-    for _ in dataset:
-        pass
-    before = megabytes("VmRSS")
-    Path("/proc/self/clear_refs").write_text("5")  # forgets the peak
-    for _ in dataset:
-        pass
-    assert megabytes("VmHWM") - before < 3 * images.nbytes / 2**20
 
 
 def test_no_transform_at_all_is_served():
