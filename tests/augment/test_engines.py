@@ -45,18 +45,18 @@ def run(transforms, images, engine, **kwargs):
     return next(iter(pipeline.augment(tf.data.Dataset.from_tensors(images), engine=engine))).numpy()
 
 
-# What takes seconds to compile is left to .ci/run.
-LONG = ("elastic", "chains", "policy")
+# Each takes seconds to compile, and those that are like another are left to .ci/run.
+QUICK = ("perspective", "resized crop", "crop", "colors", "equalize", "blur")
 
 
 @pytest.mark.parametrize(
     ("name", "channels"),
     [
-        *(pytest.param(name, 3, marks=[pytest.mark.slow] * (name in LONG)) for name in PASSES),
+        *(pytest.param(n, 3, marks=[pytest.mark.slow] * (n not in QUICK)) for n in PASSES),
         ("affine", 1),
-        ("colors", 1),
-        ("resized crop", 1),
-        ("crop", 1),
+        pytest.param("colors", 1, marks=pytest.mark.slow),
+        pytest.param("resized crop", 1, marks=pytest.mark.slow),
+        pytest.param("crop", 1, marks=pytest.mark.slow),
     ],
 )
 def test_opencv_gives_what_xla_does_to_a_level(name, channels):
@@ -73,9 +73,13 @@ def test_opencv_gives_what_xla_does_to_a_level(name, channels):
         np.testing.assert_array_equal(out, expected)
 
 
-@pytest.mark.parametrize("name", ["affine", "colors", "equalize"])
 @pytest.mark.parametrize(
-    "scaled", [pytest.param(False, id="uint8", marks=pytest.mark.slow), pytest.param(True, id="1")]
+    ("name", "scaled"),
+    [
+        pytest.param(name, scaled, marks=[pytest.mark.slow] * ((name, scaled) != ("affine", True)))
+        for name in ("affine", "colors", "equalize")
+        for scaled in (False, True)
+    ],
 )
 def test_floats_agree_closely(name, scaled):
     images, tolerance = smooth(3), 0.02
@@ -90,12 +94,13 @@ def test_floats_agree_closely(name, scaled):
 @pytest.mark.parametrize(
     ("images", "kwargs"),
     [
-        (smooth(5), {}),
-        (smooth(3).astype("int32"), {}),
-        (smooth(3) // 3, {"value_range": (0, 90)}),
-        (smooth(3), {"output_dtype": "float16"}),
+        pytest.param(smooth(5), {}, id="five channels"),
+        pytest.param(smooth(3).astype("int32"), {}, id="int32", marks=pytest.mark.slow),
+        pytest.param(
+            smooth(3) // 3, {"value_range": (0, 90)}, id="another range", marks=pytest.mark.slow
+        ),
+        pytest.param(smooth(3), {"output_dtype": "float16"}, id="float16", marks=pytest.mark.slow),
     ],
-    ids=["five channels", "int32", "another range", "float16"],
 )
 def test_what_opencv_does_not_serve_is_compiled(images, kwargs):
     transforms = [A.RandomRotation(30)]
@@ -120,7 +125,10 @@ def test_copies_of_bytes_as_floats_are_their_values():
     np.testing.assert_array_equal(out, expected)
 
 
-@pytest.mark.parametrize("fill_mode", ["wrap", "constant", "nearest"])
+@pytest.mark.parametrize(
+    "fill_mode",
+    ["wrap", *(pytest.param(m, marks=pytest.mark.slow) for m in ("constant", "nearest"))],
+)
 def test_a_resized_crop_keeps_its_border(fill_mode):
     images = smooth(3)
     expected, out = (
