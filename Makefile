@@ -3,6 +3,9 @@ PYTHON ?= python3
 VENV ?= .venv
 # `make test MARKS=slow` runs the slow tests, `MARKS=""` all of them.
 MARKS ?= not slow
+# Each begins with its own half, so that few fixtures of a file are made twice; who is done first
+# takes of the other's.
+WORKERS := -n 2 --dist worksteal
 # Quiets TensorFlow's start-up notices; errors still show.
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
@@ -31,21 +34,21 @@ demo: $(INSTALLED)
 	$(PY) -m kerastricks demo $(ARGS)
 
 test: $(INSTALLED)
-	$(PY) -m pytest -n 2 -m "$(MARKS)" $(ARGS)
+	$(PY) -m pytest $(WORKERS) -m "$(MARKS)" $(ARGS)
 
 # All laws, Keras' own layer tests among them.
 test-backends: $(INSTALLED)
 	$(PY) -m pip install --disable-pip-version-check --quiet --editable ".[jax,torch]"
 	@for backend in tensorflow jax torch; do \
 		echo "== $$backend"; \
-		KERAS_BACKEND=$$backend $(PY) -m pytest -q -n 2 $(ARGS) tests/conformance || exit 1; \
+		KERAS_BACKEND=$$backend $(PY) -m pytest -q $(WORKERS) $(ARGS) tests/conformance || exit 1; \
 	done
 
 ORACLE_INSTALLED := $(ORACLE)/.installed
 
 test-addons: $(INSTALLED) $(ORACLE_INSTALLED)
 	ADDONS_ORACLE=$(abspath $(ORACLE))/bin/python \
-		$(PY) -m pytest -q -n 2 $(ARGS) $(wildcard tests/addons/test_oracle*.py)
+		$(PY) -m pytest -q $(WORKERS) $(ARGS) $(wildcard tests/addons/test_oracle*.py)
 
 # The package itself wants Keras 3, so only what its extra names is installed.
 $(ORACLE_INSTALLED): setup.cfg
