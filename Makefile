@@ -46,9 +46,10 @@ test-backends: $(INSTALLED)
 
 ORACLE_INSTALLED := $(ORACLE)/.installed
 
+# The real one computes once for each file.
 test-addons: $(INSTALLED) $(ORACLE_INSTALLED)
 	ADDONS_ORACLE=$(abspath $(ORACLE))/bin/python \
-		$(PY) -m pytest -q $(WORKERS) $(ARGS) $(wildcard tests/addons/test_oracle*.py)
+		$(PY) -m pytest -q -n 2 --dist loadfile $(ARGS) $(wildcard tests/addons/test_oracle*.py)
 
 # The package itself wants Keras 3, so only what its extra names is installed.
 $(ORACLE_INSTALLED): setup.cfg
