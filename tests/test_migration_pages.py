@@ -1,4 +1,4 @@
-"""The conversions that docs/migration/ states, against the other library or its documented table."""
+"""The conversions that docs/migration/ states, against the other library or its table."""
 
 import math
 
@@ -28,7 +28,11 @@ def augmented(transform, images=IMAGES, **arguments):
 
 
 def by_keras(layer, images=IMAGES):
-    return np.asarray(keras.ops.convert_to_numpy(layer(images, training=True)))
+    return keras.ops.convert_to_numpy(layer(images, training=True))
+
+
+def at_minus_one(layer):
+    return float(keras.ops.convert_to_numpy(layer(np.array([[-1.0, 1.0]], "float32")))[0, 0])
 
 
 def assert_same(transform, layer, border=0):
@@ -68,12 +72,11 @@ def test_keep_is_one_minus_the_rate(layer):
 
 def test_defaults_of_leaky_rectifiers():
     assert kt.layers.LeakyReLU().negative_slope == keras.layers.LeakyReLU().negative_slope == 0.3
-    point = np.array([[-1.0, 1.0]], "float32")
-    assert float(keras.activations.leaky_relu(point)[0, 0]) == pytest.approx(-0.2)
-    assert float(kt.layers.PReLU()(point)[0, 0]) == -0.25
-    assert float(keras.layers.PReLU()(point)[0, 0]) == 0
+    assert at_minus_one(keras.activations.leaky_relu) == pytest.approx(-0.2)
+    assert at_minus_one(kt.layers.PReLU()) == -0.25
+    assert at_minus_one(keras.layers.PReLU()) == 0
     # torch.nn.RReLU: (lower + upper) / 2 at inference.
-    assert float(-kt.layers.RandomizedLeakyReLU()(point)[0, 0]) == pytest.approx(0.2292, abs=1e-4)
+    assert at_minus_one(kt.layers.RandomizedLeakyReLU()) == pytest.approx(-0.2292, abs=1e-4)
 
 
 @pytest.mark.parametrize("name", GAINS_ON_THE_PAGE)
@@ -183,7 +186,8 @@ def test_sharpness_is_twice_the_factor_of_keras():
 
 def test_degeneration_is_what_is_left_of_saturation():
     assert_same(
-        kt.augment.RandomSaturation((0.75, 0.75)), keras.layers.RandomColorDegeneration((0.25, 0.25))
+        kt.augment.RandomSaturation((0.75, 0.75)),
+        keras.layers.RandomColorDegeneration((0.25, 0.25)),
     )
 
 
