@@ -205,6 +205,28 @@ def test_saturation_of_a_half_changes_nothing_in_keras():
     np.testing.assert_allclose(same, IMAGES, atol=0.01)
 
 
+def test_one_number_of_keras_contrast_only_raises_it():
+    pair = np.tile(np.array([100.0, 120.0], "float32").reshape(1, 1, 2, 1), (500, 1, 1, 1))
+
+    def factors(images):
+        return (images[:, 0, 1, 0] - images[:, 0, 0, 0]) / 20
+
+    theirs = factors(by_keras(keras.layers.RandomContrast(0.4, seed=0), pair))
+    assert theirs.min() > 0.99
+    theirs = factors(by_keras(keras.layers.RandomContrast((0.4, 0.4), seed=0), pair))
+    ours = factors(augmented(kt.augment.RandomContrast(0.4), pair))
+    for drawn in theirs, ours:
+        assert 0.59 < drawn.min() < 0.62
+        assert 1.38 < drawn.max() < 1.41
+
+
+def test_one_number_of_keras_saturation_makes_half_of_the_images_grey():
+    red = np.tile(np.array([200.0, 100.0, 100.0], "float32"), (2000, 1, 1, 1))
+    colors = by_keras(keras.layers.RandomSaturation(0.4, seed=0), red)
+    # 2,000 coins: three standard errors are 0.034.
+    assert (np.ptp(colors, axis=-1) < 0.01).mean() == pytest.approx(0.5, abs=0.034)
+
+
 def test_hue_is_half_the_factor_of_keras():
     # A third of a turn makes red green, or, in Keras, which draws the sign, blue.
     red = np.tile(np.array([200.0, 100.0, 100.0], "float32"), (16, 1, 1, 1))
