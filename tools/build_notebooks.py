@@ -72,7 +72,9 @@ def _clean(cell: nbformat.NotebookNode, source: Path) -> None:
         {key: value for key, value in cell.metadata.items() if key == "tags"}
     )
     for output in cell.get("outputs", []):
-        if output.get("name") == "stderr" and re.search(r"\w*Warning: ", output.text):
+        # Python's, and TensorFlow's own, which it prints in a notebook.
+        sign = {"stderr": r"\w*Warning: ", "stdout": r"^WARNING:"}.get(output.get("name"))
+        if sign and re.search(sign, output.text, re.MULTILINE):
             raise ValueError(f"{source.name} warns:\n{output.text}")
         if "metadata" in output:
             output.metadata = nbformat.from_dict({})
