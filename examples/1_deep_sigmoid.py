@@ -6,8 +6,9 @@
 # had two hidden layers for twenty years, and why the advice now is one word: *ReLU*. The advice
 # comes with small print, and this notebook measures it:
 #
-# - saturation: where the gradient goes, layer by layer;
-# - zero-centring: what all-positive inputs do to a step of gradient descent;
+# - where the gradient goes, layer by layer;
+# - saturation: units that pass on nothing at all;
+# - zero-centering: what all-positive inputs do to a step of gradient descent;
 # - the cost of $e^x$, in nanoseconds;
 # - death: how a ReLU stops learning for ever, and why a leaky one does not;
 # - $a \neq 1$.
@@ -41,7 +42,7 @@ x, x_test, y, y_test = train_test_split(images, labels, stratify=labels, random_
 # Backpropagation multiplies by the slope, the lower row.
 #
 # - **sigmoid** $1 / (1 + e^{-x})$: between 0 and 1, slope at most 1/4, flat at both ends.
-# - **tanh**: between -1 and 1, slope at most 1. Zero-centred, and otherwise a sigmoid:
+# - **tanh**: between -1 and 1, slope at most 1. Zero-centered, and otherwise a sigmoid:
 #   $\tanh x = 2\,\sigma(2x) - 1$.
 # - **ReLU** $\max(x, 0)$: slope exactly 1 for $x > 0$, however many of them follow each other, and
 #   exactly 0 for $x < 0$.
@@ -55,13 +56,13 @@ functions = {
     "ReLU": (lambda z: np.maximum(z, 0), lambda z: (z > 0).astype(z.dtype)),
     "leaky ReLU": (lambda z: np.maximum(z, SLOPE * z), lambda z: np.where(z > 0, 1, SLOPE)),
 }
-colours = dict(zip(functions, ("C3", "C1", "C0", "C2"), strict=True))
+colors = dict(zip(functions, ("C3", "C1", "C0", "C2"), strict=True))
 
 z = np.linspace(-6, 6, 601)
 figure, axes = plt.subplots(2, 4, figsize=(10, 4), sharex=True, sharey="row")
 for column, (name, (value, slope)) in enumerate(functions.items()):
-    axes[0, column].plot(z, value(z), colours[name])
-    axes[1, column].plot(z, slope(z), colours[name])
+    axes[0, column].plot(z, value(z), colors[name])
+    axes[1, column].plot(z, slope(z), colors[name])
     axes[0, column].set(title=name, ylim=(-1.5, 3))
     axes[1, column].set(ylim=(-0.05, 1.1))
 axes[0, 0].set_ylabel("value")
@@ -100,9 +101,9 @@ gradients = {name: np.array([on_the_way_down(name, rng) for _ in range(50)]) for
 figure, axes = plt.subplots(figsize=(6.4, 3.6))
 layers = np.arange(1, DEPTH + 1)
 for name, sizes in gradients.items():
-    axes.plot(layers, np.median(sizes, axis=0), "o-", color=colours[name], label=name)
+    axes.plot(layers, np.median(sizes, axis=0), "o-", color=colors[name], label=name)
     low, high = np.percentile(sizes, (5, 95), axis=0)
-    axes.fill_between(layers, low, high, color=colours[name], alpha=0.15)
+    axes.fill_between(layers, low, high, color=colors[name], alpha=0.15)
 axes.plot(layers, 0.25 ** (DEPTH + 1 - layers), ":", color="black", label="(1/4) per layer")
 axes.set(yscale="log", xlabel="layer", ylabel="size of the gradient", xticks=layers)
 axes.legend(frameon=False)
@@ -113,6 +114,51 @@ print("reaches the first layer:", {name: f"{size:.1e}" for name, size in reachin
 # %% [markdown]
 # The rectifiers' lines are level. The sigmoids' is as steep as the bound says. tanh loses a
 # little in each layer: its slope is 1 at zero only.
+#
+# ## Saturation
+#
+# A quarter is the best that a sigmoid can do, and it does it in the middle only. At both ends it is
+# flat: a unit whose sums are large answers 0 or 1 whatever comes in, and passes on next to nothing.
+# What makes sums large is the size of the weights, or of the inputs. One layer, the digits, and
+# weights of three sizes, in multiples of $1/\sqrt n$:
+
+# %%
+value, slope = functions["sigmoid"]
+kernel = np.random.default_rng(0).normal(size=(64, WIDTH)) / 8
+saturated, left = {}, {}
+figure, grid = plt.subplots(1, 3, figsize=(9, 2.6), sharey=True, layout="constrained")
+for axis, times in zip(grid, (1, 4, 16), strict=True):
+    z = times * x @ kernel
+    saturated[times] = np.mean(np.abs(value(z) - 0.5) > 0.475)
+    left[times] = np.mean(slope(z))
+    share = np.full(z.size, 1 / z.size)
+    axis.hist(value(z).ravel(), bins=40, range=(0, 1), weights=share, color="C3")
+    axis.set(title=f"weights x {times}: slope {left[times]:.3f}", xlabel="answer of a unit")
+grid[0].set_ylabel("share")
+plt.show()
+print({f"x {times}": f"{share:.0%} saturated" for times, share in saturated.items()})
+
+# %% [markdown]
+# Saturated means here: within 0.025 of 0 or 1, where less than a tenth of the slope is left. What
+# does the doctor say to the largest of them, before any training?
+
+# %%
+keras.utils.set_random_seed(0)
+large = kt.initializers.ScaledNormal(16 / 8)
+model = keras.Sequential(
+    [
+        keras.Input((64,)),
+        keras.layers.Dense(WIDTH, "sigmoid", kernel_initializer=large),
+        keras.layers.Dense(10, "softmax"),
+    ]
+)
+model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "sparse_categorical_crossentropy")
+stuck = kt.checkup(model, x, y)
+print(stuck.summary())
+
+# %% [markdown]
+# The slope and the size of the weights pull in opposite directions: small weights keep the slope
+# and shrink the gradient by themselves, large ones saturate. A rectifier has no such ends.
 #
 # ## Does it matter? Training, and the doctor
 #
@@ -147,11 +193,11 @@ for name in functions:
 figure, axes = plt.subplots(figsize=(6.4, 3.6))
 for name, losses in histories.items():
     epochs = np.arange(1, EPOCHS + 1)
-    axes.plot(epochs, losses.mean(axis=0), "o-", color=colours[name], label=name, markersize=4)
-    axes.fill_between(epochs, losses.min(0), losses.max(0), color=colours[name], alpha=0.15)
+    axes.plot(epochs, losses.mean(axis=0), "o-", color=colors[name], label=name, markersize=4)
+    axes.fill_between(epochs, losses.min(0), losses.max(0), color=colors[name], alpha=0.15)
 axes.axhline(np.log(10), color="black", linestyle=":")
-axes.text(EPOCHS, np.log(10) * 1.08, "guessing", ha="right")
-axes.set(yscale="log", xlabel="epoch", ylabel="training loss")
+axes.text(EPOCHS, np.log(10) * 1.2, "guessing", ha="right")
+axes.set(yscale="log", xlabel="epoch", ylabel="training loss", ylim=(None, 4.5))
 axes.legend(frameon=False)
 plt.show()
 
@@ -178,7 +224,7 @@ report = examined("sigmoid", keras.optimizers.SGD(0.01, momentum=0.9))
 print(report.summary())
 
 # %% [markdown]
-# ## Zero-centring
+# ## Zero-centering
 #
 # Sigmoid and ReLU put out nothing negative. Then, for a neuron and one image, the gradients of all
 # its incoming weights, $\partial L / \partial w_i = \delta\, h_i$, have the sign of $\delta$:
@@ -200,12 +246,12 @@ def descent(mean, steps=40):
     return np.array(weights)
 
 
-paths = {"centred inputs": descent(0), "inputs around 3": descent(3)}
+paths = {"centered inputs": descent(0), "inputs around 3": descent(3)}
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
-for (name, path), colour in zip(paths.items(), ("C0", "C3"), strict=True):
-    axes[0].plot(path[:, 0], path[:, 1], ".-", color=colour, label=name, linewidth=0.8)
+for (name, path), color in zip(paths.items(), ("C0", "C3"), strict=True):
+    axes[0].plot(path[:, 0], path[:, 1], ".-", color=color, label=name, linewidth=0.8)
     distance = np.linalg.norm(path - np.array([1, -1]), axis=1)
-    axes[1].plot(distance, color=colour, label=name)
+    axes[1].plot(distance, color=color, label=name)
 axes[0].plot(1, -1, "k*", markersize=12)
 axes[0].set(title="the way of two weights", xlabel="$w_1$", ylabel="$w_2$")
 axes[1].set(title="distance to the solution", xlabel="step", yscale="log")
@@ -265,7 +311,7 @@ cost = {
 product = nanoseconds(np.matmul, numbers.reshape(256, 256), kernel)
 figure, axes = plt.subplots(figsize=(6.4, 2.4))
 names = [*cost, "the 256 products before it"]
-bars = axes.barh(names, [*cost.values(), product], color=[*colours.values(), "C7"])
+bars = axes.barh(names, [*cost.values(), product], color=[*colors.values(), "C7"])
 axes.bar_label(bars, fmt="%.2f", padding=3)
 axes.set(xlabel="nanoseconds a number, numpy")
 axes.invert_yaxis()
@@ -289,8 +335,8 @@ plt.show()
 def silent(model):
     """Share of hidden units that are at or below zero on every training image."""
     sums = [layer.output for layer in model.layers[:-1] if isinstance(layer, keras.layers.Dense)]
-    values = keras.Model(model.inputs[0], sums).predict(x, batch_size=len(x), verbose=0)
-    return np.mean([np.all(value <= 0, axis=0) for value in values])
+    values = keras.Model(model.inputs[0], sums)(x, training=False)
+    return np.mean([np.all(keras.ops.convert_to_numpy(z) <= 0, axis=0) for z in values])
 
 
 kinds = ("ReLU", "leaky ReLU")
@@ -309,8 +355,8 @@ figure, axes = plt.subplots(1, 2, figsize=(9, 3.2))
 titles = "units below zero on all images (%)", "right (%)"
 for axis, values, title in zip(axes, (dead, right), titles, strict=True):
     for row, name in enumerate(kinds):
-        axis.plot(RATES, 100 * values[row], ".", color=colours[name], alpha=0.5)
-        axis.plot(RATES, 100 * values[row].mean(axis=1), "o-", color=colours[name], label=name)
+        axis.plot(RATES, 100 * values[row], ".", color=colors[name], alpha=0.5)
+        axis.plot(RATES, 100 * values[row].mean(axis=1), "o-", color=colors[name], label=name)
     axis.set(xscale="log", xlabel="learning rate", title=title, ylim=(-3, 103))
 axes[0].legend(frameon=False)
 plt.show()
@@ -359,12 +405,15 @@ except ValueError as error:
 # - Sigmoids have their places: gates, and outputs that are probabilities.
 #
 # What to try next: `DEPTH = 3`, with which everything trains; SELU or GELU in `functions`; the
-# sigmoid with weights four times as large, `GAINS["sigmoid"] = 4.7`, which keep the gradient and
-# saturate the units: notebook 2 is about that choice.
+# sigmoid with weights four times as large, `GAINS["sigmoid"] = 4.7`, which keep the gradient for
+# ten layers: notebook 2 is about that choice.
 
 # %%
 final = {name: losses[:, -1].mean() for name, losses in histories.items()}
 assert reaching["sigmoid"] < 1e-6 < 0.01 < reaching["tanh"] < reaching["ReLU"]
+assert left[16] < left[4] < left[1] < 0.25
+assert saturated[1] < 0.05 < 0.5 < saturated[16]
+assert "saturated_units" in {finding.condition for finding in stuck.findings}
 assert final["sigmoid"] > 2.2
 assert max(final[name] for name in ("tanh", "ReLU", "leaky ReLU")) < 1
 assert "vanishing_gradients" in {finding.condition for finding in report.findings}

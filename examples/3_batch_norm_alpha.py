@@ -103,12 +103,12 @@ for normalized in (False, True):
     model = sigmoid_network(normalized)
     model.fit(x[order], y[order], 32, shuffle=False, verbose=0, callbacks=[runs[normalized]])
 
-figure, axes = plt.subplots(1, 3, figsize=(11, 3))
+figure, axes = plt.subplots(1, 3, figsize=(11, 3), layout="constrained")
 names = {False: "plain", True: "batch normalization"}
 for normalized, run in runs.items():
-    colour = "C0" if normalized else "C7"
-    axes[0].plot(run.steps, 100 * np.array(run.right), colour, label=names[normalized])
-    axes[1 + normalized].plot(run.steps, run.seen, colour)
+    color = "C0" if normalized else "C7"
+    axes[0].plot(run.steps, 100 * np.array(run.right), color, label=names[normalized])
+    axes[1 + normalized].plot(run.steps, run.seen, color)
     axes[1 + normalized].set(title=f"into a sigmoid, {names[normalized]}", xlabel="step")
 axes[0].set(title="right (%)", xlabel="step", ylim=(0, 102))
 axes[0].legend(frameon=False, loc="lower right")
@@ -141,17 +141,17 @@ print(f"beta started at 0, is {beta.min():.2f} to {beta.max():.2f}")
 start_left = {}
 figure, axes = plt.subplots(figsize=(6.4, 3.2))
 steps = np.arange(0, 501)
-for alpha, colour in ((0.001, "C3"), (0.01, "C1"), (0.1, "C0")):
-    axes.plot(steps, 100 * (1 - alpha) ** steps, colour, label=f"alpha = {alpha}")
+for alpha, color in ((0.001, "C3"), (0.01, "C1"), (0.1, "C0")):
+    axes.plot(steps, 100 * (1 - alpha) ** steps, color, label=f"alpha = {alpha}")
     layer = kt.layers.BatchNormalization(alpha=alpha)
     measured = []
     for _ in range(101):
         layer(np.array([[3.0], [5.0]]), training=True)  # a mean of 4
         measured.append(1 - float(layer.moving_mean[0]) / 4)
     start_left[alpha] = measured[99]
-    axes.plot(steps[10:110:30], 100 * np.array(measured)[9:109:30], colour + "o", markersize=5)
+    axes.plot(steps[10:110:30], 100 * np.array(measured)[9:109:30], color + "o", markersize=5)
 axes.set(xlabel="step", ylabel="of the start is left (%)", ylim=(0, 101))
-axes.legend(frameon=False, loc="center right")
+axes.legend(frameon=False, loc="upper right", bbox_to_anchor=(1, 0.55))
 plt.show()
 for alpha, left in start_left.items():
     until = int(np.ceil(np.log(0.01) / np.log(1 - alpha)))
@@ -238,16 +238,16 @@ shown = {
     0.1: ("C0", "validation, alpha = 0.1"),
     "recalibrated": ("C2", "validation, recalibrated"),
 }
-for name, (colour, label) in shown.items():
+for name, (color, label) in shown.items():
     middle, spread = usual[name].mean(axis=0), usual[name].std(axis=0)
-    axes.plot(epochs, middle, colour, label=label, linestyle=":" if name == "training" else "-")
-    axes.fill_between(epochs, middle - spread, middle + spread, color=colour, alpha=0.15)
+    axes.plot(epochs, middle, color, label=label, linestyle=":" if name == "training" else "-")
+    axes.fill_between(epochs, middle - spread, middle + spread, color=color, alpha=0.15)
 axes.set(yscale="log", xlabel="epoch (42 steps each)", ylabel="loss", xticks=epochs)
 axes.legend(frameon=False, bbox_to_anchor=(1, 1))
 plt.show()
 
 # %% [markdown]
-# All coloured lines are the same weights. With fresh averages (green) they are good from the first
+# All colored lines are the same weights. With fresh averages (green) they are good from the first
 # epoch on. With 0.01 the network looks two epochs younger than it is. With 0.001 its loss looks ten
 # times as high as it is, the training loss is fine, and one would go looking for overfitting.
 #
@@ -279,19 +279,24 @@ def loss(model):
     return model.evaluate(x_test, y_test, 512, verbose=0)
 
 
-repaired = {"as trained, alpha = 0.01": loss(model)}
-kt.surgery.recalibrate_batch_norm(model, x, verbose=0)
-repaired["recalibrated"] = loss(model)
-for name, arguments in {
+starts = {
+    "as trained, alpha = 0.01": {"alpha": 0.01},
     "alpha = 0.1 from the start": {"alpha": 0.1},
     'alpha = 0.01, average="debiased"': {"alpha": 0.01, "average": "debiased"},
-}.items():
-    keras.utils.set_random_seed(0)
-    model = network(**arguments)
-    model.fit(x, y, 32, 1, verbose=0)
-    repaired[name] = loss(model)
-for name, value in repaired.items():
-    print(f"{name:<34} validation loss {value:.3f}")
+}
+repaired = {name: [] for name in (*starts, "recalibrated, alpha = 0.01")}
+for seed in SEEDS:
+    for name, arguments in starts.items():
+        keras.utils.set_random_seed(seed)
+        model = network(**arguments)
+        model.fit(x, y, 32, 1, verbose=0)
+        repaired[name].append(loss(model))
+        if name.startswith("as trained"):
+            kt.surgery.recalibrate_batch_norm(model, x, verbose=0)
+            repaired["recalibrated, alpha = 0.01"].append(loss(model))
+print("validation loss after one epoch, mean of seeds (least to most)")
+for name, values in repaired.items():
+    print(f"{name:<34} {np.mean(values):.3f} ({min(values):.3f} to {max(values):.3f})")
 
 # %% [markdown]
 # ## Why not always 0.1? A small batch
@@ -304,10 +309,10 @@ for name, value in repaired.items():
 small = validated(4, recalibrate=False)
 
 figure, axes = plt.subplots(figsize=(6.4, 3.4))
-for name, runs, colour in (("batch 32", usual, "C0"), ("batch 4", small, "C3")):
+for name, runs, color in (("batch 32", usual, "C0"), ("batch 4", small, "C3")):
     last = np.array([runs[alpha][:, -1] for alpha in ALPHAS])
-    axes.plot(ALPHAS, last, ".", color=colour, alpha=0.5)
-    axes.plot(ALPHAS, last.mean(axis=1), "o-", color=colour, label=name)
+    axes.plot(ALPHAS, last, ".", color=color, alpha=0.5)
+    axes.plot(ALPHAS, last.mean(axis=1), "o-", color=color, label=name)
 axes.set(xscale="log", yscale="log", xlabel="alpha", ylabel=f"validation loss, epoch {EPOCHS}")
 axes.legend(frameon=False)
 plt.show()
@@ -347,6 +352,7 @@ end = {name: usual[name][:, -1].mean() for name in (*ALPHAS, "recalibrated")}
 assert abs(start_left[0.01] - 0.99**100) < 1e-4
 assert end[0.001] > 2 * end[0.1]
 assert end["recalibrated"] < end[0.01]
-assert repaired["recalibrated"] < repaired["as trained, alpha = 0.01"]
+as_trained = np.array(repaired["as trained, alpha = 0.01"])
+assert all((as_trained > repaired[name]).all() for name in repaired if name[:2] != "as")
 assert doctor.report.root_causes[0].condition == "stale_batch_statistics"
 assert best["batch 4"] <= best["batch 32"]
