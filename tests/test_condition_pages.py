@@ -79,7 +79,7 @@ def pattern_of(node):
             return pattern_of(left) + pattern_of(right)
         case ast.IfExp(body=body, orelse=orelse):
             return f"(?:{pattern_of(body)}|{pattern_of(orelse)})"
-    return ".+?"
+    return ".*?"
 
 
 def texts_in(node):
@@ -96,7 +96,7 @@ def templates_of(condition):
     for path in sources_of(condition):
         for node in texts_in(ast.parse(path.read_text(encoding="utf-8"))):
             pattern = pattern_of(node)
-            if len(re.sub(r"\.\+\?|[^a-zA-Z]", "", pattern)) >= LITERAL:
+            if len(re.sub(r"\.\*\?|[^a-zA-Z]", "", pattern)) >= LITERAL:
                 yield pattern
 
 
