@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
-os.environ["COLUMNS"] = "100"  # before rich is imported
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
@@ -36,6 +35,7 @@ PAGES = ROOT / "docs" / "conditions"
 IMAGES = ROOT / "docs" / "images" / "conditions"
 MOST_BYTES = 150_000
 WIDTH = 100
+"""Characters in a line of what was printed."""
 BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -81,7 +81,10 @@ def run(condition: str, page: str) -> Run:
             return Keeper(self.kept)
 
     keras.backend.clear_session()
-    with patch.object(kt.callbacks, "TrainingDoctor", TrainingDoctor):
+    with (
+        patch.object(kt.callbacks, "TrainingDoctor", TrainingDoctor),
+        patch.dict(os.environ, COLUMNS=str(WIDTH)),
+    ):
         for language, code in BLOCK.findall(page):
             if language == "python":
                 out = io.StringIO()
