@@ -3,9 +3,9 @@
     python benchmarks/tricks/batch_normalization.py
 
 Their first experiment: three hidden layers of 100 sigmoids, small random weights, batches of 60,
-plain gradient descent; here on 8 x 8 digits, at several learning rates. Counted are the steps until
-90 % of the 450 test digits are right, normalized by the batch's own averages (alpha = 0.1), looked
-at every 20 steps, 3000 at most.
+plain gradient descent; here on 8 x 8 digits, at several learning rates. Counted are the steps
+until 90 % of the 450 test digits are right, normalized by the batch's own averages (alpha = 0.1),
+looked at every 20 steps, 3000 at most.
 """
 
 import keras
@@ -38,6 +38,7 @@ class Until(keras.callbacks.Callback):
         self.x, self.y, self.steps = x, y, None
 
     def on_train_batch_end(self, batch, logs=None):
+        """Looks, every few steps."""
         if (batch + 1) % EVERY == 0 and error(self.model, self.x, self.y) <= 10:
             self.steps = batch + 1
             self.model.stop_training = True
@@ -70,9 +71,7 @@ def main(quick: bool = False) -> None:
         model = network(normalized)
         for rate in rates:
             steps = [steps_needed(model, rate, seed, most) for seed in seeds]
-            rows.append(
-                (name, rate, ", ".join("never" if s is None else str(s) for s in steps))
-            )
+            rows.append((name, rate, ", ".join("never" if s is None else str(s) for s in steps)))
     table(("network", "rate", "steps to 90 %, seed by seed"), rows)
 
 

@@ -3,9 +3,9 @@
     python benchmarks/tricks/deep_convolutions.py
 
 A convolution of stride 2 on 8 x 8 digits, then fifty of 16 channels, 3 x 3, stride 1, on maps of
-4 x 4, and a dense layer; no normalization, no shortcuts. Gradient descent with momentum, 150 steps at
-the better of two rates (by the mean training loss of the three seeds). "norm left" is that of the
-maps behind the fiftieth convolution over that behind the first one, at the start.
+4 x 4, and a dense layer; no normalization, no shortcuts. Gradient descent with momentum, 150
+steps at the better of two rates (by the mean training loss of the three seeds). "norm left" is
+that of the maps behind the fiftieth convolution over that behind the first one, at the start.
 """
 
 import keras

@@ -1,10 +1,10 @@
-"""Stochastic depth in a residual network of sixteen blocks, on few digits.
+"""Stochastic depth in a residual network of ten blocks, on few digits.
 
     python benchmarks/tricks/drop_path.py
 
-Each block adds Dense(64), batch normalization and a ReLU, then Dense(64) and batch normalization, to
-what comes in. 300 training digits, 400 steps of Adam; the rates grow linearly to the last block's,
-as in Huang et al. (2016). Five seeds, which also draw the digits.
+Each block adds Dense(64), batch normalization and a ReLU, then Dense(64) and batch normalization,
+to what comes in. 300 training digits, 300 steps of Adam; the rates grow linearly to the last
+block's, as in Huang et al. (2016). Five seeds, which also draw the digits.
 """
 
 import keras
@@ -13,7 +13,7 @@ from _common import digits, error, restart, run, spread, table, train
 
 import kerastricks as kt
 
-BLOCKS = 16
+BLOCKS = 10
 
 
 def network(rate, blocks):
@@ -34,10 +34,10 @@ def network(rate, blocks):
 
 
 def main(quick: bool = False) -> None:
-    """Prints training and test errors for last rates of 0, 0.2 and 0.5."""
-    seeds, steps, blocks = (range(2), 5, 2) if quick else (range(5), 400, BLOCKS)
+    """Prints training and test errors with and without."""
+    seeds, steps, blocks = (range(2), 5, 2) if quick else (range(5), 300, BLOCKS)
     rows, without = [], None
-    for rate in (0.0, 0.2, 0.5):
+    for rate in (0.0, 0.5):
         model = network(rate, blocks)
         training, test = [], []
         for seed in seeds:

@@ -2,8 +2,8 @@
 
     python benchmarks/tricks/dropout.py
 
-Two hidden layers of 256 ReLUs, 200 training digits, 400 steps of Adam, five seeds that also draw the
-digits. "n fixed" in the paper's words: the width stays, whatever the share.
+Two hidden layers of 256 ReLUs, 200 training digits, 400 steps of Adam, five seeds that also draw
+the digits. "n fixed" in the paper's words: the width stays, whatever the share.
 """
 
 import keras

@@ -1,13 +1,14 @@
-"""The gain of an activation, worked out or looked up: what is left of a signal after thirty layers.
+"""The gain of an activation, worked out or looked up: what thirty layers leave of a signal.
 
     python benchmarks/tricks/for_activation.py
 
-Thirty layers of 256 units, random inputs of mean square 1, three networks each. For each activation
-the root mean square of the sums of the thirtieth layer over that of the first, with the gain of
-`ForActivation` (smallest to largest of the three), with He's sqrt(2), with LeCun's 1, and with what
-PyTorch's `calculate_gain` returns (its documented table; "-" where it has no entry); these are
-geometric means. "carried on" is how much of a small relative error in the size of a signal one layer
-carries on to the next, by integration: above 1 errors grow, whatever the gain.
+Thirty layers of 256 units, random inputs of mean square 1, three networks each. For each
+activation the root mean square of the sums of the thirtieth layer over that of the first, with
+the gain of `ForActivation` (smallest to largest of the three), with He's sqrt(2), with LeCun's 1,
+and with what PyTorch's `calculate_gain` returns (its documented table; "-" where it has no
+entry); these are geometric means. "carried on" is how much of a small relative error in the size
+of a signal one layer carries on to the next, by integration: above 1 errors grow, whatever the
+gain.
 """
 
 import math

@@ -2,10 +2,10 @@
 
     python benchmarks/tricks/he.py
 
-Thirty layers of ReLU, 64 units each, without normalization or shortcuts. First the deviation of the
-sums of the thirtieth layer at the start, over that of the first, beside the theory; then the
-training loss and the test error after 600 steps of gradient descent with momentum, at the better of
-the rates 0.003 and 0.03 for each start (by the mean training loss of the seeds).
+Thirty layers of ReLU, 64 units each, without normalization or shortcuts. First the deviation of
+the sums of the thirtieth layer at the start, over that of the first, beside the theory; then the
+training loss and the test error after 600 steps of gradient descent with momentum, at the better
+of the rates 0.003 and 0.03 for each start (by the mean training loss of the seeds).
 """
 
 import keras

@@ -1,11 +1,12 @@
-"""Deep linear networks from Gaussian and from orthogonal weights, as Saxe et al. (2013) compare them.
+"""Deep linear networks from Gaussian and from orthogonal weights, as in Saxe et al. (2013).
 
     python benchmarks/tricks/orthogonal.py
 
 Layers of 32 units between the 32 whitened principal components of the digits and ten outputs, all
-linear, the squared error of the labels, gradient descent on all of the data. First the largest over
-the smallest singular value of the product of the hidden layers at the start; then the steps until
-95 % of what a linear model can learn is learned, at the best of nine rates, for three seeds.
+linear, the squared error of the labels, gradient descent on all of the data. First the largest
+over the smallest singular value of the product of the hidden layers at the start; then the steps
+until 95 % of what a linear model can learn is learned, at the best of nine rates, for three
+seeds.
 """
 
 import numpy as np

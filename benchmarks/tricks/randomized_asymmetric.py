@@ -3,10 +3,12 @@
     python benchmarks/tricks/randomized_asymmetric.py
 
 Nine hidden layers of two ReLUs and a linear output learn |x| on [-sqrt 3, sqrt 3] from 64 points,
-1500 steps of Adam at 0.003, 300 networks side by side for each start. Counted are those whose output
-is the same for all points, before and after the training; a share of p % of 300 has a standard error
-of sqrt(p (100 - p) / 300) points.
+1500 steps of Adam at 0.003, 300 networks side by side for each start. Counted are those whose
+output is the same for all points, before and after the training; a share of p % of 300 has a
+standard error of sqrt(p (100 - p) / 300) points.
 """
+
+from itertools import pairwise
 
 import numpy as np
 from _common import numpy_of, run, table
@@ -17,10 +19,10 @@ HIDDEN, WIDTH = 9, 2
 
 
 def drawn(initializer, networks, biased):
-    """Kernels (networks, in, out) and biases (networks, 1, out): all networks' layer is one draw."""
+    """Kernels (networks, in, out) and biases (networks, 1, out), a draw for all networks."""
     kernels, biases = [], []
     sizes = [1] + [WIDTH] * HIDDEN + [1]
-    for into, out in zip(sizes[:-1], sizes[1:], strict=True):
+    for into, out in pairwise(sizes):
         kernel = numpy_of(initializer((into, networks * out))).astype("float64")
         kernels.append(kernel.reshape(into, networks, out).transpose(1, 0, 2).copy())
         bias = numpy_of(initializer((networks * out,))) if biased else np.zeros(networks * out)

@@ -2,8 +2,8 @@
 
     python benchmarks/tricks/rectifiers.py
 
-Two convolutions and a dense layer, 200 training digits, the same steps for all; each seed draws the
-digits, the weights and the batches. All start with the gain of their own slope. The rows of
+Two convolutions and a dense layer, 200 training digits, the same steps for all; each seed draws
+the digits, the weights and the batches. All start with the gain of their own slope. The rows of
 RandomizedLeakyReLU are one training, tested with three slopes.
 """
 

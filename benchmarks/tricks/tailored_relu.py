@@ -2,9 +2,10 @@
 
     python benchmarks/tricks/tailored_relu.py
 
-First the cosine of two inputs that start orthogonal, behind so many random layers of 256 units with
-orthogonal kernels, ten networks each, beside the theory. Then plain chains of 100 layers of 64 units
-on digits, without shortcuts and normalization: 400 steps of gradient descent with momentum.
+First the cosine of two inputs that start orthogonal, behind so many random layers of 256 units
+with orthogonal kernels, ten networks each, beside the theory. Then plain chains of 100 layers of
+64 units on digits, without shortcuts and normalization: 400 steps of gradient descent with
+momentum.
 """
 
 import keras

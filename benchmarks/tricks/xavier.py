@@ -3,13 +3,15 @@
     python benchmarks/tricks/xavier.py
 
 Five hidden layers of 1000 tanh units and ten outputs, as in the paper, on digits. The "standard"
-start of that time is U(-1 / sqrt(n), 1 / sqrt(n)), which has a third of the variance of LeCun's. For
-each start: the mean singular value of the layers' Jacobians (the derivative of a layer's outputs by
-the outputs before it, for one image; hidden layers of 1000 x 1000), and how much the deviation of
-the gradient of the sums, coming from the loss, changes from the fifth hidden layer to the first.
+start of that time is U(-1 / sqrt(n), 1 / sqrt(n)), which has a third of the variance of LeCun's.
+For each start: the mean singular value of the layers' Jacobians (the derivative of a layer's
+outputs by the outputs before it, for one image; hidden layers of 1000 x 1000), and how much the
+deviation of the gradient of the sums, coming from the loss, changes from the fifth hidden layer
+to the first.
 """
 
 import math
+from itertools import pairwise
 
 import keras
 import numpy as np
@@ -29,10 +31,7 @@ def network(start, seed, width):
     """Kernels from the pixels to the ten classes."""
     keras.utils.set_random_seed(seed)
     sizes = [64, *[width] * 5, 10]
-    return [
-        numpy_of(start(a)((a, b))).astype("float64")
-        for a, b in zip(sizes[:-1], sizes[1:], strict=True)
-    ]
+    return [numpy_of(start(a)((a, b))).astype("float64") for a, b in pairwise(sizes)]
 
 
 def measured(kernels, x, y):
