@@ -7,8 +7,8 @@ second, trained on 200 digits; three seeds, which also draw the digits. The same
 for the test digits in batches of 10: with one scaled pass (`Dropout`), with the mean of 50 passes
 of `MonteCarloDropout`, and with the mean of 50 passes of the `Dropout` model called with
 `training=True`, where batch normalization takes its statistics from the ten. Once the batches are
-shuffled, once each holds one class. "moved" is how far those calls moved the moving means, over
-the moving deviations, in the mean.
+shuffled, once each holds one class. "moved" is how far the calls, one for each batch, moved the
+moving means, over the moving deviations, in the mean.
 """
 
 from collections import defaultdict
@@ -64,7 +64,9 @@ def main(quick: bool = False) -> None:
                 wrong = 0
                 before = [numpy_of(norm.moving_mean) for norm in norms]
                 for batch in batches:
-                    mean = sum(numpy_of(answer(x_test[batch])) for _ in range(count)) / count
+                    # Copies of a batch have its statistics, and each copy its own masks.
+                    answers = numpy_of(answer(np.tile(x_test[batch], (count, 1))))
+                    mean = answers.reshape(count, len(batch), -1).mean(axis=0)
                     wrong += np.sum(mean.argmax(axis=1) != y_test[batch])
                 moved = np.mean(
                     [
