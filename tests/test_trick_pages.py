@@ -84,7 +84,7 @@ def test_page_has_its_sections(path):
     assert re.findall(r"^#+ (.*)$", prose, flags=re.MULTILINE)[1:] == SECTIONS
     code = text.partition("## In code")[2].partition("\n## ")[0]
     assert "```python\n" in code
-    assert "$$" in text.partition("## Formula")[2].partition("\n## ")[0]
+    assert "$" in text.partition("## Formula")[2].partition("\n## ")[0]
 
 
 @pytest.mark.every_variant
