@@ -8,7 +8,7 @@ elsewhere the input is smoothed first, along its axes, by as much as the map shr
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 from kerastricks.augment.border import Border, is_inside
 from kerastricks.augment.kernels import Ops, Tensor
@@ -39,16 +39,21 @@ def taps(minification: float) -> int:
     return math.ceil(2.0 * max(1.0, minification) - 1e-6)
 
 
-def resample_axis(
+Taps: TypeAlias = tuple[Tensor, Tensor, Tensor]
+"""What makes the pixels of a line, n out of N: which ones, int32 (B, n, K), with what weights,
+float32 (B, n, K), and whether there are any, bool (B, n)."""
+
+
+def triangle_taps(
     ops: Ops,
-    images: Tensor,
     scale: Tensor,
     shift: Tensor,
+    length: Any,
     output_length: Any,
     border: Border,
     count: Any,
-) -> Tensor:
-    """Resample the rows of a batch: axis 1 of (B, N, M).
+) -> Taps:
+    """Weigh the pixels along one axis that make those of the output.
 
         x = scale (i - (n - 1) / 2) + shift + (N - 1) / 2
         out[i] = sum_j w_j images[j],  w_j = max(0, 1 - |j - x| / s),  s = max(1, |scale|)
@@ -57,50 +62,73 @@ def resample_axis(
 
     Args:
         ops: `keras.ops` or a namespace like it.
-        images: Tensor (B, N, M) of any real dtype.
         scale: float32 tensor (B,).
         shift: float32 tensor (B,), in pixels.
+        length: N.
         output_length: n.
         border: What lies beyond the border.
         count: Pixels that may take part, `taps(largest scale)`; perhaps a tensor.
-
-    Returns:
-        float32 tensor (B, n, M).
     """
-    batch, length, others = ops.shape(images)
     rows = ops.cast(length, "float32")
     place = ops.arange(output_length, dtype="float32")
     place = place - (ops.cast(output_length, "float32") - 1.0) / 2.0
     center = scale[:, None] * place[None] + shift[:, None] + (rows - 1.0) / 2.0
     center = border.fold(ops, center, rows)
     span = ops.maximum(ops.abs(scale), 1.0)[:, None]
-    first = ops.ceil(center - span)
-    flat = ops.reshape(images, (-1, others))
-    offsets = ops.arange(batch, dtype="int32")[:, None] * length
-
+    whole = ops.ceil(center - span)[..., None] + ops.arange(count, dtype="float32")
+    weight = ops.maximum(1.0 - ops.abs(whole - center[..., None]) / span[..., None], 0.0)
+    if border.fill_mode != "wrap":
+        weight = ops.where(is_inside(ops, whole, rows), weight, ops.zeros_like(weight))
     # Of what lies beyond a constant's border no pixel of the image is a part.
-    area = ops.logical_and(center >= -0.5, center <= rows - 0.5)
+    there = ops.logical_and(center >= -0.5, center <= rows - 0.5)
+    total = ops.where(there, ops.sum(weight, axis=2), ops.ones_like(center))
+    index = ops.cast(border.neighbour(ops, whole, rows), "int32")
+    return index, weight / total[..., None], there
 
-    def tap(number: Any) -> tuple[Tensor, Tensor]:
-        whole = first + number
-        weight = ops.maximum(1.0 - ops.abs(whole - center) / span, 0.0)
-        if border.fill_mode == "wrap":
-            return whole, weight
-        return whole, ops.where(is_inside(ops, whole, rows), weight, ops.zeros_like(weight))
+
+def resample_axis(ops: Ops, images: Tensor, given: Taps, axis: int, border: Border) -> Tensor:
+    """Make each pixel of some along one axis: an index and weights are read, and none worked out.
+
+    Args:
+        ops: `keras.ops` or a namespace like it.
+        images: Tensor (B, H, W, C) of any real dtype.
+        given: What `triangle_taps` gave.
+        axis: 1 or 2.
+        border: What lies beyond the border.
+
+    Returns:
+        float32 tensor (B, h, W, C), or (B, H, w, C).
+    """
+    index, weight, there = given
+    batch, height, width, channels = ops.shape(images)
+    # Of neighbours in memory one is read after the other, as far as they go together.
+    others = width * channels if axis == 1 else channels
+    flat = ops.reshape(images, (-1, others))
+    first = ops.arange(batch, dtype="int32")
+    if axis == 1:
+        first = (first * height)[:, None]
+    else:
+        first = (first[:, None] * height + ops.arange(height, dtype="int32")) * width
+        first = first[:, :, None]
+        index, weight, there = index[:, None], weight[:, None], there[:, None]
+
+    def part(x: Tensor, number: Any) -> Tensor:
+        if isinstance(number, float):
+            return x[..., int(number)]
+        return ops.take(x, ops.cast(number, "int32"), axis=len(x.shape) - 1)
 
     def term(number: Any) -> Tensor:
-        whole, weight = tap(number)
-        row = ops.cast(border.neighbour(ops, whole, rows), "int32")
-        return weight[..., None] * ops.cast(ops.take(flat, offsets + row, axis=0), "float32")
+        value = ops.take(flat, first + part(index, number), axis=0)
+        return part(weight, number)[..., None] * ops.cast(value, "float32")
 
-    zero = ops.zeros_like(center)
-    start = ops.zeros_like(images[:, :1], dtype="float32") + zero[..., None]
-    value = _total(ops, count, term, start)
-    seen = _total(ops, count, lambda number: tap(number)[1], zero)
-    if not border.is_constant:
-        return value / seen[..., None]
-    mean = value / ops.where(area, seen, ops.ones_like(seen))[..., None]
-    return ops.where(area[..., None], mean, ops.zeros_like(mean) + border.fill_value)
+    zero = ops.zeros_like(flat[:1], dtype="float32")
+    zero = zero + ops.cast(ops.zeros_like(first + part(index, 0.0)), "float32")[..., None]
+    value = _total(ops, ops.shape(weight)[-1], term, zero)
+    if border.is_constant:
+        value = ops.where(there[..., None], value, ops.zeros_like(value) + border.fill_value)
+    if axis == 1:
+        return ops.reshape(value, (batch, -1, width, channels))
+    return value
 
 
 def spans(ops: Ops, matrices: Tensor) -> tuple[Tensor, Tensor]:

@@ -50,16 +50,16 @@ def compiled(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return function
 
 
-def materialised(images: Tensor) -> Tensor:
-    """Keep a compiler from computing images anew for every pixel that the next stage reads.
+def materialised(found: Any) -> Any:
+    """Keep a compiler from computing tensors anew for every pixel that the next stage reads.
 
     XLA on JAX would merge the stages into one loop, and the reads of both would multiply.
     """
-    if keras.backend.backend() == "jax" and not _is_tensorflow(images):
+    if keras.backend.backend() == "jax" and not _is_tensorflow(keras.tree.flatten(found)[0]):
         import jax
 
-        return jax.lax.optimization_barrier(images)
-    return images
+        return jax.lax.optimization_barrier(found)
+    return found
 
 
 def at_least(images: Tensor, size: tuple[int, int]) -> Tensor:

@@ -4,12 +4,19 @@ import math
 from functools import partial, reduce
 from typing import Any
 
-from kerastricks.augment.antialias import resample_axis, smooth_axis, spans, taps
+from kerastricks.augment.antialias import (
+    Taps,
+    resample_axis,
+    smooth_axis,
+    spans,
+    taps,
+    triangle_taps,
+)
 from kerastricks.augment.border import Border
 from kerastricks.augment.elastic import displacement, undisplaced
 from kerastricks.augment.geometry import compose, inverse, shifting
-from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
-from kerastricks.augment.passes.base import Pass
+from kerastricks.augment.kernels import Compiler, Ops, Size, Stage, Tensor, materialised
+from kerastricks.augment.passes.base import CarryOut, Pass
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.transform import ElasticTransform
 from kerastricks.augment.warp import Places, centred, copy_nearest, from_corner, mapped, warp
@@ -122,15 +129,13 @@ class WarpPass(Pass):
         return from_corner(ops, at, size)
 
     def stages(self, ops: Ops, size: Size) -> list[Stage]:
-        """Move the pixels, in one loop over them or two."""
+        """Move the pixels, in one loop over them or two; where rows stay rows `run` does."""
         if self.copies:
             return [
                 lambda images, drawn: copy_nearest(
                     ops, images, *self.places(ops, drawn, size), self.border
                 )
             ]
-        if self.keeps_axes:
-            return self._along_axes(ops, size, self.output_size(size))
 
         def resample(images: Tensor, drawn: Warp) -> Tensor:
             return warp(ops, images, *self.places(ops, drawn, size), self.border)
@@ -171,42 +176,51 @@ class WarpPass(Pass):
         x, y = from_corner(ops, at, frames[-1])
         return ops.stack([x[:, 0], y[:, 0]], axis=-1)
 
-    def _along_axes(self, ops: Ops, size: Size, output_size: Size) -> list[Stage]:
-        def rows(images: Tensor, drawn: Warp) -> Tensor:
-            return self.resample_rows(ops, images, drawn, 0, size)
+    def run(
+        self,
+        ops: Ops,
+        images: Tensor,
+        drawn: Warp,
+        dtype: str,
+        compiler: Compiler | None,
+        carry_out: CarryOut | None = None,
+    ) -> Tensor:
+        """Carry the pass out; along the axes, weigh first which pixels make which.
 
-        def columns(images: Tensor, drawn: Warp) -> Tensor:
-            (matrices,), _ = drawn
-            batch, height, width, channels = ops.shape(images)
-            flat = ops.reshape(images, (batch * height, width, channels))
-            scale, shift = (ops.repeat(matrices[:, 0, column], height, axis=0) for column in (0, 2))
-            count = self._taps(ops, scale, size)
-            out = resample_axis(ops, flat, scale, shift, output_size[1], self.border, count)
-            return ops.reshape(out, (batch, height, output_size[1], channels))
-
-        return [rows, columns]
-
-    def resample_rows(self, ops: Ops, images: Tensor, drawn: Warp, axis: int, size: Size) -> Tensor:
-        """Resample along the first axis of images, which is an axis of what the pass is given.
-
-        Args:
-            ops: `keras.ops` or a namespace like it.
-            images: Tensor (B, H, W, C), or (B, W, h, C) for axis 1.
-            drawn: Matrices under which rows stay rows.
-            axis: 0 for what goes down in the pass' images, 1 for what goes across.
-            size: (height, width) of the pass' images.
-
-        Returns:
-            float32 tensor (B, h, W, C), or (B, w, h, C).
+        Compiled as one loop, each value would have its own weights worked out anew.
         """
+        if self.copies or not self.keeps_axes:
+            return super().run(ops, images, drawn, dtype, compiler, carry_out)
+        _, height, width, _ = ops.shape(images)
+        size = height, width
+
+        def weigh(images: Tensor, drawn: Warp) -> tuple[Taps, Taps]:
+            return self.weighed(ops, drawn, size)
+
+        def rows(images: Tensor, down: Taps) -> Tensor:
+            return resample_axis(ops, images, down, 1, self.border)
+
+        def columns(images: Tensor, across: Taps) -> Tensor:
+            found = resample_axis(ops, images, across, 2, self.border)
+            return self.values.finish(ops, found, dtype)
+
+        wrapped = compiler or (lambda stage: stage)
+        images = materialised(images)
+        down, across = wrapped(weigh)(images, drawn)
+        half = wrapped(rows)(images, materialised(down))
+        return wrapped(columns)(materialised(half), materialised(across))
+
+    def weighed(self, ops: Ops, drawn: Warp, size: Size) -> tuple[Taps, Taps]:
+        """Which pixels make which, down and across."""
         (matrices,), _ = drawn
-        batch, length, others, channels = ops.shape(images)
-        flat = ops.reshape(images, (batch, length, others * channels))
-        scale, shift = matrices[:, 1 - axis, 1 - axis], matrices[:, 1 - axis, 2]
-        output_length = self.output_size(size)[axis]
-        count = self._taps(ops, scale, size)
-        out = resample_axis(ops, flat, scale, shift, output_length, self.border, count)
-        return ops.reshape(out, (batch, output_length, others, channels))
+        found = []
+        for axis, output_length in enumerate(self.output_size(size)):
+            scale, shift = matrices[:, 1 - axis, 1 - axis], matrices[:, 1 - axis, 2]
+            count = self._taps(ops, scale, size)
+            found.append(
+                triangle_taps(ops, scale, shift, size[axis], output_length, self.border, count)
+            )
+        return found[0], found[1]
 
     def _taps(self, ops: Ops, scale: Tensor, size: Size) -> Any:
         """How many pixels take part in one: a tensor, where it is not known beforehand."""

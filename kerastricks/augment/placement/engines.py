@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -21,6 +22,23 @@ _SMALL = 64 * 64
 """Pixels of an image up to which XLA is chosen."""
 
 
+class _Compiled:
+    """A function compiled for arguments of the shapes and dtypes of its first call.
+
+    TensorFlow would look for the right one at each call, which takes as long as a small loop.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = ops.jitted(function)
+        self._found: Callable[..., Any] | None = None
+
+    def __call__(self, *arguments: Any) -> Any:
+        tensors = tf.nest.map_structure(as_tensor, arguments)
+        if self._found is None:
+            self._found = self._function.get_concrete_function(*tensors)
+        return self._found(*tensors)
+
+
 class Stages:
     """Compiled stages: for images of one shape they come in the same order at each call."""
 
@@ -35,18 +53,17 @@ class Stages:
     def once(self, key: Any, function: Callable[..., Any]) -> Callable[..., Any]:
         """Compile a function, or give that which was compiled under its key."""
         if key not in self._known:
-            self._known[key] = ops.jitted(function)
+            self._known[key] = _Compiled(function)
         return self._known[key]
 
 
 def compiled_draw(
     program: Program, seed: int, size: Size, *, led: bool, frames: Any
 ) -> Callable[[Tensor, Tensor], Any]:
-    """Compile `Program.draw` into a function of the epoch and positions (B,).
+    """Compile `Program.draw` into a function of the epoch and of positions, of one more than asked.
 
-    It draws for one sample more. Compilers treat a single one differently, and round its numbers
-    differently: a sample would then depend on its batch. So would it, as was measured, if drawn by
-    single kernels.
+    Compilers treat a single sample differently, and round its numbers differently: it would then
+    depend on its batch. So would it, as was measured, if drawn by single kernels.
     """
 
     @ops.jitted
@@ -54,11 +71,13 @@ def compiled_draw(
         keys = SampleKeys(seed, epoch, positions)
         return program.draw(ops, keys, size, led=led, frames=frames)
 
-    def draw(epoch: Tensor, positions: Tensor) -> Any:
-        longer = tf.concat([positions, positions[-1:]], axis=0)
-        return tf.nest.map_structure(lambda x: x[:-1], drawn(epoch, longer))
+    return drawn  # type: ignore[no-any-return]
 
-    return draw
+
+def _drawn(draw: Callable[[Tensor, Tensor], Any], epoch: Tensor, positions: Tensor) -> Any:
+    """Draw for positions (B,), in a graph."""
+    longer = tf.concat([positions, positions[-1:]], axis=0)
+    return tf.nest.map_structure(lambda x: x[:-1], draw(epoch, longer))
 
 
 class GraphEngine(PlainEngine):
@@ -77,7 +96,7 @@ class GraphEngine(PlainEngine):
         if not _are_known(size, frames):
             return super().draw(program, keys, size, led=led, frames=frames)
         draw = compiled_draw(program, keys.seed, size, led=led, frames=frames)
-        return draw(keys.epoch, keys.positions)
+        return _drawn(draw, keys.epoch, keys.positions)
 
     def move(
         self, program: Program, parts: Parts, drawn: Any, size: Size, *, led: bool, frames: Any
@@ -115,14 +134,18 @@ class HostEngine:
             return program.draw(ops, keys, size, led=led, frames=frames)
         draw = compiled_draw(program, keys.seed, size, led=led, frames=frames)
         # The shape of what is drawn depends on the number of samples alone.
-        function = tf.function(draw, autograph=False).get_concrete_function(
+        function = tf.function(partial(_drawn, draw), autograph=False).get_concrete_function(
             tf.TensorSpec((), tf.int32), tf.TensorSpec((None,), tf.int32)
         )
         structure = function.structured_outputs
 
-        def on_host(*of: Tensor) -> list[Tensor]:
+        def on_host(epoch: Tensor, positions: Tensor) -> list[Any]:
+            # Slices of tensors take a tenth of a millisecond each, those of arrays nothing.
+            longer = np.asarray(positions)
+            longer = np.concatenate([longer, longer[-1:]])
             with tf.device("CPU:0"):
-                return tf.nest.flatten(draw(*of))  # type: ignore[no-any-return]
+                found = draw(epoch, tf.constant(longer))
+            return [np.asarray(x)[:-1] for x in tf.nest.flatten(found)]
 
         flat = tf.nest.flatten(structure)
         found = host_call(
@@ -206,7 +229,7 @@ class HostEngine:
 
         def part(images: Tensor, drawn: Any) -> Tensor:
             compiler = self._stages.compiler((name, *images.shape)) if compiles else None
-            return work(images, drawn, compiler)
+            return work(as_tensor(images), drawn, compiler)
 
         images = as_tensor(images)
         _, height, width, channels = images.shape

@@ -49,7 +49,7 @@ def in_parts(
     if count <= rows:
         return as_tensor(function(images, drawn))
     # Slices of tensors take a tenth of a millisecond each, those of arrays nothing.
-    drawn = tf.nest.map_structure(np.asarray, drawn)
+    images, drawn = tf.nest.map_structure(np.asarray, (images, drawn))
     out = np.empty(0)
     for start in range(0, count, rows):
         first = min(start, count - rows)
