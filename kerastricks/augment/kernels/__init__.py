@@ -120,6 +120,30 @@ def refused(x: Tensor, wrong: Callable[[], Tensor], message: str) -> Tensor:
     return checked_nowhere(x, wrong(), message)
 
 
+def replaced(
+    ops: Ops, wanted: Tensor, table: Tensor, function: Callable[..., Tensor], *arguments: Tensor
+) -> Tensor:
+    """Replace rows by those of a function: of all rows in a compiled loop, else of these alone.
+
+    Args:
+        ops: `keras.ops` or a namespace like it.
+        wanted: Which rows, bool (B,).
+        table: Tensor (B, K, N).
+        function: Gives rows for rows of the arguments.
+        arguments: Tensors (B, ...).
+    """
+    if not isinstance(table, np.ndarray):
+        return ops.where(wanted[:, None, None], function(*arguments), table)
+    rows = np.flatnonzero(wanted)
+    if not len(rows):
+        return table
+    found = function(*(x[rows] for x in arguments))
+    kinds = np.broadcast_shapes(table.shape[1:], found.shape[1:])
+    out = np.array(np.broadcast_to(table, (len(table), *kinds)))
+    out[rows] = found
+    return out
+
+
 def seen(x: Any) -> NDArray[Any] | None:
     """Give the numbers of an array; None where they are yet to come, as while a graph is traced.
 
@@ -163,5 +187,6 @@ __all__ = [
     "compiled",
     "materialised",
     "refused",
+    "replaced",
     "seen",
 ]

@@ -7,7 +7,7 @@ import keras
 
 from kerastricks.augment.kernels import Compiler, Ops, Size, Stage, Tensor, materialised
 from kerastricks.augment.passes.base import CarryOut, Pass
-from kerastricks.augment.transform import LEVELS, identity_table
+from kerastricks.augment.transform import LEVELS
 
 _MOST = float(LEVELS - 1)
 
@@ -76,12 +76,13 @@ class TablePass(Pass):
 
     def table(self, ops: Ops, uniforms: tuple[Tensor, ...], counts: Tensor | None) -> Tensor:
         """Compose the table (B, K, 256)."""
-        composed = identity_table(ops, uniforms[0])
-        for (_, transform), drawn in zip(self.transforms, uniforms, strict=True):
-            table = transform.table(ops, drawn, counts)
-            composed = _look_up(ops, table, composed)
+        (_, first), *rest = self.transforms
+        table = composed = first.table(ops, uniforms[0], counts)
+        for (_, transform), drawn in zip(rest, uniforms[1:], strict=True):
             if counts is not None:
                 counts = _moved(ops, table, counts)
+            table = transform.table(ops, drawn, counts)
+            composed = _look_up(ops, table, composed)
         return composed
 
     def _levels(self, ops: Ops, images: Tensor) -> Tensor:

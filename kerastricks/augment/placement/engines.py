@@ -18,9 +18,6 @@ from kerastricks.augment.placement.parts import as_tensor, in_parts, rows_of_a_p
 from kerastricks.augment.targets import Parts
 from kerastricks.augment.threefry import SampleKeys
 
-_SMALL = 64 * 64
-"""Pixels of an image up to which XLA is chosen."""
-
 
 class _Compiled:
     """A function compiled for arguments of the shapes and dtypes of its first call.
@@ -266,9 +263,7 @@ def engine_of(name: str | Engine | None, sizes: Any) -> Engine:
         raise ValueError(
             f'`engine` is "opencv", "xla", or None to choose. Received: engine={name!r}'
         )
-    # OpenCV takes its time to begin with an image: XLA is faster with small ones.
-    small = None not in sizes and sizes[0] * sizes[1] <= _SMALL
-    if name == "opencv" or (name is None and not small):
+    if name != "xla":
         try:
             from kerastricks.augment.placement.opencv import OpenCVEngine
         except ImportError:

@@ -5,15 +5,15 @@ sizes that are not known beforehand.
 """
 
 from collections.abc import Callable
-from functools import partial, reduce
+from functools import reduce
 from itertools import count
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from kerastricks.augment.antialias import Taps, resample_axis, smoothing_weight, spans
 from kerastricks.augment.kernels import Compiler, Ops, Tensor, buffers, opencv, rectangles
+from kerastricks.augment.kernels import numpy as small
 from kerastricks.augment.kernels import tensorflow as ops
 from kerastricks.augment.passes.base import CarryOut, Pass, run_pass
 from kerastricks.augment.passes.color import ColorPass
@@ -230,12 +230,9 @@ def _color(step: ColorPass, images: Any, uniforms: Any, compiler: Any) -> Any:
     mean = None
     if step.needs_mean:
         mean = (opencv.means(images) - values.low) / values.span
-        mean = tf.constant(mean if kind == 3 else mean.mean(axis=1, keepdims=True))
-
-    def color(uniforms: Any, mean: Any) -> Any:
-        return step.color(ops, uniforms, mean, kind)
-
-    matrix, offset = (x.numpy() for x in compiler(color)(uniforms, mean))
+        mean = mean if kind == 3 else mean.mean(axis=1, keepdims=True)
+    uniforms = tuple(map(np.asarray, uniforms))
+    matrix, offset = step.color(small, uniforms, mean, kind)
     if kind == 1:
         matrix = matrix * np.eye(channels, dtype="float32")
         offset = np.repeat(offset, channels, axis=1)
@@ -248,16 +245,12 @@ def _table(step: TablePass, images: Any, uniforms: Any, compiler: Any) -> Any:
     if images.dtype != "uint8":
         scaled = (images - step.values.low) * (255.0 / step.values.span)
         levels = np.rint(np.clip(scaled, 0, 255)).astype("uint8")
+    uniforms = tuple(map(np.asarray, uniforms))
     counted = None
     if step.needs_counts:
-        wanted = compiler(partial(step.reads_counts, ops))(uniforms).numpy()
-        counted = tf.constant(opencv.counts(levels, wanted))
-
-    def table(uniforms: Any, counted: Any) -> Any:
-        return step.table(ops, uniforms, counted)
-
-    tables = compiler(table)(uniforms, counted)
-    found = opencv.look_up(levels, tables.numpy().astype("uint8"))
+        counted = opencv.counts(levels, step.reads_counts(small, uniforms))
+    tables = step.table(small, uniforms, counted)
+    found = opencv.look_up(levels, tables.astype("uint8"))
     if images.dtype == "uint8":
         return found
     return found.astype("float32") * np.float32(step.values.span / 255.0) + step.values.low

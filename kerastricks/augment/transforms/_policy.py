@@ -20,7 +20,7 @@ import numpy as np
 
 from kerastricks.augment.color import LUMA, blend_with_grey
 from kerastricks.augment.geometry import affine, cosine_and_sine
-from kerastricks.augment.kernels import Ops, Size, Tensor
+from kerastricks.augment.kernels import Ops, Size, Tensor, replaced
 from kerastricks.augment.transform import (
     LEVELS,
     ColorTransform,
@@ -188,39 +188,63 @@ class _Table(_Slot, TableTransform):
         return True
 
     def reads_counts(self, ops: Ops, uniforms: Tensor) -> Tensor:
-        """Where one of them was chosen, or brightness, which has a formula with contrast."""
+        """Where one of them was chosen."""
         choice = self.choice(ops, uniforms)
-        names = "brightness", "contrast", "auto_contrast", "equalize"
+        names = "contrast", "auto_contrast", "equalize"
         return reduce(ops.logical_or, [choice.holds(name) for name in names])
 
     def table(self, ops: Ops, uniforms: Tensor, counts: Tensor | None) -> Tensor:
         """Build the table of the one that was chosen."""
         assert counts is not None
         choice = self.choice(ops, uniforms)
+        every = identity_table(ops, uniforms)
         one = ops.zeros_like(uniforms[:, :1])
-        every = identity_table(ops, uniforms) + ops.zeros_like(counts)
-        value, most = ops.cast(every, "float32"), float(LEVELS - 1)
+        most = float(LEVELS - 1)
 
         def column(x: Tensor) -> Tensor:
             return x[:, None, None]
 
-        mean = column(_mean_grey(ops, counts))
-        linear = value * column(1.0 + choice.of(ops, "brightness", 0.0))
-        linear = mean + (linear - mean) * column(1.0 + choice.of(ops, "contrast", 0.0))
-        table = ops.cast(ops.clip(ops.round(linear), 0.0, most), "int32")
-        scaled = ops.logical_or(choice.holds("brightness"), choice.holds("contrast"))
-        table = ops.where(column(scaled), table, every)
-        cleared = ops.cast(8.0 - choice.of(ops, "posterize", 8.0), "int32")
-        cleared = column(cleared) + ops.zeros_like(every)
-        posterized = ops.left_shift(ops.right_shift(every, cleared), cleared)
-        table = ops.where(column(choice.holds("posterize")), posterized, table)
-        bright = value >= most * column(choice.of(ops, "solarize", 2.0))
-        bright = ops.logical_or(bright, column(choice.holds("invert")))
-        table = ops.where(bright, LEVELS - 1 - every, table)
-        stretched = RandomAutoContrast().table(ops, one, counts)
-        table = ops.where(column(choice.holds("auto_contrast")), stretched, table)
-        spread = RandomEqualize().table(ops, one, counts)
-        return ops.where(column(choice.holds("equalize")), spread, table)
+        def rounded(value: Tensor) -> Tensor:
+            return ops.cast(ops.clip(ops.round(value), 0.0, most), "int32")
+
+        def brightened(every: Tensor, amount: Tensor) -> Tensor:
+            return rounded(ops.cast(every, "float32") * column(1.0 + amount))
+
+        def contrasted(every: Tensor, amount: Tensor, counts: Tensor) -> Tensor:
+            mean = column(_mean_grey(ops, counts))
+            return rounded(mean + (ops.cast(every, "float32") - mean) * column(1.0 + amount))
+
+        def posterized(every: Tensor, amount: Tensor) -> Tensor:
+            cleared = column(ops.cast(8.0 - amount, "int32")) + ops.zeros_like(every)
+            return ops.left_shift(ops.right_shift(every, cleared), cleared)
+
+        def solarized(every: Tensor, amount: Tensor) -> Tensor:
+            bright = ops.cast(every, "float32") >= most * column(amount)
+            return ops.where(bright, LEVELS - 1 - every, every)
+
+        def inverted(every: Tensor) -> Tensor:
+            return LEVELS - 1 - every
+
+        def stretched(one: Tensor, counts: Tensor) -> Tensor:
+            return RandomAutoContrast().table(ops, one, counts)
+
+        def spread(one: Tensor, counts: Tensor) -> Tensor:
+            return RandomEqualize().table(ops, one, counts)
+
+        bits = choice.of(ops, "posterize", 8.0)
+        amount = choice.amount
+        table = every
+        for name, function, arguments in (
+            ("brightness", brightened, (every, amount)),
+            ("contrast", contrasted, (every, amount, counts)),
+            ("posterize", posterized, (every, bits)),
+            ("solarize", solarized, (every, amount)),
+            ("invert", inverted, (every,)),
+            ("auto_contrast", stretched, (one, counts)),
+            ("equalize", spread, (one, counts)),
+        ):
+            table = replaced(ops, choice.holds(name), table, function, *arguments)
+        return table
 
 
 @dataclass(frozen=True, repr=False)
