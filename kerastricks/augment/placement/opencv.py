@@ -134,6 +134,7 @@ def _runner(
     if isinstance(step, WarpPass):
         # Where each pixel of a bent image comes from is worth compiling, for images of one size.
         bends_many_sizes = step.is_elastic and not sizes_are_known
+        size = images.shape[1:3]
         if step.copies:
             return _copy
         if step.keeps_axes:
@@ -141,6 +142,8 @@ def _runner(
             bytes_alone = images.dtype == dtype == "uint8" and images.shape[-1] in (1, 3)
             # Where an image is wrapped round, what is at its border reads from the opposite one.
             return _straight if bytes_alone and step.border.fill_mode != "wrap" else None
+        if step.is_elastic and max(*size, *step.output_size(size)) > opencv.LONGEST:
+            return None
         return None if bends_many_sizes else _warp
     if isinstance(step, ColorPass):
         return _color
