@@ -226,7 +226,7 @@ class HostEngine:
 
         def part(images: Tensor, drawn: Any) -> Tensor:
             compiler = self._stages.compiler((name, *images.shape)) if compiles else None
-            return work(as_tensor(images), drawn, compiler)
+            return work(images, drawn, compiler)
 
         images = as_tensor(images)
         _, height, width, channels = images.shape
