@@ -32,7 +32,7 @@ class _Compiled:
     def __call__(self, *arguments: Any) -> Any:
         tensors = tf.nest.map_structure(as_tensor, arguments)
         if self._found is None:
-            self._found = self._function.get_concrete_function(*tensors)
+            self._found = self._function.get_concrete_function(*tensors)  # type: ignore[attr-defined]
         return self._found(*tensors)
 
 
@@ -68,7 +68,7 @@ def compiled_draw(
         keys = SampleKeys(seed, epoch, positions)
         return program.draw(ops, keys, size, led=led, frames=frames)
 
-    return drawn  # type: ignore[no-any-return]
+    return drawn
 
 
 def _drawn(draw: Callable[[Tensor, Tensor], Any], epoch: Tensor, positions: Tensor) -> Any:
