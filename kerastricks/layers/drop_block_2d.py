@@ -32,9 +32,9 @@ class DropBlock2D(keras.layers.Layer):
     with the mean over the whole mask, so that the sum over a constant input is exact. At inference
     y = inputs.
 
-    Blocks overlap, so a little less than `rate` is dropped (at an interior entry
-    1 - (1 - gamma)^(k^2), which is 0.095 for a rate of 0.1), and entries near the border are in
-    fewer blocks.
+    Entries near the border are in fewer blocks, those inside in more, and blocks overlap: the
+    share dropped of an entry inside is 1 - (1 - gamma)^(k^2), which is above `rate` in small maps
+    (0.15 for a rate of 0.1, blocks of 7 and 28 x 28 entries), that of the whole map a little below.
 
     Conventions: `rate` is the share that is dropped, as in timm's `drop_prob` and KerasCV; the
     paper's keep_prob is `keep` = 1 - rate. Each channel has blocks of its own, as in the paper's
