@@ -16,7 +16,7 @@ ORACLE_PYTHON ?= $(PYTHON)
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test test-backends test-addons notebooks lint clean
+.PHONY: help demo test test-backends test-addons notebooks docs lint clean
 
 help:
 	@echo "make demo   create $(VENV), install, run the main job"
@@ -27,6 +27,7 @@ help:
 	@echo "            install the real TensorFlow Addons into $(ORACLE), hold kerastricks.addons to it"
 	@echo "make notebooks"
 	@echo "            run the sources in examples/, keep them as notebooks with their pictures"
+	@echo "make docs   build the site into build/html; any warning is an error"
 	@echo "make lint   what pre-commit and CI check: ruff and mypy"
 	@echo "make clean  remove $(VENV) and build products"
 
@@ -63,6 +64,14 @@ $(ORACLE_INSTALLED): setup.cfg
 notebooks: $(INSTALLED)
 	$(PY) -m pip install --disable-pip-version-check --quiet --editable ".[notebooks]"
 	$(PY) tools/build_notebooks.py $(ARGS)
+
+# `make docs BUILDER=linkcheck` asks every server that the pages link to.
+BUILDER ?= html
+
+docs: $(INSTALLED)
+	$(PY) -m pip install --disable-pip-version-check --quiet --editable ".[docs]"
+	$(PY) -m sphinx --builder $(BUILDER) --fail-on-warning --keep-going --nitpicky \
+		--doctree-dir build/doctrees $(ARGS) docs build/$(BUILDER)
 
 lint: $(INSTALLED)
 	$(PY) -m ruff check .

@@ -9,6 +9,7 @@ from typing import Any
 from kerastricks.diagnosis.conditions import CONDITIONS
 
 SEVERITIES = ("note", "warning", "critical")
+"""How much a finding matters, from the least to the most."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -26,7 +26,7 @@ class RandomizedLeakyReLU(keras.layers.Layer):
     defaults of `lower` and `upper`:
 
         test_slope="mean"    (lower + upper) / 2                   = 0.2292   here, PyTorch
-        test_slope="paper"   2 lower upper / (lower + upper)       = 0.1818   Xu et al.
+        test_slope="paper"   2 * lower * upper / (lower + upper)   = 0.1818   Xu et al.
         test_slope=0.1962    log(upper / lower) / (1 / lower - 1 / upper)     the paper's true mean
 
     "mean" is the only one that keeps the mean of the outputs of training. "paper" is for networks

@@ -13,8 +13,8 @@ class FilterResponseNormalization(keras.layers.Layer):
 
     Use it in convolutional networks that train in small batches. It does not subtract the mean.
 
-        nu2 = mean of inputs^2 over height and width
-        outputs = gamma * inputs / sqrt(nu2 + |epsilon| + |learned_epsilon|) + beta
+        nu^2 = mean of inputs^2 over height and width
+        outputs = gamma * inputs / sqrt(nu^2 + |epsilon| + |learned_epsilon|) + beta
 
     Weights are, in this order, `learned_epsilon` (shape (1,), if there is one, started from 1e-4),
     `gamma` and `beta` (shape (1, 1, 1, channels)). In half precision the sums are in float32.

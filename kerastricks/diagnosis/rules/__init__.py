@@ -52,3 +52,7 @@ RULES: dict[str, Rule] = {
     "overfitting": overfitting,
     "not_zero_centered": not_zero_centered,
 }
+"""Each condition that this version watches for, and the function that finds it.
+
+A rule takes observations, oldest first, and returns its findings.
+"""
