@@ -32,45 +32,24 @@ def images():
     return np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype="uint8")
 
 
-def labels():
-    return np.arange(8) % 2
-
-
-def data():
-    return np.random.default_rng(1).normal(size=(320, 20)).astype("float32")
-
-
-def answers():
-    return np.arange(320) % 10
+def dataset():
+    tf = pytest.importorskip("tensorflow")
+    return tf.data.Dataset.from_tensor_slices((images(), np.arange(8) % 2))
 
 
 def model():
-    layers = [keras.layers.Dense(32), kt.layers.BatchNormalization(), keras.layers.ReLU()]
-    made = keras.Sequential(
-        [keras.Input((20,)), *layers, kt.layers.Dropout(0.2), keras.layers.Dense(10, "softmax")]
-    )
+    made = keras.Sequential([keras.Input((20,)), keras.layers.Dense(10, "softmax")])
     made.compile("sgd", "sparse_categorical_crossentropy")
     return made
 
 
-def dataset():
-    tf = pytest.importorskip("tensorflow")
-    return tf.data.Dataset.from_tensor_slices((images(), labels()))
-
-
-# What a page may take for granted: `<!-- given: model, x, y -->` on its first line.
+# What a page may take for granted: `<!-- given: model, x, y -->` in its first line.
 FIXTURES = {
-    "boxes": lambda: np.tile(np.array([[2.0, 3.0, 20.0, 24.0]], "float32"), (8, 1, 1)),
     "dataset": dataset,
     "images": images,
-    "labels": labels,
-    "masks": lambda: images()[..., :1] // 128,
     "model": model,
-    "x": data,
-    "x_new": lambda: data()[:5],
-    "x_train": data,
-    "y": answers,
-    "y_train": answers,
+    "x": lambda: np.random.default_rng(1).normal(size=(320, 20)).astype("float32"),
+    "y": lambda: np.arange(320) % 10,
 }
 
 
@@ -174,8 +153,8 @@ def test_what_is_written_otherwise_is_no_formula(text):
     assert pytest.importorskip("formulas").translate([text]) is None
 
 
-# Tables of words, which are no formulas, and what `explain` prints.
-TABLES = {"compute_fans", "explain", "replace_layers", "treat"}
+# Of words, and so no formulas.
+TABLES = {"compute_fans", "replace_layers", "treat"}
 
 
 def members(room):

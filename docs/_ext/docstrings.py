@@ -17,7 +17,7 @@ LEADS = re.compile(r"(Conventions|Differs from [^:`]+? in|Warning): (?=\S)")
 
 def escaped(text: str) -> str:
     """Escapes what reStructuredText would read as a mark."""
-    return re.sub(r"([\\*|])", r"\\\1", re.sub(r"_(?!\w)", r"\\_", text))
+    return re.sub(r"([\\*|]|_(?!\w))", r"\\\1", text)
 
 
 def inline(text: str) -> str:

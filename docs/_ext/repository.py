@@ -71,12 +71,16 @@ def turned(text: str, page: str, pages: dict[str, str]) -> str:
 
 
 def filled(text: str, pages: list[str]) -> str:
-    """Leaves out the patterns of toctrees that no page matches."""
+    """Leaves out what no page matches in toctrees.
 
-    def keep(match: re.Match[str]) -> str:
-        return match[0] if fnmatch.filter(pages, match[0].strip()) else ""
+    A wrong entry shows all the same: by the page that is in no toctree then, of which Sphinx warns.
+    """
 
-    return re.sub(r"^[\w/-]*[*\[].*\n", keep, text, flags=re.MULTILINE)
+    def entries(match: re.Match[str]) -> str:
+        lines = match[2].splitlines(keepends=True)
+        return match[1] + "".join(line for line in lines if fnmatch.filter(pages, line.strip()))
+
+    return re.sub(r"(```{toctree}\n(?::.*\n)*\n)([^`]*)", entries, text)
 
 
 def read(app, docname, source) -> None:
