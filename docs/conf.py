@@ -43,6 +43,7 @@ autodoc_class_signature = "mixed"
 autodoc_inherit_docstrings = False
 autodoc_preserve_defaults = True
 napoleon_custom_sections = [("Call arguments", "params_style")]
+napoleon_attr_annotations = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
 
@@ -58,8 +59,6 @@ html_favicon = "_static/logo.svg"
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sourcelink = False
-pygments_style = "friendly"
-pygments_dark_style = "native"
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#0b7a75", "color-brand-content": "#0b6b8a"},
     "dark_css_variables": {"color-brand-primary": "#4fc4bc", "color-brand-content": "#6cc3e6"},

@@ -98,6 +98,7 @@ FORMULAS = {
     "x = abs(y) >= 0": r"x = \left|y\right| \ge 0",
     "y = x0 * (x @ W)": r"y = x_{0} \odot \left(x \, W\right)",
     "y = x mod 2": r"y = x \bmod 2",
+    "s = sum(w)^2 / sum(w^2)": r"s = \frac{\left(\sum w\right)^{2}}{\sum w^{2}}",
     "a ~ U{0, ..., n}": r"a \sim \mathcal{U}\left\{0,\ \dots,\ n\right\}",
     "t = inputs applied to v / |v|": (r"t = \text{inputs applied to}\ \frac{v}{\left|v\right|}"),
     "y = 0 where one of them is 0": r"y = 0\ \text{where one of them is}\ 0",
@@ -134,6 +135,25 @@ def test_a_line_that_begins_with_an_operator_goes_on_with_the_one_before():
 def test_an_empty_line_parts_formulas():
     translate = pytest.importorskip("formulas").translate
     assert translate(["y = a", "", "z = b"]) == ["y = a", "z = b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "formulas"),
+    {
+        "start left (at 1 - (1 - gamma)^(k^2), which": ["1 - (1 - gamma)^(k^2)"],
+        "has (1 - alpha)^t of it": ["(1 - alpha)^t"],
+        "drawn from N(0, stddev^2), except one": ["N(0, stddev^2)"],
+        "w^2 s + b for a sum\nsqrt(1 - w^2). Where": ["w^2 s + b", "sqrt(1 - w^2)"],
+        "E[x^2] = Var(x) + m^2, which": ["E[x^2] = Var(x) + m^2"],
+        "a 2^16 of it": ["2^16"],
+        "alpha is 1 - momentum, n / (n - 1)": [],
+        "rate - 1 is a rate": [],
+    }.items(),
+)
+def test_formula_in_prose(text, formulas):
+    pieces = pytest.importorskip("formulas").prose(text)
+    assert "".join(words for words, _ in pieces) == text
+    assert [words for words, latex in pieces if latex is not None] == formulas
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ napoleon.
 import re
 from collections.abc import Iterator
 
-from formulas import translate
+from formulas import prose, translate
 
 LISTS = ("Args", "Attributes", "Call arguments", "Raises", "Returns", "Yields")
 TITLES = re.compile(r"(Example|Examples|Reference|References|Differs from [^:]+ in):$")
@@ -27,7 +27,12 @@ def inline(text: str) -> str:
         if n % 2 == 0:
             # Behind code there is to be a sign or a space.
             joined = r"\ " if n and piece[:1].isalnum() else ""
-            pieces.append(joined + escaped(piece))
+            pieces.append(joined)
+            # A role may stand anywhere between escaped spaces, which do not show.
+            pieces += [
+                escaped(words) if latex is None else rf"\ :math:`{latex}`\ "
+                for words, latex in prose(piece)
+            ]
         else:
             pieces.append(f"``{piece}``")
     return "".join(pieces)

@@ -110,6 +110,7 @@ class Part:
     latex: str
     bare: str | None = None  # the same without its parentheses
     words: bool = False
+    big: bool = False  # a sum or product, which a power takes in brackets
 
 
 def escaped(text: str) -> str:
@@ -330,7 +331,8 @@ class Reader:
             token = self.peek()
             if token.text in ("^", "**"):
                 self.take()
-                part = Part(f"{part.latex}^{{{self.exponent()}}}")
+                base = self.brackets("(", ")", part.latex) if part.big else part.latex
+                part = Part(f"{base}^{{{self.exponent()}}}")
             elif token.text == "[" and not token.spaced:
                 part = self.index(part)
             elif token.text == "'" and not token.spaced:
@@ -459,9 +461,8 @@ class Reader:
             limits = rf"_{{{index} = {low}}}^{{{self.sum().latex}}}"
         self.take(")")
         single = not re.search(r" [-+] ", inner.latex)
-        return Part(
-            rf"{sign}{limits} " + (inner.latex if single else rf"\left({inner.latex}\right)")
-        )
+        latex = inner.latex if single else rf"\left({inner.latex}\right)"
+        return Part(rf"{sign}{limits} {latex}", big=True)
 
     def product_until_dots(self) -> str:
         """Reads the lower limit of `1 ... L`."""
@@ -595,6 +596,69 @@ def groups_of(lines: list[str]) -> list[list[str]]:
         elif groups[-1]:
             groups.append([])
     return [group for group in groups if group]
+
+
+# What makes a formula of a few words of prose.
+TELLS = re.compile(r"\^|(?<=[\w)])\*\*|\bsqrt\(|\b(E|Var)\[")
+
+
+def in_prose(text: str) -> str | None:
+    """Translates a few words of prose if they are a formula beyond doubt.
+
+    That is one with a power, a root or an expectation, in which each longer name is next to an
+    operator or within brackets.
+    """
+    if not TELLS.search(text):
+        return None
+    try:
+        tokens = tokens_of(" ".join(text.split()))
+        latex = Reader(tokens).cell()
+    except NotAFormulaError:
+        return None
+    first = tokens[0]
+    article = first.text == "a" and tokens[1].spaced and tokens[1].kind != "sign"
+    if article or first.text in RELATIONS:
+        return None
+    depth = 0
+    for n, token in enumerate(tokens):
+        depth += (token.text in ("(", "[", "{")) - (token.text in (")", "]", "}"))
+        longer = token.kind == "name" and len(token.text) > 1 and token.text not in SYMBOLS
+        before = tokens[n - 1].text if n else ""
+        after = tokens[n + 1] if n + 1 < len(tokens) else Token("end", "", False)
+        signs = {*OPERATORS, *RELATIONS}
+        fast = after.text in ("(", "[") and not after.spaced
+        alone = depth == 0 and before not in signs and after.text not in signs and not fast
+        if token.kind not in ("number", "name", "sign") or (longer and alone):
+            return None
+        if depth == 0 and token.text in (",", ";", ":"):
+            return None
+    return latex
+
+
+def prose(text: str) -> list[tuple[str, str | None]]:
+    """Cuts prose into pieces, and gives the LaTeX of those that are formulas.
+
+    Args:
+        text: Prose without code.
+    """
+    words = list(re.finditer(r"\S+", text)) if TELLS.search(text) else []
+    pieces: list[tuple[str, str | None]] = []
+    n = done = 0
+    while n < len(words):
+        for last in reversed(range(n, min(n + 30, len(words)))):
+            start, end = words[n].start(), words[last].end()
+            span = text[start:end].rstrip(".,:;")
+            while span.startswith("(") and span.count("(") > span.count(")"):
+                start, span = start + 1, span[1:]
+            while span.endswith(")") and span.count(")") > span.count("("):
+                span = span[:-1].rstrip(".,:;")
+            if span and (latex := in_prose(span)) is not None:
+                pieces += [(text[done:start], None), (span, latex)]
+                done = start + len(span)
+                n = last
+                break
+        n += 1
+    return [*pieces, (text[done:], None)]
 
 
 def translate(lines: list[str]) -> list[str] | None:

@@ -6,6 +6,7 @@ import inspect
 import pprint
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -14,19 +15,11 @@ from docstrings import converted, inline
 from sphinx.util import logging
 from sphinx.util.inspect import stringify_signature
 
+from kerastricks.augment.transform import Transform
+from kerastricks.diagnosis.watch import Observer
+
 PACKAGE = "kerastricks"
 API = Path(__file__).resolve().parent.parent / "api"
-# Methods that Keras calls, and no user. What they do is in the class's docstring.
-KERAS_CALLS = (
-    "build",
-    "call",
-    "compute_output_shape",
-    "compute_output_spec",
-    "from_config",
-    "get_config",
-    "set_model",
-    "set_params",
-)
 log = logging.getLogger(__name__)
 
 
@@ -93,20 +86,40 @@ def document_of_data(module: ModuleType, name: str) -> str:
     return ""
 
 
+def members_of(cls: type) -> list[str]:
+    """Returns a class's public methods and properties, those that a user has a use for.
+
+    What Keras' own classes have too, such as `build` and `on_epoch_end`, is for Keras to call;
+    what transforms and observers have, for the pipeline and the probe.
+    """
+    if issubclass(cls, Transform):
+        return []
+    ours = [base for base in cls.__mro__ if base.__module__.startswith(f"{PACKAGE}.")]
+    theirs = {name for base in cls.__mro__ if base not in ours for name in vars(base)}
+    theirs |= set(vars(Observer))
+    found = {
+        name: None
+        for base in ours
+        for name, value in vars(base).items()
+        if not name.startswith("_")
+        and name not in theirs
+        and (inspect.isroutine(value) or isinstance(value, (property, cached_property)))
+    }
+    return list(found)
+
+
 def undocumented(room: Room) -> list[str]:
     """Returns the public names, and their public methods, that have no docstring."""
-    missing = [name for name in room.names if not document_of(room, name)]
+    lacks = []
     for name in room.names:
         member = getattr(room.module, name)
+        if not document_of(room, name):
+            lacks.append(name)
         if isinstance(member, type):
-            missing += [
-                f"{name}.{method}"
-                for method, value in vars(member).items()
-                if not method.startswith("_")
-                and (inspect.isroutine(value) or isinstance(value, property))
-                and not inspect.getdoc(getattr(member, method))
+            lacks += [
+                f"{name}.{m}" for m in members_of(member) if not inspect.getdoc(getattr(member, m))
             ]
-    return missing
+    return lacks
 
 
 def summary(text: str) -> str:
@@ -131,14 +144,11 @@ def page_of_name(room: Room, name: str) -> list[str]:
     member: Any = getattr(room.module, name)
     full = f"{room.module.__name__}.{name}"
     if isinstance(member, type):
-        skipped = [
-            method for method in vars(member) if method in KERAS_CALLS or method.startswith("on_")
-        ]
+        members = members_of(member)
         return [
             *title(name),
             f".. autoclass:: {full}",
-            "   :members:",
-            *([f"   :exclude-members: {', '.join(sorted(skipped))}"] if skipped else []),
+            *([f"   :members: {', '.join(members)}"] if members else []),
             "",
         ]
     if callable(member):

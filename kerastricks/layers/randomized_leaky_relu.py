@@ -34,7 +34,7 @@ class RandomizedLeakyReLU(keras.layers.Layer):
     2 x / (3 + 8) at inference, which is not the mean of x / a (that is the third).
 
     Initialize the layer behind it with the gain sqrt(2 / (1 + E[a^2])), where E[a^2] =
-    (lower^2 + lower upper + upper^2) / 3: `He(negative_slope=math.sqrt(...))`.
+    (lower^2 + lower * upper + upper^2) / 3: `He(negative_slope=math.sqrt(...))`.
 
     Args:
         lower: Smallest slope, in [0, upper]. Defaults to 1 / 8.

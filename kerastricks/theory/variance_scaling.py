@@ -108,8 +108,8 @@ def lecun_stddev(fan_in: float) -> float:
 
         stddev = sqrt(1 / fan_in)
 
-    Right for SELU units too, and for tanh units near zero. Uniform weights in
-    +-1 / sqrt(fan_in), a common heuristic, have only a third of that variance.
+    Right for SELU units too, and for tanh units near zero. Uniform weights within
+    1 / sqrt(fan_in) of 0, a common heuristic, have only a third of that variance.
 
     Args:
         fan_in: Number of terms in each unit's sum; positive.
