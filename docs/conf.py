@@ -59,6 +59,7 @@ html_favicon = "_static/logo.svg"
 html_math_renderer = "mathml"
 html_copy_source = False
 html_show_sourcelink = False
+pygments_dark_style = "github-dark"
 html_theme_options = {
     "light_css_variables": {"color-brand-primary": "#0b7a75", "color-brand-content": "#0b6b8a"},
     "dark_css_variables": {"color-brand-primary": "#4fc4bc", "color-brand-content": "#6cc3e6"},

@@ -65,10 +65,10 @@ def all_rooms() -> list[Room]:
 
 
 def document_of(room: Room, name: str) -> str:
-    """Returns the docstring of a public name; that of data stands below its assignment."""
+    """Returns the docstring of a public name, its own; that of data stands below its assignment."""
     member = getattr(room.module, name)
     if callable(member):
-        return inspect.getdoc(member) or ""
+        return inspect.cleandoc(member.__doc__ or "")
     return document_of_data(room.module, name)
 
 
@@ -116,9 +116,7 @@ def undocumented(room: Room) -> list[str]:
         if not document_of(room, name):
             lacks.append(name)
         if isinstance(member, type):
-            lacks += [
-                f"{name}.{m}" for m in members_of(member) if not inspect.getdoc(getattr(member, m))
-            ]
+            lacks += [f"{name}.{m}" for m in members_of(member) if not getattr(member, m).__doc__]
     return lacks
 
 
