@@ -42,9 +42,7 @@ autodoc_typehints = "none"
 autodoc_class_signature = "mixed"
 autodoc_inherit_docstrings = False
 autodoc_preserve_defaults = True
-napoleon_custom_sections = [("Call arguments", "params_style")]
-napoleon_attr_annotations = False
-napoleon_use_ivar = True
+napoleon_custom_sections = [("Attributes", "params_style"), ("Call arguments", "params_style")]
 napoleon_use_rtype = False
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "

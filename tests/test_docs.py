@@ -199,6 +199,16 @@ def test_each_indented_block_of_a_docstring_is_a_formula_or_a_program_or_a_table
     assert seen > 80
 
 
+def test_mathml_has_a_row_for_each_line_of_a_formula():
+    mathml = pytest.importorskip("mathml").mathml
+    converted = pytest.importorskip("docstrings").converted
+    for name, member in members(kt):
+        for line in converted((inspect.getdoc(member) or "").split("\n")):
+            if r"\begin{array}" in line:
+                made = mathml(line.strip(), "block")
+                assert made.count("<mtr>") == line.count(r" \\ ") + 1, name
+
+
 def test_docstrings_become_restructured_text():
     converted = pytest.importorskip("docstrings").converted
     text = """One `line` of **kwargs and x_.

@@ -132,6 +132,9 @@ def converted(lines: list[str]) -> Iterator[str]:
 def process(app, what, name, obj, options, lines) -> None:
     """Handles `autodoc-process-docstring`, before napoleon does."""
     lines[:] = list(converted(lines))
+    if what == "property":
+        # Napoleon takes what is before a colon in the first line for a type.
+        lines.insert(0, "")
 
 
 def setup(app) -> dict:

@@ -582,8 +582,9 @@ def array(rows: list[Row], matrices: bool) -> str:
             else:
                 line += ["", ""] if aligned else [latex(texts)]
     if len(lines) == 1:
-        return r"\quad ".join(lines[0])
-    inner = r" \\ ".join(" & ".join(line) for line in lines)
+        return r"\quad ".join(cell for cell in lines[0] if cell)
+    # An empty cell is written: latex2mathml drops a last row that ends with nothing.
+    inner = r" \\ ".join(" & ".join(cell or "{}" for cell in line) for line in lines)
     return rf"\begin{{array}}{{{letters}}} {inner} \end{{array}}"
 
 

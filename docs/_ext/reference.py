@@ -5,7 +5,7 @@ import importlib
 import inspect
 import pprint
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, is_dataclass
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -245,8 +245,13 @@ def check(app, env) -> None:
 
 
 def signature_of(app, what, name, obj, options, signature, returns):
-    """Handles `autodoc-process-signature`: what a class takes is what `__init__` takes."""
-    if what == "class" and not issubclass(obj, tuple):
+    """Handles `autodoc-process-signature`: what a class takes is what `__init__` takes.
+
+    What the package makes and hands out, data classes, shows its attributes alone.
+    """
+    if what == "class" and is_dataclass(obj):
+        return "", None
+    if what == "class":
         taken = inspect.signature(obj.__init__)
         _, *parameters = taken.parameters.values()
         signature = stringify_signature(taken.replace(parameters=parameters), show_annotation=False)
