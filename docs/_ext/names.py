@@ -1,4 +1,7 @@
-"""Public names in inline code, such as `kt.surgery.lsuv(model, x)`, as links to the reference."""
+"""Names in inline code as links.
+
+Public ones, such as `kt.surgery.lsuv(model, x)`, lead to the reference, conditions to their pages.
+"""
 
 import importlib
 import re
@@ -64,6 +67,10 @@ class Link(SphinxPostTransform):
                 parent = parent.parent
             if parent is not None:
                 continue
+            page = f"conditions/{node.astext()}"
+            if page in self.env.all_docs and page not in (self.env.docname, "conditions/index"):
+                self.link(node, page, "")
+                continue
             names = candidates(node.astext(), self.env.docname)
             found = next((name for name in names if name in objects), None)
             if found is None:
@@ -74,11 +81,13 @@ class Link(SphinxPostTransform):
             entry = objects[found]
             if entry.docname == self.env.docname and entry.objtype != "method":
                 continue
-            link = make_refnode(
-                self.app.builder, self.env.docname, entry.docname, entry.node_id, [], found
-            )
-            node.replace_self(link)
-            link += node
+            self.link(node, entry.docname, entry.node_id)
+
+    def link(self, node: nodes.literal, docname: str, place: str) -> None:
+        """Puts a link around inline code."""
+        link = make_refnode(self.app.builder, self.env.docname, docname, place, [])
+        node.replace_self(link)
+        link += node
 
 
 def setup(app) -> dict:
