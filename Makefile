@@ -88,4 +88,4 @@ $(INSTALLED): setup.cfg pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) $(ORACLE) build dist *.egg-info
+	rm -rf $(VENV) $(ORACLE) build dist *.egg-info docs/api/*.rst docs/api/*/ docs/examples docs/project
