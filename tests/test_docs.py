@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import keras
-import numpy as np
 import pytest
 
 import kerastricks as kt
@@ -22,39 +21,29 @@ PAGES = [
     *(path for path in sorted(DOCS.rglob("*.md")) if path.relative_to(DOCS).parts[0] not in MADE),
 ]
 FENCE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-GIVEN = re.compile(r"\A<!-- given: ([\w, ]+) -->")
+
+# Those of conditions are run by tests/test_condition_pages.py, which looks at what they print too.
+PROGRAMS = [path for path in PAGES if path.parent.name != "conditions"]
+# They train; these do hardly.
+QUICK = ("README.md", "augmentation.md", "keras.md", "pytorch.md")
 
 # A test run on an installed wheel has no docs beside it.
 pytestmark = pytest.mark.skipif(not DOCS.exists(), reason="no docs/ here")
 
 
-def images():
-    return np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype="uint8")
-
-
-def dataset():
-    tf = pytest.importorskip("tensorflow")
-    return tf.data.Dataset.from_tensor_slices((images(), np.arange(8) % 2))
-
-
-def model():
-    made = keras.Sequential([keras.Input((20,)), keras.layers.Dense(10, "softmax")])
-    made.compile("sgd", "sparse_categorical_crossentropy")
-    return made
-
-
-# What a page may take for granted: `<!-- given: model, x, y -->` in its first line.
-FIXTURES = {
-    "dataset": dataset,
-    "images": images,
-    "model": model,
-    "x": lambda: np.random.default_rng(1).normal(size=(320, 20)).astype("float32"),
-    "y": lambda: np.arange(320) % 10,
-}
-
-
 @pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="pages speak of TensorFlow")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+@pytest.mark.every_variant
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(
+            page,
+            marks=() if page.name in QUICK else pytest.mark.slow,
+            id=page.relative_to(ROOT).as_posix(),
+        )
+        for page in PROGRAMS
+    ],
+)
 def test_programs_of_a_page_run(page, tmp_path, monkeypatch):
     text = page.read_text(encoding="utf-8")
     programs = list(FENCE.finditer(text))
@@ -62,8 +51,7 @@ def test_programs_of_a_page_run(page, tmp_path, monkeypatch):
         pytest.skip("no programs")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    names = re.split(r", *", given[1].strip()) if (given := GIVEN.match(text)) else []
-    space = {"__name__": "__main__"} | {name: FIXTURES[name]() for name in names}
+    space = {"__name__": "__main__"}
     for program in programs:
         lines = text[: program.start(1)].count("\n")
         code = compile("\n" * lines + program[1], str(page), "exec")
