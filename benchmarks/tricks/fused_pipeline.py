@@ -22,7 +22,7 @@ WAVES = 30
 
 
 def picture(random):
-    """A function of x and y, in pixels from the centre, with values of 0 to 255."""
+    """A function of x and y, in pixels from the center, with values of 0 to 255."""
     length = random.uniform(4, 40, WAVES)
     angle, phase = random.uniform(0, 2 * math.pi, (2, WAVES))
     amplitude = random.uniform(0.5, 1, WAVES)

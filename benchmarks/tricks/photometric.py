@@ -20,7 +20,7 @@ import kerastricks as kt
 A = kt.augment
 
 
-def grey(picture):
+def gray(picture):
     """Luma in three channels."""
     return picture.convert("L").convert("RGB")
 
@@ -44,7 +44,7 @@ PAIRS = {
         A.RandomSaturation((1.8, 1.8)),
         lambda p: ImageEnhance.Color(p).enhance(1.8),
     ),
-    "RandomGrayscale": (A.RandomGrayscale(1.0), grey),
+    "RandomGrayscale": (A.RandomGrayscale(1.0), gray),
     "RandomInvert": (A.RandomInvert(1.0), ImageOps.invert),
     "RandomSolarize": (A.RandomSolarize(0.5), lambda p: ImageOps.solarize(p, 128)),
     "RandomPosterize": (A.RandomPosterize(3), lambda p: ImageOps.posterize(p, 3)),

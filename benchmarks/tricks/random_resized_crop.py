@@ -3,9 +3,9 @@
     python benchmarks/tricks/random_resized_crop.py
 
 Two pictures, shrunk to 64 x 64: rings that become finer than the output can show, which should end
-as even grey, and a photograph. Beside them stands the resize that takes two pixels along each axis,
+as even gray, and a photograph. Beside them stands the resize that takes two pixels along each axis,
 as `keras.ops.image.resize` does by default. For the rings: the standard deviation, in levels of
-255, of what is left where there should be grey. For the photograph: how far the result is from
+255, of what is left where there should be gray. For the photograph: how far the result is from
 PIL's `BILINEAR`, root mean square, in levels.
 """
 
@@ -37,7 +37,7 @@ def cropped(image):
 
 
 def two_pixels(image):
-    """Linear interpolation between neighbours, however far the next place is."""
+    """Linear interpolation between neighbors, however far the next place is."""
     resized = keras.ops.image.resize(image[None].astype("float32"), (OUT, OUT))
     return np.round(numpy_of(resized)[0])
 
@@ -67,8 +67,8 @@ def main(quick=False):
     for factor in factors:
         size = OUT * factor
         plate = rings(size)
-        grey = too_fine(size)
-        left = (np.std(how(plate)[grey].astype("float64")) for how in (cropped, by_pil, two_pixels))
+        gray = too_fine(size)
+        left = (np.std(how(plate)[gray].astype("float64")) for how in (cropped, by_pil, two_pixels))
         # Of a photograph that is `size` pixels wide, made by PIL once and for all.
         photo = np.asarray(Image.fromarray(photograph).resize((size, size), Image.LANCZOS))
         truth = by_pil(photo).astype("float64")
