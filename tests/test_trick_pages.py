@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+import json
 import re
 import sys
 from pathlib import Path
@@ -104,6 +105,28 @@ def test_each_experiment_is_quoted_by_a_page():
     quoted = "".join(text_of(path) for path in FOUND)
     unused = [path.name for path in MODULES if f"benchmarks/tricks/{path.name}" not in quoted]
     assert unused == []
+
+
+def seen_in(number):
+    """Code and output of a notebook."""
+    (path,) = (ROOT / "examples").glob(f"{number}_*.ipynb")
+    cells = json.loads(text_of(path))["cells"]
+    printed = [out.get("text", []) for cell in cells for out in cell.get("outputs", [])]
+    return "".join(line for lines in (*(c["source"] for c in cells), *printed) for line in lines)
+
+
+def test_numbers_of_a_notebook_are_those_that_it_printed():
+    checked = 0
+    for path in FOUND:
+        for row, notebook in re.findall(r"^(\| ours.*\(notebook (\d).*)$", text_of(path), re.M):
+            seen = seen_in(notebook)
+            for number in re.findall(r"(?<![\w.])\d+\.\d+(?:e-\d+)?", row):
+                # What was printed as a share may be quoted in percent.
+                share = f"{float(number) / 100:.3f}" if float(number) >= 0.5 else number
+                told = rf"(?<![\d.])({re.escape(number)}|{re.escape(share)})(?!\d)"
+                assert re.search(told, seen), f"{path.name}: {number}"
+                checked += 1
+    assert checked > 30
 
 
 @pytest.mark.slow
