@@ -2,7 +2,10 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from numbers import Real
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -13,6 +16,7 @@ from kerastricks.diagnosis.errors import in_short
 from kerastricks.diagnosis.examination import JUDGED_AFTER_FAILURE, Examination
 from kerastricks.diagnosis.failure import Failure
 from kerastricks.diagnosis.finding import Finding, grouped, headline, worst
+from kerastricks.diagnosis.journal import Entry, Journal
 from kerastricks.diagnosis.observation import Epoch, Observation
 from kerastricks.diagnosis.plan import Plan
 from kerastricks.diagnosis.probes import Probe
@@ -39,6 +43,7 @@ class Monitor(keras.callbacks.Callback):
         verbose: 1 to print each finding once, 0 to be silent.
         log_vitals: Whether to add numbers to the epoch logs.
         log_dir: Folder for TensorBoard's event files; None to write none.
+        backup_dir: Folder that keeps what was seen until `fit` has come to its end; None for none.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class Monitor(keras.callbacks.Callback):
         verbose: int = 1,
         log_vitals: bool = False,
         log_dir: str | PathLike[str] | None = None,
+        backup_dir: str | PathLike[str] | None = None,
     ):
         super().__init__()
         if log_dir is not None:
@@ -66,13 +72,15 @@ class Monitor(keras.callbacks.Callback):
         self._log_vitals = log_vitals
         self._log_dir = log_dir
         self._scalars: ScalarWriter | None = None
-        self._earlier_updates = 0
+        self._backup_dir = None if backup_dir is None else Path(backup_dir)
+        self._journal: Journal | None = None
         self._examination = self._new_examination()
         self._advised: set[str] = set()
         self._last: Observation | None = None
         self._probe: Probe | None = None
         self._unobserved: dict[str, str] = {}
         self._told: set[Any] = set()
+        self._said: set[Any] = set()
 
     @property
     def report(self) -> Report:
@@ -102,13 +110,19 @@ class Monitor(keras.callbacks.Callback):
         self._examination = self._new_examination()
         self._advised = set()
         self._told = set()
+        self._said = set()
         self._unobserved = {}
         self._last = None
         self.schedule = Schedule(self._every, self._budget)
+        if self._backup_dir is not None:
+            path = self._backup_dir / f"{type(self).__name__}.journal"
+            self._journal = Journal(path, partial(self._lose, str(path)), self._again)
+        self._probe = Probe.attach(self.model, self, self._break_off, self._journal)
         if self._log_dir is not None:
-            self._earlier_updates = updates_made(self.model.optimizer)
-            self._scalars = ScalarWriter(self._log_dir)
-        self._probe = Probe.attach(self.model, self, self._break_off)
+            try:
+                self._scalars = ScalarWriter(self._log_dir)
+            except Exception as error:
+                self._lose(str(self._log_dir), in_short(error))
 
     def begin(self, plan: Plan) -> None:
         """Say so when nothing can be observed (called by the probe)."""
@@ -130,31 +144,44 @@ class Monitor(keras.callbacks.Callback):
             self._examination.note(observation)
         else:
             self._tell(lambda: self._examination.add(observation))
-        if self._scalars is not None:
-            step = self._earlier_updates + observation.step
-            self._scalars.add(observation, step=step, findings=self._findings())
+        if self._probe is not None and not self._replaying:
+            step = self._probe.updates_before + observation.step
+            self._write(lambda to: to.add(observation, step=step, findings=self._findings()))
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Note where the training starts, or goes on."""
+        del logs
+        if self._probe is not None:
+            self._probe.begin_epoch(epoch)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Judge what the validation is about to use."""
         del logs
         self._catch_up()
-        self._judge_averages(over=False)
+        made = self._probe.step if self._probe else None
+        if self._journal is not None:
+            self._journal.append("closing", made=made)
+        self._judge_averages(over=False, made=made)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Judge the epoch; look at the next step when the loss has become NaN or infinite."""
-        del epoch
         self._catch_up()
         if self._log_vitals and logs is not None:
             logs.update(self._vitals())
-        if self._scalars is not None:
-            self._attempt(self._scalars.flush)
-        self._attempt(lambda: self._end_epoch(logs or {}))
+        self._write(lambda to: to.flush())
+        if self._probe is not None:
+            step = self._probe.step
+            self._attempt(lambda: self._keep_epoch(epoch, step, logs or {}))
+            self._attempt(lambda: self._end_epoch(step, logs or {}))
 
     def on_train_end(self, logs: Any = None) -> None:
         """Judge the end, and leave the model as it was."""
         del logs
         self._catch_up()
         self._close()
+        if self._journal is not None:
+            self._journal.remove()
+            self._journal = None
         if self._probe is not None:
             self._probe.detach(self)
             # What is over holds no model and no threads, so that the callback can be copied.
@@ -172,27 +199,48 @@ class Monitor(keras.callbacks.Callback):
             if seen is not None:
                 self._tell(lambda: self._examination.add_failed(seen), over=True)
         self._close()
+        if self._journal is not None:
+            self._journal.close()
+            self._journal = None
 
-    def _end_epoch(self, logs: Mapping[str, Any]) -> None:
+    def _keep_epoch(self, epoch: int, step: int, logs: Mapping[str, Any]) -> None:
+        """Note the end of an epoch where the training may have to go on."""
+        if self._journal is not None:
+            kept = {name: _plain(logs.get(name)) for name in ("loss", "val_loss")}
+            made = updates_made(self.model.optimizer)
+            self._journal.append("epoch", epoch=epoch, step=step, updates=made, logs=kept)
+
+    def _again(self, entry: Entry) -> None:
+        """Judge what was judged in an earlier process."""
+        if entry.kind == "epoch":
+            self._attempt(lambda: self._end_epoch(entry.facts["step"], entry.facts["logs"]))
+        elif entry.kind == "closing":
+            self._judge_averages(over=False, made=entry.facts["made"])
+        elif entry.kind == "said":
+            self._attempt(lambda: self._said.update(map(tuple, entry.facts["keys"])))
+
+    @property
+    def _replaying(self) -> bool:
+        return self._journal is not None and self._journal.replaying
+
+    def _end_epoch(self, step: int, logs: Mapping[str, Any]) -> None:
         """Judge an epoch by its logs, which a `train_step` of the user's own may have filled."""
         loss, validation = logs.get("loss"), logs.get("val_loss")
-        if loss is None or self._probe is None:
+        if loss is None:
             return
         if not math.isfinite(loss):
             self.schedule.demand()
         else:
-            ended = Epoch(self._probe.step, float(loss), validation)
+            ended = Epoch(step, float(loss), validation)
             self._tell(lambda: self._examination.end_epoch(ended))
 
     def _close(self) -> None:
         """Judge what was learned, and end the files."""
-        self._judge_averages(over=True)
-        if self._scalars is not None:
-            self._attempt(self._scalars.close)
-            self._scalars = None
+        self._judge_averages(over=True, made=self._probe.step if self._probe else None)
+        self._write(lambda to: to.close())
+        self._scalars = None
 
-    def _judge_averages(self, *, over: bool) -> None:
-        made = self._probe.step if self._probe else None
+    def _judge_averages(self, *, over: bool, made: int | None) -> None:
         self._tell(lambda: self._examination.close(over=over, made=made), over=over)
 
     def _catch_up(self) -> None:
@@ -220,14 +268,35 @@ class Monitor(keras.callbacks.Callback):
             unobserved = self._probe.unobserved if self._probe else self._unobserved
             unobserved[type(self).__name__] = in_short(error)
 
+    def _write(self, action: Callable[[ScalarWriter], None]) -> None:
+        """Write for TensorBoard, unless that has failed before."""
+        if self._scalars is None:
+            return
+        try:
+            action(self._scalars)
+        except Exception as error:
+            self._scalars = None
+            self._lose(str(self._log_dir), in_short(error))
+
+    def _lose(self, place: str, reason: str) -> None:
+        """Say once what cannot be written or read; the training goes on."""
+        unobserved = self._probe.unobserved if self._probe else self._unobserved
+        if place not in unobserved:
+            unobserved[place] = reason
+            self._attempt(lambda: self._say(f"{place}: {reason}. Training goes on."))
+
     def _speak_of(self, findings: list[Finding], *, over: bool) -> None:
         known = {finding.key: finding for finding in self.report.findings} if findings else {}
         stops = [f for f in findings if f.condition in self._stop_on and f.severity != "note"]
         stops = [] if over or self._probe is None else stops
         if stops and self._probe is not None:
             self._probe.stop_training()  # before anything is printed, which may fail
-        for group in grouped(f for f in findings if f.severity != "note"):
+        grave = [f for f in findings if f.severity != "note"]
+        for group in grouped(f for f in grave if f.key not in self._said):
             self._speak(group, known)
+        self._advised.update(f.condition for f in grave if f.key in self._said)
+        if grave and self._journal is not None:
+            self._journal.append("said", keys=[list(f.key) for f in grave])
         self._told.update(finding.key for finding in findings)
         if stops:
             self._say(f"training stops because of {stops[0].condition}.")
@@ -255,11 +324,15 @@ class Monitor(keras.callbacks.Callback):
         )
 
     def _say(self, text: str | Text) -> None:
-        if self._verbose:
+        if self._verbose and not self._replaying:
             # The progress bar may stand in the middle of a line. What does not fit, the terminal
             # wraps, so that a remedy is copied in one piece.
             line = Text.assemble("\n", (type(self).__name__, "bold"), ": ", text)
             Console(soft_wrap=True, highlight=False).print(line)
+
+
+def _plain(value: Any) -> float | None:
+    return float(value) if isinstance(value, Real) else None
 
 
 def _unexplained(group: list[Finding], known: Mapping[Any, Finding]) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import partial
+from os import PathLike
 
 from kerastricks.callbacks._monitor import Monitor
 from kerastricks.diagnosis.rules.dying_units import LAYER_FRACTION, dying_units
@@ -20,6 +21,7 @@ class DyingUnitMonitor(Monitor):
         every: As in `TrainingDoctor`.
         budget: As in `TrainingDoctor`.
         verbose: As in `TrainingDoctor`.
+        backup_dir: As in `TrainingDoctor`.
 
     Attributes:
         report: A `kerastricks.diagnosis.Report` with findings of `"dying_units"`.
@@ -47,9 +49,17 @@ class DyingUnitMonitor(Monitor):
         every: int | None = None,
         budget: float = 0.02,
         verbose: int = 1,
+        backup_dir: str | PathLike[str] | None = None,
     ):
         fraction = checked_number(
             layer_fraction, "layer_fraction", "in (0, 1]", lambda f: 0 < f <= 1
         )
         rules = {"dying_units": partial(dying_units, layer_fraction=fraction)}
-        super().__init__(rules, stop_on=stop_on, every=every, budget=budget, verbose=verbose)
+        super().__init__(
+            rules,
+            stop_on=stop_on,
+            every=every,
+            budget=budget,
+            verbose=verbose,
+            backup_dir=backup_dir,
+        )

@@ -1,6 +1,7 @@
 """Watch the gradients only."""
 
 from collections.abc import Iterable
+from os import PathLike
 
 from kerastricks.callbacks._monitor import Monitor
 from kerastricks.diagnosis.rules import RULES
@@ -19,6 +20,7 @@ class GradientMonitor(Monitor):
         every: As in `TrainingDoctor`.
         budget: As in `TrainingDoctor`.
         verbose: As in `TrainingDoctor`.
+        backup_dir: As in `TrainingDoctor`.
 
     Attributes:
         report: A `kerastricks.diagnosis.Report` with findings of `"vanishing_gradients"`,
@@ -46,6 +48,14 @@ class GradientMonitor(Monitor):
         every: int | None = None,
         budget: float = 0.02,
         verbose: int = 1,
+        backup_dir: str | PathLike[str] | None = None,
     ):
         rules = {name: RULES[name] for name in _CONDITIONS}
-        super().__init__(rules, stop_on=stop_on, every=every, budget=budget, verbose=verbose)
+        super().__init__(
+            rules,
+            stop_on=stop_on,
+            every=every,
+            budget=budget,
+            verbose=verbose,
+            backup_dir=backup_dir,
+        )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from functools import partial
+from os import PathLike
 
 from kerastricks.callbacks._monitor import Monitor
 from kerastricks.diagnosis.rules.saturated_units import (
@@ -26,6 +27,7 @@ class SaturationMonitor(Monitor):
         every: As in `TrainingDoctor`.
         budget: As in `TrainingDoctor`.
         verbose: As in `TrainingDoctor`.
+        backup_dir: As in `TrainingDoctor`.
 
     Attributes:
         report: A `kerastricks.diagnosis.Report` with findings of `"saturated_units"`.
@@ -53,6 +55,7 @@ class SaturationMonitor(Monitor):
         every: int | None = None,
         budget: float = 0.02,
         verbose: int = 1,
+        backup_dir: str | PathLike[str] | None = None,
     ):
         fraction = checked_number(
             layer_fraction, "layer_fraction", "in (0, 1]", lambda f: 0 < f <= 1
@@ -61,4 +64,11 @@ class SaturationMonitor(Monitor):
             saturated_units, layer_fraction=fraction, mean_share=max(fraction, MEAN_SHARE)
         )
         rules = {"saturated_units": rule}
-        super().__init__(rules, stop_on=stop_on, every=every, budget=budget, verbose=verbose)
+        super().__init__(
+            rules,
+            stop_on=stop_on,
+            every=every,
+            budget=budget,
+            verbose=verbose,
+            backup_dir=backup_dir,
+        )

@@ -36,6 +36,11 @@ class TrainingDoctor(Monitor):
             of each layer the scale of its output, silent units or saturation, of each weight
             gradient norm and update ratio. Needs the `tensorboard` extra, on any backend. By
             default none are written.
+        backup_dir: Folder that keeps what was seen until `fit` has come to its end, when its file
+            is removed. A training that was killed and goes on with
+            `keras.callbacks.BackupAndRestore` then gives the report of one that never stopped,
+            and prints no finding twice. Not the folder of `BackupAndRestore`, nor that of another
+            process; the doctor best stands before it in `callbacks`. By default nothing is kept.
 
     Attributes:
         report: A `kerastricks.diagnosis.Report` of this `fit`, or of the last one.
@@ -68,6 +73,7 @@ class TrainingDoctor(Monitor):
         verbose: int = 1,
         log_vitals: bool = False,
         log_dir: str | PathLike[str] | None = None,
+        backup_dir: str | PathLike[str] | None = None,
     ):
         super().__init__(
             RULES,
@@ -77,4 +83,5 @@ class TrainingDoctor(Monitor):
             verbose=verbose,
             log_vitals=log_vitals,
             log_dir=log_dir,
+            backup_dir=backup_dir,
         )

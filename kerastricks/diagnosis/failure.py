@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from kerastricks.diagnosis import frames, statistics, steps
+from kerastricks.diagnosis.errors import in_short, is_out_of_memory
 from kerastricks.diagnosis.observation import ColumnStatistics, Observation
 from kerastricks.diagnosis.plan import Plan
 from kerastricks.diagnosis.slots import ColumnSlot
@@ -31,6 +32,25 @@ class Failure:
     place: str
     reason: str
     look: Callable[[], Observation | None]
+
+
+def look_after(
+    model: Any,
+    plan: Plan | None,
+    args: steps.Arguments,
+    step: int,
+    error: Exception,
+    where: str,
+    failed: Callable[[str, str], None],
+) -> Observation | None:
+    """Look at the data of a step that has raised; None where they cannot be had."""
+    if plan is None or not plan.outputs or is_out_of_memory(error):
+        return None
+    try:
+        return seen_after_failure(model, plan, args, step)
+    except Exception as other:  # what kept the step from its end may do so here
+        failed(f"the data of {where}", f"cannot be looked at: {in_short(other)}")
+        return None
 
 
 def seen_after_failure(model: Any, plan: Plan, args: steps.Arguments, step: int) -> Observation:

@@ -24,8 +24,9 @@ from keras.src.backend import compute_output_spec
 
 from kerastricks.diagnosis import frames, steps
 from kerastricks.diagnosis.carrier import Carrier
-from kerastricks.diagnosis.errors import in_short, is_out_of_memory, without_own_frames
-from kerastricks.diagnosis.failure import Failure, seen_after_failure
+from kerastricks.diagnosis.errors import in_short, without_own_frames
+from kerastricks.diagnosis.failure import Failure, look_after
+from kerastricks.diagnosis.journal import Journal
 from kerastricks.diagnosis.losses import losses_of
 from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.plan import Plan, path_of
@@ -58,6 +59,7 @@ class Probe:
         model: Any,
         observer: Observer,
         on_failure: Callable[[Failure], None] | None = None,
+        journal: Journal | None = None,
     ) -> "Probe":
         """Share the probe that a model in `fit` carries, or install one.
 
@@ -67,6 +69,7 @@ class Probe:
                 observer asks for it, and all are told.
             on_failure: Told when `fit` does not come to its end; nothing of the probe is left on
                 the model by then. Keras calls no callback after an exception.
+            journal: Keeps what the observer sees, and holds what it saw of a run that goes on.
         """
         probe = cls._installed.get(model)
         if probe is None:
@@ -80,7 +83,7 @@ class Probe:
             else:
                 cls._installed[model] = probe
                 probe._end_with(frames.callback_list())
-        probe._watch.join(observer, on_failure)
+        probe._watch.join(observer, on_failure, journal)
         return probe
 
     @classmethod
@@ -97,6 +100,7 @@ class Probe:
         self._plan: Plan | None = None
         self._carrier: Carrier | None = None
         self._reader: Reader | None = None
+        self._start = steps.Start(0, 0)
         self._step = 0
         self._between = False
         self._thread = threading.get_ident()
@@ -106,6 +110,16 @@ class Probe:
     def step(self) -> int:
         """Training steps made so far in this `fit`."""
         return self._step
+
+    @property
+    def updates_before(self) -> int:
+        """Updates of the model when this training, perhaps in an earlier process, began."""
+        return self._start.updates
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Note where the training starts, once all callbacks have begun: one may restore it."""
+        if self._plan is None:
+            self._start = steps.start_of(self._model.optimizer, epoch)
 
     @property
     def catching_up(self) -> bool:
@@ -149,8 +163,7 @@ class Probe:
 
     def _install(self) -> None:
         model = self._model
-        self._fresh = steps.updates_made(model.optimizer) == 0
-        self._learning_rate = steps.learning_rate_of(model.optimizer)
+        self._start = steps.start_of(model.optimizer)
         self._plain = model.train_function
         original_step = model.train_step
 
@@ -238,22 +251,10 @@ class Probe:
         numbers = f" {first}" if length == 1 else f"s {first} to {first + length - 1}"
         where = f"training step{numbers}"
         if isinstance(error, Exception):
-            look = partial(self._look_after, args, where, error)
-            self._break_off(where, f"raised {in_short(error)}", look)
+            look = partial(look_after, self._model, self._plan, args, first, error)
+            self._break_off(where, f"raised {in_short(error)}", partial(look, where, self._fails))
         else:
             self._break_off(where, f"was interrupted by {in_short(error)}", lambda: None)
-
-    def _look_after(
-        self, args: tuple[Any, ...], where: str, error: Exception
-    ) -> Observation | None:
-        """Look at the data of a step that has raised."""
-        if self._plan is None or not self._plan.outputs or is_out_of_memory(error):
-            return None
-        try:
-            return seen_after_failure(self._model, self._plan, args, self._step)
-        except Exception as other:  # what kept the step from its end may do so here
-            self._fails(f"the data of {where}", f"cannot be looked at: {in_short(other)}")
-            return None
 
     def _run(self, args: tuple[Any, ...]) -> Any:
         if self._plan is None:
@@ -291,7 +292,7 @@ class Probe:
         if not self._plan.layers and not self._plan.unobserved:
             reason = "no layer has weights or an activation and puts out floats"
             self._plan = Plan(unobserved={path_of(model): reason})
-        self.unobserved = self._plan.unobserved
+        self.unobserved = {**self.unobserved, **self._plan.unobserved}
         self._watch.begin(self._plan)
         if not self._plan.layers:
             return args
@@ -316,16 +317,8 @@ class Probe:
         before = list(model.metrics_variables)
         with steps.variable_scope(model):
             self._carrier = Carrier(plan)
-        # A model that is fitted further is not at its start.
-        self._reader = Reader(
-            model,
-            plan,
-            self._carrier,
-            self._watch,
-            self._fails,
-            fresh=self._fresh,
-            learning_rate=self._learning_rate,
-        )
+        reader = Reader(model, plan, self._carrier, self._watch, self._fails, self._start)
+        self._reader = reader
         if keras.backend.backend() == "jax":
             # Here a step may write the variables of the model's metrics only. Elsewhere the model
             # need not know of it, and `for metric in self.metrics` does not meet it.
@@ -334,6 +327,8 @@ class Probe:
                 reason = "is overridden without super().metrics: on JAX no numbers leave the step"
                 self._withdraw(f"{type(model).__name__}.metrics", reason)
                 return args
+        self._step = reader.resume()
+        self._start = reader.start
         for layer in plan.tapped:
             self._taps.tap_layer(layer)
         self._taps.tap_loss(model)

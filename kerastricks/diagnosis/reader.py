@@ -6,13 +6,16 @@ from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 
 from kerastricks.diagnosis import steps
 from kerastricks.diagnosis.carrier import Carrier, fetched
 from kerastricks.diagnosis.errors import in_short
 from kerastricks.diagnosis.first_look import missing_from
+from kerastricks.diagnosis.journal import Journal, Past, UnreadableError
+from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.plan import Numbers, Plan
-from kerastricks.diagnosis.watch import Watch
+from kerastricks.diagnosis.watch import Observer, Watch
 
 
 class Reader:
@@ -27,8 +30,10 @@ class Reader:
         carrier: Carries the numbers of a step out of it.
         watch: Told of each look.
         failed: Called with place and reason when a look cannot be read; the training goes on.
-        fresh: Whether the training starts with a model that was never updated.
-        learning_rate: The optimizer's when it starts, where it is known.
+        start: Where the training stands when its first step begins.
+
+    Attributes:
+        start: The same; of a training that goes on, where it began.
     """
 
     def __init__(
@@ -38,17 +43,15 @@ class Reader:
         carrier: Carrier,
         watch: Watch,
         failed: Callable[[str, str], None],
-        *,
-        fresh: bool,
-        learning_rate: float | None,
+        start: steps.Start,
     ):
+        self.start = start
+        self._now = start
         self._model = model
         self._plan = plan
         self._carrier = carrier
         self._watch = watch
         self._failed = failed
-        self._fresh = fresh
-        self._learning_rate = learning_rate
         self._first = True
         self._unread: tuple[int, Any] | None = None
 
@@ -60,7 +63,9 @@ class Reader:
             result: What the train function returned.
         """
         with self._unharmed(step):
-            later = steps.dispatched_ahead() and self._watch.patient
+            # What a journal is to hold is in it before a backup of the model can be made.
+            ahead = steps.dispatched_ahead() and not self._watch.journals
+            later = ahead and self._watch.patient
             self._unread = step, self._carrier.take(self._model, result, keep=later)
             if not later:
                 self.read()
@@ -75,22 +80,72 @@ class Reader:
 
     def _hand_on(self, step: int, numbers: Numbers) -> None:
         """Make an observation of what the step has carried out."""
+        seen, missing = self._seen(step, numbers)
+        if missing:
+            self._watch.miss(missing)
+        self._watch.add(seen, numbers, self._failed)
+
+    def _seen(self, step: int, numbers: Numbers) -> tuple[Observation, dict[str, str]]:
+        """An observation, and what the first one lacks."""
         scaled = isinstance(self._model.optimizer, keras.optimizers.LossScaleOptimizer)
-        at_start = self._fresh and step < getattr(self._model, "steps_per_execution", 1)
+        fresh = self.start.updates == 0  # a model that is fitted further is not at its start
         seen = replace(
             self._plan.read(step, numbers),
-            at_start=at_start,
+            at_start=fresh and step < getattr(self._model, "steps_per_execution", 1),
             loss_scaled=scaled,
-            learning_rate=self._learning_rate,
+            learning_rate=self.start.learning_rate,
         )
-        if self._first:
-            self._first = False
-            missing = dict(missing_from(self._plan, seen))
-            for place, reason in missing.items():
-                self._failed(place, reason)
-            if missing:
-                self._watch.miss(missing)
-        self._watch.add(seen, numbers, self._failed)
+        missing = dict(missing_from(self._plan, seen)) if self._first else {}
+        self._first = False
+        for place, reason in missing.items():
+            self._failed(place, reason)
+        return seen, missing
+
+    def resume(self) -> int:
+        """Have the observers go through what their journals hold of this training, and write on.
+
+        Returns:
+            The number of the next step.
+        """
+        pasts = [self._past(journal) for _, journal in self._watch.journals]
+        step = max((past.step for past in pasts if past is not None), default=0)
+        for (observer, journal), past in zip(self._watch.journals, pasts, strict=True):
+            if past is None:
+                journal.begin(self._plan, replace(self._now, step=step))
+            else:
+                self._go_through(observer, journal, past)
+                journal.go_on(past)
+        return step
+
+    def _past(self, journal: Journal) -> Past | None:
+        try:
+            return journal.past(self._plan, self._now)
+        except (UnreadableError, OSError) as error:
+            reason = str(error) if isinstance(error, UnreadableError) else in_short(error)
+            journal.lost(f"{reason}; the report begins anew")
+            return None
+
+    def _go_through(self, observer: Observer, journal: Journal, past: Past) -> None:
+        """Have an observer see again what was seen before, and say nothing."""
+        self.start, self._first = past.start, True
+        looks = 0
+        with self._watch.again(observer), journal.replay():
+            for entry in journal.entries(past):
+                if entry.kind == "look":
+                    step, told = entry.facts["step"], entry.facts["told"]
+                    seen, _ = self._seen(step, entry.numbers)
+                    self._watch.add_again(seen, entry.numbers, self._failed, told=told)
+                    looks += 1
+                elif entry.kind == "told":
+                    self._watch.tell_again(self._failed)
+                else:
+                    journal.again(entry)
+        if past.missing:
+            epochs = ", ".join(map(str, past.missing))
+            journal.lost(f"lacks the end of epoch {epochs}, counted from zero")
+        numbers = np.zeros(self._plan.length, "float32")
+        numbers[self._plan.calls_at + 2] = looks  # the inputs are seen in the first looks alone
+        self._carrier.numbers.assign(numbers)
 
     @contextmanager
     def _unharmed(self, step: int) -> Iterator[None]:

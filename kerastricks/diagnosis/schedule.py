@@ -103,10 +103,14 @@ class Schedule:
         """Note what it took to judge, and to take in the looks before."""
         self._judgements.append(seconds)
 
-    def observed(self, step: int, seconds: float) -> None:
-        """Note that a step was observed, and what it took, judging included."""
+    def observed_before(self, step: int) -> None:
+        """Note that a step was observed in an earlier process, on a machine of its own."""
         self._last = step
         self._demanded = max(self._demanded - 1, 0)
+
+    def observed(self, step: int, seconds: float) -> None:
+        """Note that a step was observed, and what it took, judging included."""
+        self.observed_before(step)
         self._looks.append(seconds)
         self._affordable = self._affordable_gap()
 

@@ -9,6 +9,7 @@ import inspect
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -174,6 +175,32 @@ def updates_made(optimizer: Any) -> int:
     """Updates that an optimizer made so far; 0 for one that does not count them."""
     iterations = getattr(optimizer, "iterations", None)
     return 0 if iterations is None else int(ops.convert_to_numpy(ops.convert_to_tensor(iterations)))
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a training stands when its first step begins.
+
+    Attributes:
+        epoch: Number of the epoch that begins.
+        updates: Updates that the optimizer has made.
+        steps_per_update: Steps whose gradients make one update.
+        learning_rate: The optimizer's; None where a schedule makes it, or it is not known.
+        step: Number of that step.
+    """
+
+    epoch: int
+    updates: int
+    steps_per_update: int = 1
+    learning_rate: float | None = None
+    step: int = 0
+
+
+def start_of(optimizer: Any, epoch: int = 0) -> Start:
+    """Where a training with an optimizer stands, at the beginning of an epoch."""
+    inner = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss
+    gathered = getattr(inner, "gradient_accumulation_steps", None) or 1
+    return Start(epoch, updates_made(optimizer), gathered, learning_rate_of(optimizer))
 
 
 def learning_rate_of(optimizer: Any) -> float | None:

@@ -4,11 +4,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 from kerastricks.diagnosis.alarm import Alarm
 from kerastricks.diagnosis.errors import in_short
 from kerastricks.diagnosis.failure import Failure
+from kerastricks.diagnosis.journal import Journal
 from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.plan import Numbers, Plan
 from kerastricks.diagnosis.schedule import Schedule
@@ -44,6 +45,8 @@ class Watch:
     def __init__(self) -> None:
         self.observers: list[Observer] = []
         self.on_failure: dict[int, Callable[[Failure], None]] = {}
+        self.journals: list[tuple[Observer, Journal]] = []
+        self._plan = Plan()
         self._alarm: Alarm | None = None
         self._waiting: deque[Observation] = deque()
         self._telling = False
@@ -71,9 +74,16 @@ class Watch:
     def _patience(self) -> int:
         return min(observer.schedule.patience(self._looks) for observer in self.observers)
 
-    def join(self, observer: Observer, on_failure: Callable[[Failure], None] | None) -> None:
+    def join(
+        self,
+        observer: Observer,
+        on_failure: Callable[[Failure], None] | None,
+        journal: Journal | None = None,
+    ) -> None:
         """Take in an observer, and whom to tell when the training does not come to its end."""
         self.observers.append(observer)
+        if journal is not None:
+            self.journals.append((observer, journal))
         if on_failure is not None:
             self.on_failure[id(observer)] = on_failure
 
@@ -81,11 +91,12 @@ class Watch:
         """Let an observer go."""
         if observer in self.observers:
             self.observers.remove(observer)
+            self.journals = [kept for kept in self.journals if kept[0] is not observer]
             self.on_failure.pop(id(observer), None)
 
     def begin(self, plan: Plan) -> None:
         """Tell what can be observed."""
-        self._alarm = Alarm(plan)
+        self._plan, self._alarm = plan, Alarm(plan)
         for observer in self.observers:
             observer.begin(plan)
 
@@ -123,6 +134,46 @@ class Watch:
             numbers: What it is read from.
             failed: Called with the name of an observer that fails, and the reason.
         """
+        self._take_in(observation, numbers)
+        patience = self._patience
+        self._looks += 1
+        due = len(self._waiting) >= patience or self._closely > 0
+        self._keep("look", numbers, step=observation.step, told=due)
+        if due:
+            started = time.perf_counter()
+            self._judge(numbers, failed)
+            seconds = time.perf_counter() - started
+            for observer in self.observers:
+                observer.schedule.judged(seconds)
+
+    @contextmanager
+    def again(self, observer: Observer) -> Iterator[None]:
+        """Have an observer alone go through what was seen before, from the beginning."""
+        everyone, self.observers = self.observers, [observer]
+        self._alarm = Alarm(self._plan)
+        self._waiting.clear()
+        self._closely = self._looks = 0
+        try:
+            yield
+        finally:
+            self.observers = everyone
+
+    def add_again(
+        self, observation: Observation, numbers: Numbers, failed: Failed, *, told: bool
+    ) -> None:
+        """Take in a look of an earlier process, and tell of it if it was told then."""
+        self._take_in(observation, numbers)
+        self._looks += 1
+        for observer in self.observers:
+            observer.schedule.observed_before(observation.step)
+        if told:
+            self._judge(numbers, failed)
+
+    def tell_again(self, failed: Failed) -> None:
+        """Tell of the looks that wait, as was done in an earlier process."""
+        self._tell(failed)
+
+    def _take_in(self, observation: Observation, numbers: Numbers) -> None:
         assert self._alarm is not None
         self._closely -= 1
         self._waiting.append(observation)
@@ -132,15 +183,15 @@ class Watch:
             looks = self._alarm.startles(numbers)
             for observer in self.observers:
                 observer.schedule.look_closely(observation.step, looks)
-        patience = self._patience
-        self._looks += 1
-        if len(self._waiting) >= patience or self._closely > 0:
-            self._alarm.judged(numbers)
-            started = time.perf_counter()
-            self.tell(failed)
-            seconds = time.perf_counter() - started
-            for observer in self.observers:
-                observer.schedule.judged(seconds)
+
+    def _judge(self, numbers: Numbers, failed: Failed) -> None:
+        assert self._alarm is not None
+        self._alarm.judged(numbers)
+        self._tell(failed)
+
+    def _keep(self, kind: str, numbers: Numbers | None = None, **facts: Any) -> None:
+        for _, journal in self.journals:
+            journal.append(kind, numbers, **facts)
 
     def tell(self, failed: Failed) -> None:
         """Tell the observers of all looks that wait, oldest first.
@@ -148,6 +199,11 @@ class Watch:
         Args:
             failed: Called with the name of an observer that fails, and the reason.
         """
+        if self._waiting and not self._telling:
+            self._keep("told")
+        self._tell(failed)
+
+    def _tell(self, failed: Failed) -> None:
         if self._telling:
             return  # an observer that is being told asks for what it knows
         self._telling = True

@@ -102,10 +102,10 @@ def test_a_layer_that_raises_in_a_step_leaves_its_error_and_a_report(error, asse
 
 
 def test_nobody_who_presses_ctrl_c_waits_for_another_forward_pass(monkeypatch):
-    from kerastricks.diagnosis import probes
+    from kerastricks.diagnosis import failure
 
     looks = []
-    monkeypatch.setattr(probes, "seen_after_failure", lambda *given: looks.append(given))
+    monkeypatch.setattr(failure, "seen_after_failure", lambda *given: looks.append(given))
     for error, count in ((KeyboardInterrupt, 0), (RuntimeError, 1)):
         fragile = Fragile()
         model = compiled(fragile, run_eagerly=True)
@@ -212,10 +212,10 @@ def test_no_batch_is_asked_of_the_users_data_after_a_failure(at):
 
 
 def test_where_memory_ran_out_there_is_no_further_forward_pass(monkeypatch):
-    from kerastricks.diagnosis import probes
+    from kerastricks.diagnosis import failure
 
     looks = []
-    monkeypatch.setattr(probes, "seen_after_failure", lambda *given: looks.append(given))
+    monkeypatch.setattr(failure, "seen_after_failure", lambda *given: looks.append(given))
     fragile = Fragile()
     model = compiled(fragile, run_eagerly=True)
     arm = At(lambda: setattr(fragile, "error", MemoryError), n=1)

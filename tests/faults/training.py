@@ -1,0 +1,104 @@
+"""A training with faults to find, the same however often it is run; as a script, one to be killed."""
+
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+from keras import layers
+
+import kerastricks as kt
+
+EPOCHS, STEPS, BATCH = 30, 8, 8
+
+
+def network():
+    """Vanishing gradients from the start, averages that are behind, and units that die later."""
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(0)
+    hidden = [layers.Dense(12, "sigmoid", kernel_initializer="random_normal") for _ in range(6)]
+    normalization = layers.BatchNormalization(momentum=0.999)
+    model = keras.Sequential(
+        [layers.Input((6,)), normalization, layers.Dense(12, "relu"), *hidden, layers.Dense(1)]
+    )
+    model.compile(keras.optimizers.SGD(0.05, momentum=0.9), "mse")
+    return model
+
+
+def data():
+    random = np.random.default_rng(0)
+    x = (random.normal(size=(STEPS * BATCH, 6)) * 3 + 5).astype("float32")
+    return x, x[:, :1] / 10
+
+
+class Late(keras.callbacks.Callback):
+    """Kills units at the beginning of an epoch, in each run alike."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 12:
+            self.model.layers[1].bias.assign(self.model.layers[1].bias - 100.0)
+
+
+def doctor_of(**arguments):
+    # A budget that leaves to the number of the look when it is judged, however fast the machine.
+    return kt.callbacks.TrainingDoctor(every=1, budget=1e9, **arguments)
+
+
+def fitted(model, callbacks, epochs=EPOCHS):
+    x, y = data()
+    return model.fit(
+        x,
+        y,
+        batch_size=BATCH,
+        epochs=epochs,
+        shuffle=False,
+        verbose=0,
+        validation_data=(x[:16], y[:16]),
+        callbacks=callbacks,
+    )
+
+
+def everything(report):
+    """All that a report says and draws, in numbers that can be compared."""
+    moments = [
+        (
+            moment.step,
+            moment.loss,
+            tuple(moment.scale.items()),
+            tuple((path, tuple(units.tolist())) for path, units in moment.units.items()),
+            tuple(moment.gradient.items()),
+            tuple(moment.update.items()),
+        )
+        for moment in report.timeline.moments
+    ]
+    pool = report.pool
+    pooled = [
+        (path, each.samples, each.mean.tolist(), each.variance.tolist())
+        for data in (pool.inputs, pool.targets)
+        for path, each in data.items()
+    ]
+    return repr((report.to_dict(), moments, pooled, pool.update_ratio))
+
+
+class Told(keras.callbacks.Callback):
+    """Tells whoever reads the output which step was made."""
+
+    def __init__(self):
+        super().__init__()
+        self.step = 0
+
+    def on_train_batch_end(self, batch, logs=None):
+        print(f"step {self.step}", flush=True)
+        self.step += 1
+
+
+def main(folder):
+    folder = Path(folder)
+    backup = keras.callbacks.BackupAndRestore(folder / "model")
+    doctor = doctor_of(backup_dir=folder / "doctor")
+    fitted(network(), [Late(), doctor, backup, Told()])
+    (folder / "report.txt").write_text(everything(doctor.report))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
