@@ -1,0 +1,84 @@
+"""NaN at whatever layer and step: named first, at its step, at the layer where it arose."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+
+import kerastricks as kt
+
+RANDOM = np.random.default_rng(0)
+X = RANDOM.normal(size=(32, 6)).astype("float32")
+Y = X[:, :1]
+DEPTH = 5
+CASES = [
+    (int(layer), int(step))
+    for layer, step in zip(
+        RANDOM.permutation(np.repeat(range(DEPTH), 2)),
+        RANDOM.integers(0, 100, 2 * DEPTH),
+        strict=True,
+    )
+]
+"""Layers and steps, drawn once: each layer twice."""
+
+
+class Breaking(layers.Dense):
+    """Puts out NaN for one example from some moment on; its weights stay numbers."""
+
+    def build(self, input_shape):
+        super().build(input_shape)
+        self.factor = self.add_weight(shape=(), initializer="ones", trainable=False, name="factor")
+
+    def call(self, inputs):
+        outputs = super().call(inputs)
+        first = ops.cast(ops.arange(ops.shape(outputs)[0]) == 0, outputs.dtype)[:, None]
+        return outputs * (1 + first * (self.factor - 1))
+
+
+class At(keras.callbacks.Callback):
+    """Does something to the model before one step."""
+
+    def __init__(self, step, fault):
+        super().__init__()
+        self.left = step
+        self.fault = fault
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.left == 0:
+            self.fault(self.model)
+        self.left -= 1
+
+
+def network():
+    keras.utils.set_random_seed(0)
+    hidden = [Breaking(8, "tanh", name=f"layer{i}") for i in range(DEPTH)]
+    model = keras.Sequential([layers.Input((6,)), *hidden, layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.01), "mse")
+    return model
+
+
+def output(model, layer):
+    model.layers[layer].factor.assign(np.nan)
+
+
+def weights(model, layer):
+    kernel = np.array(model.layers[layer].kernel)
+    kernel[0, 0] = np.inf if layer % 2 else np.nan
+    model.layers[layer].kernel.assign(kernel)
+
+
+@pytest.mark.parametrize("fault", [output, weights])
+def test_it_is_named_at_its_layer_and_its_step(fault):
+    model = network()
+    start = model.get_weights()
+    doctor = kt.callbacks.TrainingDoctor(verbose=0, every=1)
+    for layer, step in CASES:
+        model.set_weights(start)
+        at = At(step, lambda model, layer=layer: fault(model, layer))
+        epochs = step // 4 + 1
+        model.fit(X, Y, batch_size=8, epochs=epochs, verbose=0, callbacks=[at, doctor])
+        (found,) = [f for f in doctor.report.findings if f.condition == "non_finite"]
+        place = {output: "the output of ", weights: "the weights of "}[fault] + f"layer{layer}"
+        told = found.evidence["place"], found.layer, found.onset
+        assert told == (place, f"layer{layer}", step), (layer, step)
+        assert found in doctor.report.root_causes
