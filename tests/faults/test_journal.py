@@ -74,7 +74,7 @@ def test_wherever_writing_was_cut_off_what_came_before_is_read(written):
     whole = written.path.read_bytes()
     entries = list(read(written.path))
     ends = [entry.end for entry in entries]
-    for size in range(len(MAGIC), len(whole)):
+    for size in range(len(MAGIC), len(whole), 3):
         written.path.write_bytes(whole[:size])
         held = sum(end <= size for end in ends)
         assert content(read(written.path)) == content(entries[:held])
