@@ -152,7 +152,8 @@ class Monitor(keras.callbacks.Callback):
         """Note where the training starts, or goes on."""
         del logs
         if self._probe is not None:
-            self._probe.begin_epoch(epoch)
+            begin = self._probe.begin_epoch
+            self._attempt(lambda: begin(epoch))
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Judge what the validation is about to use."""

@@ -69,7 +69,7 @@ class Past:
 
     start: Start
     step: int
-    missing: range
+    missing: list[int]
     end: int
     said: list[list[str | None]]
 
@@ -265,14 +265,15 @@ def _past(first: Entry, entries: Iterable[Entry], now: Start) -> Past | None:
     """
     facts = {name: value for name, value in first.facts.items() if name != "plan"}
     begun = Start(**facts)
-    epoch, updates, step = begun.epoch - 1, begun.updates, begun.step
+    updates, step = begun.updates, begun.step
     end, unbroken = first.end, True
     said: list[list[str | None]] = []
+    ended: set[int] = set()
     for entry in entries:
         facts = entry.facts
         if entry.kind == "epoch" and facts["epoch"] < now.epoch and facts["updates"] <= now.updates:
-            epoch, updates, step = facts["epoch"], facts["updates"], facts["step"]
-            unbroken = True
+            updates, step, unbroken = facts["updates"], facts["step"], True
+            ended.add(facts["epoch"])
         elif entry.kind == "epoch":
             unbroken = False
         elif entry.kind == "said":
@@ -282,7 +283,7 @@ def _past(first: Entry, entries: Iterable[Entry], now: Start) -> Past | None:
         if unbroken:
             end = entry.end
     made = step + max(0, now.updates - updates) * now.steps_per_update
-    missing = range(epoch + 1, now.epoch)
+    missing = [epoch for epoch in range(begun.epoch, now.epoch) if epoch not in ended]
     return Past(begun, made, missing, end, said) if made > begun.step else None
 
 

@@ -107,6 +107,7 @@ class Reader:
         Returns:
             The number of the next step.
         """
+        self._leave_shared_files()
         pasts = [self._past(journal) for _, journal in self._watch.journals]
         step = max((past.step for past in pasts if past is not None), default=0)
         for (observer, journal), past in zip(self._watch.journals, pasts, strict=True):
@@ -116,6 +117,14 @@ class Reader:
                 self._go_through(observer, journal, past)
                 journal.go_on(past)
         return step
+
+    def _leave_shared_files(self) -> None:
+        """Of two observers that were given the same file, one writes it."""
+        first: dict[Any, Any] = {}
+        for kept in self._watch.journals:
+            if first.setdefault(kept[1].path, kept) is not kept:
+                kept[1].lost("is another callback's")
+        self._watch.journals = list(first.values())
 
     def _past(self, journal: Journal) -> Past | None:
         try:

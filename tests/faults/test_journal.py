@@ -147,6 +147,11 @@ def test_the_end_of_an_epoch_that_is_not_held_is_known(written):
     past = written.past(PLAN, Start(EPOCHS + 2, (EPOCHS + 2) * STEPS))
     assert list(past.missing) == [EPOCHS, EPOCHS + 1]
     assert past.step == (EPOCHS + 2) * STEPS
+    written.go_on(past)
+    write(written, first=EPOCHS + 2, epochs=EPOCHS + 3, step=past.step)
+    written.close()
+    later = written.past(PLAN, Start(EPOCHS + 3, (EPOCHS + 3) * STEPS))
+    assert later.missing == [EPOCHS, EPOCHS + 1]
 
 
 def test_a_model_that_was_not_restored_has_nothing_behind_it(written):

@@ -147,6 +147,14 @@ def test_monitors_share_a_folder_with_the_doctor(training, tmp_path):
         assert min(finding.onset for finding in found) < 8
 
 
+def test_two_doctors_do_not_write_one_file(training, tmp_path):
+    doctors = [training.doctor_of(verbose=0, backup_dir=tmp_path / "one") for _ in range(2)]
+    training.fitted(training.network(), doctors, epochs=1)
+    assert doctors[0].report.findings
+    ((_, reason),) = doctors[1].report.unobserved.items()
+    assert reason == "is another callback's"
+
+
 def test_a_restored_model_is_not_at_its_start(training, tmp_path, listening):
     """Whichever callback begins first: what is judged at the start alone is not judged again."""
     for order in (1, -1):
