@@ -78,7 +78,8 @@ def test_it_is_named_at_its_layer_and_its_step(fault):
         epochs = step // 4 + 1
         model.fit(X, Y, batch_size=8, epochs=epochs, verbose=0, callbacks=[at, doctor])
         (found,) = [f for f in doctor.report.findings if f.condition == "non_finite"]
-        place = {output: "the output of ", weights: "the weights of "}[fault] + f"layer{layer}"
+        path = model.layers[layer].path
+        place = {output: "the output of ", weights: "the weights of "}[fault] + path
         told = found.evidence["place"], found.layer, found.onset
-        assert told == (place, f"layer{layer}", step), (layer, step)
+        assert told == (place, path, step), (layer, step)
         assert found in doctor.report.root_causes

@@ -26,6 +26,15 @@ class Stop(keras.callbacks.Callback):
             raise StopError
 
 
+def small():
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(0)
+    hidden = keras.layers.Dense(4, "relu")
+    model = keras.Sequential([keras.Input((6,)), hidden, keras.layers.Dense(1)])
+    model.compile(keras.optimizers.SGD(0.001), "mse")
+    return model
+
+
 @pytest.fixture(scope="module")
 def whole(training):
     """The report of a training that is not broken off, without any backup."""
@@ -39,18 +48,19 @@ def told(text):
     return re.findall(r"TrainingDoctor: (\w+ \(\w+\).*)", text)
 
 
-def broken_off(training, tmp_path, stops, order, epochs=None, **backup):
+def broken_off(training, tmp_path, stops, order, network, epochs=None, **backup):
     """Train in several processes' stead; the doctor of the last one."""
     for after in [*stops, None]:
         doctor = training.doctor_of(backup_dir=tmp_path / "doctor")
         restoring = keras.callbacks.BackupAndRestore(tmp_path / "model", **backup)
         pair = [doctor, restoring] if order == "first" else [restoring, doctor]
-        model = training.network()
+        model = network()
+        callbacks = [training.Late(), *pair]
         if after is None:
-            training.fitted(model, [training.Late(), *pair], epochs)
+            training.fitted(model, callbacks, epochs)
         else:
             with pytest.raises(StopError):
-                training.fitted(model, [training.Late(), *pair, Stop(after)], epochs)
+                training.fitted(model, [*callbacks, Stop(after)], epochs)
     return doctor
 
 
@@ -60,7 +70,7 @@ def test_the_report_is_that_of_a_training_never_broken_off(
 ):
     steps = training.STEPS
     stops = [2 * steps + 3, 8 * steps]  # in the midst of an epoch, and in its last step
-    doctor = broken_off(training, tmp_path, stops, order)
+    doctor = broken_off(training, tmp_path, stops, order, training.network)
     assert training.everything(doctor.report) == training.everything(whole)
     conditions = {finding.condition for finding in whole.findings}
     assert {"vanishing_gradients", "dying_units"} <= conditions
@@ -73,7 +83,7 @@ def test_the_report_is_that_of_a_training_never_broken_off(
 def test_in_the_midst_of_an_epoch_steps_are_counted_on(training, tmp_path):
     """Keras goes on with the weights of the backup at the beginning of its epoch."""
     steps = training.STEPS
-    doctor = broken_off(training, tmp_path, [2 * steps + 5], "first", epochs=4, save_freq=4)
+    doctor = broken_off(training, tmp_path, [2 * steps + 5], "first", small, 4, save_freq=4)
     made = 2 * steps + 4 + 2 * steps
     seen = doctor.report.to_dict()["observed_steps"]
     assert seen == list(range(made))
@@ -94,9 +104,9 @@ def test_an_end_of_an_epoch_that_was_not_kept_is_told(training, tmp_path):
         return [backup, *others, doctor]
 
     with pytest.raises(StopError):
-        training.fitted(training.network(), callbacks(Killed()), epochs=6)
+        training.fitted(small(), callbacks(Killed()), epochs=6)
     *_, doctor = all_of = callbacks()
-    training.fitted(training.network(), all_of, epochs=6)
+    training.fitted(small(), all_of, epochs=6)
     assert doctor.report.to_dict()["observed_steps"] == list(range(6 * training.STEPS))
     (reason,) = doctor.report.unobserved.values()
     assert reason == "lacks the end of epoch 3, counted from zero"
@@ -105,7 +115,7 @@ def test_an_end_of_an_epoch_that_was_not_kept_is_told(training, tmp_path):
 def test_another_model_begins_anew_and_says_so(training, tmp_path, capsys):
     doctor = training.doctor_of(verbose=0, backup_dir=tmp_path)
     with pytest.raises(StopError):
-        training.fitted(training.network(), [doctor, Stop(9)], epochs=2)
+        training.fitted(small(), [doctor, Stop(9)], epochs=2)
     model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     doctor = training.doctor_of(backup_dir=tmp_path)
@@ -137,20 +147,18 @@ def test_monitors_share_a_folder_with_the_doctor(training, tmp_path):
         return [backup, *(monitor(**arguments) for monitor in monitors)]
 
     with pytest.raises(StopError):
-        training.fitted(training.network(), [*callbacks(), Stop(20)], epochs=4)
+        training.fitted(small(), [*callbacks(), Stop(20)], epochs=4)
     _, *monitors = resumed = callbacks()
-    training.fitted(training.network(), resumed, epochs=4)
+    training.fitted(small(), resumed, epochs=4)
     for monitor in monitors:
-        seen = [moment.step for moment in monitor.report.timeline.moments]
-        assert seen == list(range(4 * training.STEPS))
-        found = [f for f in monitor.report.findings if f.condition == "vanishing_gradients"]
-        assert min(finding.onset for finding in found) < 8
+        assert monitor.report.to_dict()["observed_steps"] == list(range(4 * training.STEPS))
+        assert monitor.report.unobserved == {}
 
 
 def test_two_doctors_do_not_write_one_file(training, tmp_path):
     doctors = [training.doctor_of(verbose=0, backup_dir=tmp_path / "one") for _ in range(2)]
-    training.fitted(training.network(), doctors, epochs=1)
-    assert doctors[0].report.findings
+    training.fitted(small(), doctors, epochs=1)
+    assert doctors[0].report.unobserved == {}
     ((_, reason),) = doctors[1].report.unobserved.items()
     assert reason == "is another callback's"
 
@@ -165,7 +173,7 @@ def test_a_restored_model_is_not_at_its_start(training, tmp_path, listening):
             spy = listening(doctor)
             callbacks = [doctor, backup][::order]
             try:
-                training.fitted(training.network(), [*callbacks, *stop], epochs=2)
+                training.fitted(small(), [*callbacks, *stop], epochs=2)
             except StopError:
                 assert spy.seen[0].at_start
         assert not spy.seen[0].at_start
@@ -173,13 +181,13 @@ def test_a_restored_model_is_not_at_its_start(training, tmp_path, listening):
 
 def test_without_a_folder_nothing_is_written(training, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    training.fitted(training.network(), [training.doctor_of(verbose=0)], epochs=1)
+    training.fitted(small(), [training.doctor_of(verbose=0)], epochs=1)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_with_a_folder_the_training_is_the_same(training, tmp_path):
     def weights(**arguments):
-        model = training.network()
+        model = small()
         history = training.fitted(model, [training.doctor_of(verbose=0, **arguments)], epochs=3)
         return history.history, model.get_weights()
 
