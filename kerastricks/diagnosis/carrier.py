@@ -1,12 +1,14 @@
 """A variable that a training step may write, in no file and in no log."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from kerastricks.diagnosis import steps
+from kerastricks.diagnosis import private, steps
 from kerastricks.diagnosis.plan import Numbers, Plan
 
 
@@ -52,14 +54,47 @@ class Carrier(keras.metrics.Metric):
             model: The model.
             result: What its train function returned; what went along with the logs is taken out.
             keep: Whether they are to outlast the next step, which overwrites the variable.
+
+        Returns:
+            A tensor; of several replicas a list, with what each has seen.
         """
         if isinstance(result, dict) and self.name in result:
             return result.pop(self.name)
+        parts = steps.of_replicas(model, self.numbers)
+        if len(parts) > 1:
+            return parts
         (value,) = steps.metrics_values(model, result, [self.numbers])
         return ops.copy(value) if keep else value
 
 
-def fetched(value: Any) -> Numbers:
+@contextmanager
+def room_for_numbers(model: Any, fails: private.Fails) -> Iterator[bool]:
+    """Have functions made for a model with one metric more, where they settle its layout.
+
+    That is so for a `keras.distribution`, on JAX. The carrier is made when the step has begun, and
+    the variables by which the others' layout is known hold no values any more.
+
+    Args:
+        model: The model.
+        fails: Called with place and reason where there can be no such metric.
+
+    Yields:
+        Whether that is so.
+    """
+    jax = keras.backend.backend() == "jax"
+    laid_out = jax and keras.distribution.distribution() is not None
+    metric = Carrier(Plan()) if laid_out else None
+    if metric is not None:
+        private.add_metric(model, metric, fails)
+    try:
+        yield laid_out
+    finally:
+        private.remove_metric(model, metric)
+
+
+def fetched(value: Any, plan: Plan) -> Numbers:
     """Numbers that a step has carried out, as numpy; waits until the step is over."""
+    if isinstance(value, list):
+        return plan.joined([ops.convert_to_numpy(part) for part in value])
     # A copy: on torch the array is the variable's own memory.
     return np.array(ops.convert_to_numpy(value))

@@ -141,6 +141,24 @@ class Plan:
             linear=self.linear,
         )
 
+    def joined(self, parts: list[Numbers]) -> Numbers:
+        """One vector of those of several replicas, as if one had seen all examples."""
+        # A last batch may leave nothing for some, whose means are those of no numbers.
+        seen = [part for part in parts if self._examples(part)] or parts
+        weights = np.array([self._examples(part) for part in seen]) / sum(map(self._examples, seen))
+        numbers = np.asarray(np.sum(seen, axis=0, dtype=np.float64))
+        for slot in self.forward:
+            blocks = np.array([part[self.parts[id(slot)]] for part in seen], np.float64)
+            numbers[self.parts[id(slot)]] = slot.joined(blocks, weights)
+        losses = [part[self.calls_at + 1] / (part[self.calls_at] or 1) for part in seen]
+        numbers[self.calls_at + 1] = numbers[self.calls_at] * (weights @ losses)
+        numbers[self.forward_length :] = np.sum([part[self.forward_length :] for part in parts], 0)
+        return np.asarray(numbers, np.float32)
+
+    def _examples(self, part: Numbers) -> float:
+        """The examples that a replica has seen."""
+        return float(max(part[self.parts[id(slot)]][0] for slot in self.layers))
+
     def halves(self, numbers: Numbers) -> tuple[Numbers, Numbers]:
         """The numbers of the forward pass, and those of the update."""
         return numbers[: self.forward_length], numbers[self.forward_length :]

@@ -1,4 +1,4 @@
-"""Taps into a model's own training step: the one file that touches Keras' private attributes.
+"""Taps into a model's own training step.
 
 Keras 3 reads `model.train_function` anew for every batch. The probe puts a dispatcher there that
 chooses between the model's own train function, left as it is, and a second one, compiled from the
@@ -8,8 +8,6 @@ In an observed step each layer's `call`, the model's `compute_loss` and `compute
 optimizer's `apply` reduce what passes through them to one flat vector, which the step carries out
 in the variable of a `keras.metrics.Metric`. Metrics are in neither `model.weights` nor in
 saved files, and this one returns no result, so that no log key appears.
-
-Written for Keras 3.10 to 3.15.
 """
 
 import threading
@@ -20,10 +18,9 @@ from functools import cache, partial
 from typing import Any, ClassVar
 
 import keras
-from keras.src.backend import compute_output_spec
 
-from kerastricks.diagnosis import frames, steps
-from kerastricks.diagnosis.carrier import Carrier
+from kerastricks.diagnosis import frames, private, steps
+from kerastricks.diagnosis.carrier import Carrier, room_for_numbers
 from kerastricks.diagnosis.errors import in_short, without_own_frames
 from kerastricks.diagnosis.failure import Failure, look_after
 from kerastricks.diagnosis.journal import Journal
@@ -32,7 +29,7 @@ from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.plan import Plan, path_of
 from kerastricks.diagnosis.reader import Reader
 from kerastricks.diagnosis.recording import Recording
-from kerastricks.diagnosis.rehearsal import Rehearsal
+from kerastricks.diagnosis.rehearsal import Rehearsal, on_shapes
 from kerastricks.diagnosis.structure import linear_kernels
 from kerastricks.diagnosis.taps import Taps
 from kerastricks.diagnosis.watch import Observer, Watch
@@ -119,7 +116,7 @@ class Probe:
     def begin_epoch(self, epoch: int) -> None:
         """Note where the training starts, once all callbacks have begun: one may restore it."""
         if self._plan is None:
-            self._start = steps.start_of(self._model.optimizer, epoch)
+            self._start = steps.start_of(self._model.optimizer, self._fails, epoch)
 
     @property
     def catching_up(self) -> bool:
@@ -154,6 +151,9 @@ class Probe:
     def detach(self, observer: Observer) -> None:
         """Stop telling one observer; the last one removes the probe."""
         self._watch.leave(observer)
+        if self._plan is None and getattr(getattr(self._model, "history", None), "epoch", None):
+            reason = f"Keras {keras.__version__} ended epochs without a call of `train_function`"
+            self._fails(path_of(self._model), reason)
         if not self._watch.observers:
             self._uninstall()
 
@@ -163,22 +163,27 @@ class Probe:
 
     def _install(self) -> None:
         model = self._model
-        self._start = steps.start_of(model.optimizer)
+        self._start = steps.start_of(model.optimizer, self._fails)
         self._plain = model.train_function
         original_step = model.train_step
 
         def observed_step(*args: Any, **kwargs: Any) -> Any:
-            assert self._plan is not None
-            assert self._carrier is not None
+            if self._plan is None or self._carrier is None:
+                return original_step(*args, **kwargs)  # run by another than the dispatcher
             recording = Recording(self._plan, self._carrier.numbers)
             with self._taps.heard_by(recording):
                 logs = original_step(*args, **kwargs)
             return self._carrier.send(logs, recording.numbers, model)
 
         self._observed_step = observed_step
-        with self._observed_train_step():
-            model.make_train_function(force=True)
-        self._observed = model.train_function
+        self._original = self._plain
+        with room_for_numbers(model, self._fails) as laid_out:
+            with self._observed_train_step():
+                model.make_train_function(force=True)
+            self._observed = model.train_function
+            if laid_out:
+                model.make_train_function(force=True)
+                self._plain = model.train_function
         model.train_function = self._dispatch
         self._taps.put(model, "make_train_function", self._renew)
 
@@ -224,13 +229,12 @@ class Probe:
         self._taps.remove()
         self._reader = None
         self._remove_carrier()
-        if model.train_function == self._dispatch:
-            model.train_function = self._plain
+        if getattr(model, "train_function", None) == self._dispatch:
+            model.train_function = self._original
 
     def _remove_carrier(self) -> None:
         if self._carrier is not None:
-            if self._carrier in self._model._metrics:
-                self._model._metrics.remove(self._carrier)
+            private.remove_metric(self._model, self._carrier)
             self._carrier = None
 
     def _dispatch(self, *args: Any) -> Any:
@@ -238,7 +242,7 @@ class Probe:
         between, self._between = self._between, False
         args = steps.remembering(args)
         try:
-            return self._plain(*args) if between else self._run(args)
+            return self._run_plainly(args) if between else self._run(args)
         except BaseException as error:
             if not between and not steps.is_end_of_data(error):
                 self._fail(args, error)
@@ -263,7 +267,7 @@ class Probe:
         last = self._step + length - 1
         reader = self._reader
         if reader is None or not self._watch.due(last):
-            result = self._plain(*args)
+            result = self._run_plainly(args)
             self._watch.passed()
             self._step += length
             if reader is not None:
@@ -278,6 +282,9 @@ class Probe:
             reader.read()
             reader.take(last, result)
         return result
+
+    def _run_plainly(self, args: tuple[Any, ...]) -> Any:
+        return (self._original if self._carrier is None else self._plain)(*args)
 
     def _begin(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         """See the first batch's shapes, plan, and add the variable that carries the numbers."""
@@ -322,7 +329,8 @@ class Probe:
         if keras.backend.backend() == "jax":
             # Here a step may write the variables of the model's metrics only. Elsewhere the model
             # need not know of it, and `for metric in self.metrics` does not meet it.
-            model._metrics.append(self._carrier)
+            if not private.add_metric(model, self._carrier, self._withdraw):
+                return args
             if not any(each is self._carrier.numbers for each in model.metrics_variables):
                 reason = "is overridden without super().metrics: on JAX no numbers leave the step"
                 self._withdraw(f"{type(model).__name__}.metrics", reason)
@@ -336,13 +344,11 @@ class Probe:
             self._taps.tap_optimizer(model.optimizer, self._trained)
         return steps.extended(args, before, list(model.metrics_variables))
 
-    def _trained(self) -> list[Any]:
-        """The variables that the optimizer updates when it is not given any."""
-        stateless = keras.backend.backend() == "jax"
-        model = self._model
-        return list(
-            model.trainable_variables if stateless else model.optimizer._trainable_variables
-        )
+    def _trained(self) -> list[Any] | None:
+        """The variables that the optimizer updates when it is not given any; None if not known."""
+        if keras.backend.backend() == "jax":
+            return list(self._model.trainable_variables)
+        return private.updated_by(self._model.optimizer, self._fails)
 
     def _rehearse(self, inputs: Any, targets: Any, forward_pass: Callable[[Any], Any]) -> Plan:
         """Run the forward pass on shapes alone, building the model where it is not built yet.
@@ -351,14 +357,16 @@ class Probe:
         of a loop, say) fails here and is left alone in training.
         """
         model = self._model
-        unbuilt = not all(layer.built for layer in model._flatten_layers())
+        unobserved: dict[str, str] = {}
+        fails = unobserved.setdefault
+        unbuilt = not all(layer.built for layer in private.with_all_within(model, fails))
         if unbuilt and keras.backend.backend() != "jax":
             # Layers that a model creates while it is built are not there to be tapped before. On
             # JAX `fit` has built what can be built, and then the variables hold no values.
-            compute_output_spec(model, inputs)
-        unobserved: dict[str, str] = {}
+            on_shapes(model, inputs)
         leaves = list(dict.fromkeys(_leaves(model, unobserved)))
-        rehearsal = Rehearsal(unobserved, [layer for layer in leaves if _is_gate(layer)])
+        gates = [layer for layer in leaves if private.is_gate(layer, fails)]
+        rehearsal = Rehearsal(unobserved, gates)
 
         names = getattr(model, "output_names", None) or ()
         entered: list[Any] = []
@@ -374,27 +382,27 @@ class Probe:
 
         for layer in leaves:
             self._taps.tap_layer(layer)
-        self._tap_entry(entered)
+        self._tap_entry(entered, fails)
         try:
-            compute_output_spec(forward, inputs)
+            on_shapes(forward, inputs)
         finally:
             self._taps.remove(before)
         linear = linear_kernels(model)
         return rehearsal.plan(leaves, model.trainable_variables, linear, tuple(names))
 
-    def _tap_entry(self, entered: list[Any]) -> None:
+    def _tap_entry(self, entered: list[Any], fails: private.Fails) -> None:
         """Collect the inputs as a functional model passes them on: converted, perhaps copied."""
-        graph = getattr(self._model, "_functional", None) or self._model
-        standardize = getattr(graph, "_standardize_inputs", None)
-        if standardize is None:
+        entry = private.entry_of(self._model, fails)
+        if entry is None:
             return
+        standardize = getattr(*entry)
 
         def tapped(inputs: Any) -> Any:
             standardized = standardize(inputs)
             entered.append(standardized)
             return standardized
 
-        self._taps.put(graph, "_standardize_inputs", tapped)
+        self._taps.put(*entry, tapped)
 
     @contextmanager
     def _observed_train_step(self) -> Iterator[None]:
@@ -411,21 +419,11 @@ class Probe:
                 state["train_step"] = before
 
 
-def _is_gate(operation: Any, depth: int = 3) -> bool:
-    """True when an output is multiplied with another, perhaps after a change of shape."""
-    for node in getattr(operation, "_outbound_nodes", []):
-        kind = type(node.operation).__name__
-        reshapes = kind in ("Reshape", "ExpandDims", "Permute") and depth > 0
-        products = kind == "Multiply" and len(node.input_tensors) > 1
-        if products or (reshapes and _is_gate(node.operation, depth - 1)):
-            return True
-    return False
-
-
 def _leaves(layer: Any, unobserved: dict[str, str]) -> Iterator[Any]:
     """The layers at which a model's data is looked at, containers opened."""
-    for child in layer._flatten_layers(include_self=False, recursive=False):
-        if getattr(child, "_remat_mode", None) is not None:
+    fails = unobserved.setdefault
+    for child in private.layers_within(layer, fails):
+        if private.is_recomputed(child, fails):
             unobserved[path_of(child)] = "is recomputed in the backward pass"
         elif isinstance(child, _OPAQUE):
             kind = type(child).__name__
@@ -434,7 +432,7 @@ def _leaves(layer: Any, unobserved: dict[str, str]) -> Iterator[Any]:
         elif not isinstance(child, keras.layers.InputLayer):
             inner = [x for x in _leaves(child, unobserved) if x is not _activation_layer(child)]
             yield from inner
-            if not inner or child._trainable_variables or child._non_trainable_variables:
+            if not inner or private.has_own_variables(child, fails):
                 yield child
 
 

@@ -76,7 +76,7 @@ class Reader:
             return
         (step, value), self._unread = self._unread, None
         with self._unharmed(step):
-            self._hand_on(step, fetched(value))
+            self._hand_on(step, fetched(value, self._plan))
 
     def _hand_on(self, step: int, numbers: Numbers) -> None:
         """Make an observation of what the step has carried out."""

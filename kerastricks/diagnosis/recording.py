@@ -76,7 +76,8 @@ class Recording:
                 self._add_columns(slot.prediction, predictions[i])
             if slot.target is not None and len(targets) == len(self._plan.outputs):
                 self._add_columns(slot.target, targets[i])
-        loss = ops.cast(ops.stop_gradient(loss), "float32")
+        # Keras divides what each replica adds to the gradient by their number.
+        loss = ops.cast(ops.stop_gradient(loss), "float32") * steps.replicas()
         given = [ops.stop_gradient(each) for each in keras.tree.flatten(x) if is_float(each)]
         self._write_forward([ops.ones((), "float32"), loss], given)
 
@@ -137,18 +138,20 @@ class Recording:
             return
         order = {id(variable): i for i, variable in enumerate(variables)}
         self._positions, self._before = [], []
-        pairs: list[tuple[Tensor, Tensor] | None] = []
+        parts: list[Tensor] = []
         for slot in self._plan.weights:
             position = order.get(id(slot.weight))
             if position is None or gradients[position] is None:
                 self._positions.append(None)
                 self._before.append(None)
-                pairs.append(None)
                 continue
             weight = values[position]
             self._positions.append(position)
             self._before.append(weight)
-            pairs.append((_dense(gradients[position], weight), weight))
+            parts.append(_dense(gradients[position], weight))
+        # The optimizer adds them up after this.
+        totals = iter(steps.total_over_replicas(parts))
+        pairs = [None if before is None else (next(totals), before) for before in self._before]
         seen_of = list(zip(self._plan.weights, pairs, strict=True))
         blocks = [_weight_block(slot, pair, scale) for slot, pair in seen_of if not slot.small]
         small = [pair for slot, pair in seen_of if slot.small]

@@ -1,7 +1,7 @@
 """Listens to a forward pass on symbolic tensors, to find out what can be seen of a model."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -217,6 +217,33 @@ class Rehearsal:
                 unit_axes=axes,
                 units=units,
             )
+
+
+class _OnShapes(keras.Operation):
+    """A function as an operation, whose outputs Keras computes on shapes alone."""
+
+    def __init__(self, function: Callable[[Any], Any]):
+        super().__init__()
+        self.function = function
+        self.error: Exception | None = None
+
+    def call(self, x: Any) -> Any:
+        try:
+            return self.function(x)
+        except Exception as error:
+            self.error = error  # Keras quotes it in a text of its own
+            raise
+
+
+def on_shapes(function: Callable[[Any], Any], x: Any) -> None:
+    """Run a function on symbolic tensors, without any values."""
+    operation = _OnShapes(function)
+    try:
+        operation.compute_output_spec(x)
+    except Exception:
+        if operation.error is None:
+            raise
+        raise operation.error from None
 
 
 def _is_observable(layer: Any, output: Tensor, axis: int) -> bool:

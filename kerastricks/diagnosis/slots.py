@@ -1,7 +1,7 @@
 """The places of a model that are observed: how long each one's block of numbers is, how it is read.
 
-A block holds sums over calls and replicas, its first number how many: reading makes rates and
-means of them.
+A block holds sums over calls, its first number how many: reading makes rates and means of them.
+Those of several replicas are joined first.
 """
 
 import math
@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kerastricks.diagnosis import statistics
 from kerastricks.diagnosis.activations import Activation
@@ -22,6 +23,8 @@ from kerastricks.diagnosis.observation import (
     Vector,
     WeightStatistics,
 )
+
+Matrix = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,15 @@ class LayerSlot:
     def length(self) -> int:
         """Numbers that the layer contributes."""
         return statistics.LAYER_SCALARS + statistics.LAYER_ROWS * self.units
+
+    def joined(self, blocks: Matrix, weights: Vector) -> Vector:
+        """One block of those of several replicas, a row each."""
+        del weights
+        block: Vector = np.asarray(blocks.sum(0))
+        rows = slice(statistics.LAYER_SCALARS, statistics.LAYER_SCALARS + self.units)
+        deviations = slice(rows.stop, rows.stop + self.units)
+        block[deviations] += _between(blocks[:, 1], blocks[:, rows])
+        return block
 
     def read(self, block: Vector, nonfinite: int) -> LayerStatistics | None:
         """The layer's statistics; None when it was not called."""
@@ -139,6 +151,21 @@ class ColumnSlot:
         """Numbers that the tensor contributes."""
         return statistics.COLUMN_SCALARS + statistics.COLUMN_ROWS * self.columns
 
+    def joined(self, blocks: Matrix, weights: Vector) -> Vector:
+        """One block of those of several replicas, a row each."""
+        del weights
+        block: Vector = np.asarray(blocks.sum(0))
+        called = blocks[blocks[:, 0] > 0]
+        if not len(called):
+            return block
+        calls, samples = called[:, :1], called[:, 1]
+        rows = np.arange(statistics.COLUMN_SCALARS, self.length).reshape(-1, self.columns)
+        block[rows[1]] += _between(samples, called[:, rows[0]])
+        for places, end in ((3, np.min), (4, np.max), (rows[2], np.min), (rows[3], np.max)):
+            each = called[:, places] / (calls if np.ndim(places) else calls[:, 0])
+            block[places] = block[0] * end(each, axis=0)
+        return block
+
     def read(self, block: Vector) -> ColumnStatistics | None:
         """The tensor's statistics; None when it was not seen."""
         calls, samples, whole, lowest, highest, nonfinite = block[: statistics.COLUMN_SCALARS]
@@ -205,6 +232,10 @@ class NormalizationSlot:
         """Numbers that the layer contributes."""
         return statistics.MOMENT_SCALARS + 2 * statistics.MOMENT_ROWS * self.channels
 
+    def joined(self, blocks: Matrix, weights: Vector) -> Vector:
+        """One block of those of several replicas, a row each."""
+        return _joined_moments(blocks, weights, self.channels)
+
     def read(self, block: Vector) -> NormalizationStatistics | None:
         """The layer's averages and batch; None when it was not called."""
         calls = block[0]
@@ -232,6 +263,10 @@ class DropoutSlot:
         """Numbers that the layer contributes."""
         return statistics.MOMENT_SCALARS + statistics.MOMENT_ROWS * self.units
 
+    def joined(self, blocks: Matrix, weights: Vector) -> Vector:
+        """One block of those of several replicas, a row each."""
+        return _joined_moments(blocks, weights, self.units)
+
     def read(self, block: Vector) -> DropoutStatistics | None:
         """What goes into the dropout; None when it was not called."""
         calls = block[0]
@@ -242,3 +277,25 @@ class DropoutSlot:
         )
         rate = float(self.layer.rate)
         return DropoutStatistics(self.path, rate, self.normalization, self.between, mean, variance)
+
+
+def _between(counts: Vector, sums: Matrix) -> Vector:
+    """Squared deviations of replicas' means from the mean of all, for each entry of each."""
+    if not counts.sum():
+        return np.zeros(sums.shape[1])
+    means = sums / np.maximum(counts, 1)[:, None]
+    return np.asarray(counts @ np.square(means - sums.sum(0) / counts.sum()))
+
+
+def _joined_moments(blocks: Matrix, weights: Vector, units: int) -> Vector:
+    """One block of several that hold one a call, then means and variances a call."""
+    called = blocks[:, 0] > 0
+    if not called.any():
+        return np.asarray(blocks.sum(0))
+    calls = blocks[:, 0].sum()
+    weights = weights[called] / weights[called].sum()
+    each = blocks[called] / blocks[called, :1]
+    block = weights @ each
+    spread = weights @ np.square(each[:, 1 : 1 + units] - block[1 : 1 + units])
+    block[1 + units : 1 + 2 * units] += spread
+    return np.asarray(calls * block)

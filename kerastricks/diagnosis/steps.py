@@ -15,10 +15,10 @@ from typing import Any
 import keras
 from keras import ops
 
+from kerastricks.diagnosis import private
 from kerastricks.diagnosis.statistics import is_dense
 
 Arguments = tuple[Any, ...]
-_Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
 def peek(args: Arguments) -> tuple[Any, Any, Arguments]:
@@ -148,11 +148,39 @@ def metrics_values(model: Any, result: Any, variables: list[Any]) -> list[Any]:
     return [result[1][3][places[id(v)]] for v in variables]
 
 
+def of_replicas(model: Any, variable: Any) -> list[Any]:
+    """What each copy of the model has written into a variable, of those in this process."""
+    if keras.backend.backend() != "tensorflow":
+        return [variable]
+    return list(model.distribute_strategy.experimental_local_results(variable.value))
+
+
 def variable_scope(model: Any) -> Any:
     """Where variables that a step may write have to be made."""
     if keras.backend.backend() == "tensorflow":
         return model.distribute_strategy.scope()
     return nullcontext()
+
+
+def replicas() -> int:
+    """How many copies of the model make a step together, each with a part of the batch.
+
+    TensorFlow's strategies run the step in each. JAX has one step, whose arrays it divides itself.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    from kerastricks.diagnosis._kernels import replicas
+
+    return replicas.count()
+
+
+def total_over_replicas(parts: list[Any]) -> list[Any]:
+    """The sums of tensors over all copies of the model."""
+    if not parts or replicas() == 1:
+        return parts
+    from kerastricks.diagnosis._kernels import replicas as kernel
+
+    return kernel.total(parts)
 
 
 def loss_scale(optimizer: Any, state: Any) -> Any:
@@ -196,17 +224,28 @@ class Start:
     step: int = 0
 
 
-def start_of(optimizer: Any, epoch: int = 0) -> Start:
-    """Where a training with an optimizer stands, at the beginning of an epoch."""
+def start_of(optimizer: Any, fails: private.Fails, epoch: int = 0) -> Start:
+    """Where a training with an optimizer stands, at the beginning of an epoch.
+
+    Args:
+        optimizer: An optimizer, or None.
+        fails: As for `learning_rate_of`.
+        epoch: The epoch's number.
+    """
     inner = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss
     gathered = getattr(inner, "gradient_accumulation_steps", None) or 1
-    return Start(epoch, updates_made(optimizer), gathered, learning_rate_of(optimizer))
+    return Start(epoch, updates_made(optimizer), gathered, learning_rate_of(optimizer, fails))
 
 
-def learning_rate_of(optimizer: Any) -> float | None:
-    """The learning rate now; None where a schedule makes it, or it is not known."""
+def learning_rate_of(optimizer: Any, fails: private.Fails) -> float | None:
+    """The learning rate now; None where a schedule makes it, or it is not known.
+
+    Args:
+        optimizer: An optimizer, or None.
+        fails: Called with place and reason where it is not known whether there is a schedule.
+    """
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)  # of one that scales the loss
-    if isinstance(getattr(optimizer, "_learning_rate", None), _Schedule):
+    if private.has_schedule(optimizer, fails):
         return None
     rate = getattr(optimizer, "learning_rate", None)
     return None if rate is None else float(ops.convert_to_numpy(ops.convert_to_tensor(rate)))

@@ -105,18 +105,18 @@ class Taps:
         self.put(model, "compute_loss", tapped_loss)
         self.put(model, "compute_metrics", tapped_metrics)
 
-    def tap_optimizer(self, optimizer: Any, variables: Callable[[], list[Any]]) -> None:
+    def tap_optimizer(self, optimizer: Any, variables: Callable[[], list[Any] | None]) -> None:
         """Tell gradients, and weights before and after the update.
 
         Args:
             optimizer: A Keras optimizer.
-            variables: The variables that it updates when it is not given any.
+            variables: The variables that it updates when it is not given any; None if not known.
         """
         stateless_apply, apply = optimizer.stateless_apply, optimizer.apply
 
         def tapped_stateless_apply(state: Any, grads: Any, weights: Any) -> Any:
             scale = steps.loss_scale(optimizer, state)
-            self._tell("saw_gradients", variables(), weights, grads, scale)
+            self._tell("saw_gradients", variables() or [], weights, grads, scale)
             result = stateless_apply(state, grads, weights)
             self._tell("saw_weights", result[0])
             return result
@@ -124,8 +124,10 @@ class Taps:
         def tapped_apply(grads: Any, trainable_variables: Any = None) -> Any:
             if not self._heard:
                 return apply(grads, trainable_variables)
+            weights = variables() if trainable_variables is None else list(trainable_variables)
+            if weights is None:
+                return apply(grads)
             grads = list(grads)
-            weights = list(variables() if trainable_variables is None else trainable_variables)
             values = [ops.copy(weight) for weight in weights]
             self._tell("saw_gradients", weights, values, grads, steps.loss_scale(optimizer, None))
             result = apply(grads, weights)
@@ -138,7 +140,7 @@ class Taps:
             self.put(optimizer, "apply", tapped_apply)
             self._tap_moves(optimizer, variables)
 
-    def _tap_moves(self, optimizer: Any, variables: Callable[[], list[Any]]) -> None:
+    def _tap_moves(self, optimizer: Any, variables: Callable[[], list[Any] | None]) -> None:
         """Tell what is subtracted from a weight, where that is all that changes the weight.
 
         A weight before and after takes a copy of it, and the difference takes another.
@@ -152,7 +154,7 @@ class Taps:
             def tapped_assign(variable: Any, value: Any) -> Any:
                 if self._heard and hasattr(value, "shape"):
                     # On TensorFlow an update is given the backend's variables.
-                    places.update((id(each.value), each) for each in variables())
+                    places.update((id(each.value), each) for each in variables() or ())
                     weight = places.get(id(variable), variable)
                     self._tell("saw_move", weight, ops.convert_to_tensor(value))
                 return assign(variable, value)

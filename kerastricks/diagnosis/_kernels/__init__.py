@@ -1,0 +1,1 @@
+"""What a backend alone can do for the diagnosis."""
