@@ -14,12 +14,12 @@ DEPTH = 5
 CASES = [
     (int(layer), int(step))
     for layer, step in zip(
-        RANDOM.permutation(np.repeat(range(DEPTH), 2)),
-        RANDOM.integers(0, 100, 2 * DEPTH),
+        RANDOM.permutation(DEPTH),
+        RANDOM.integers(0, 60, DEPTH),
         strict=True,
     )
 ]
-"""Layers and steps, drawn once: each layer twice."""
+"""Layers and steps, drawn once."""
 
 
 class Breaking(layers.Dense):
