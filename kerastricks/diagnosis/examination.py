@@ -10,13 +10,22 @@ from kerastricks.diagnosis.causes import explain
 from kerastricks.diagnosis.data import Pool
 from kerastricks.diagnosis.errors import in_short
 from kerastricks.diagnosis.finding import SEVERITIES, Finding
-from kerastricks.diagnosis.observation import Epoch, Observation
+from kerastricks.diagnosis.observation import (
+    Epoch,
+    LayerStatistics,
+    Observation,
+    WeightStatistics,
+)
 from kerastricks.diagnosis.report import Report
 from kerastricks.diagnosis.rules import RULES, Rule
+from kerastricks.diagnosis.rules._window import LOOK_BACK
 from kerastricks.diagnosis.timeline import Timeline
 
 WINDOW = 512
 """Observations that the rules may look back on."""
+MEMORY = 64 * 2**20
+"""Bytes up to which a whole window is kept as it was seen. Where it would take more, observations
+older than `LOOK_BACK` are outlined: which units fired, and how each weight and loss moved."""
 STATES = (
     "saturated_units",
     "dying_units",
@@ -50,6 +59,7 @@ class Examination:
         self._present: set[tuple[str, str | None]] = set()
         self._absent: dict[tuple[str, str | None], tuple[int, int]] = {}
         self._first: Observation | None = None
+        self._large: bool | None = None
         self._depth: dict[str | None, int] = {}
         self._timeline = Timeline()
         self._pool = Pool()
@@ -67,6 +77,17 @@ class Examination:
             self._first = observation
         self._window.append(observation)
         self._timeline.add(observation)
+        if len(self._window) > LOOK_BACK:
+            self._bound(-LOOK_BACK - 1)
+
+    def _bound(self, place: int) -> None:
+        """Outline what is at a place of the window, where observations are large."""
+        if self._large is None and self._first is not None:
+            self._large = WINDOW * size_of(self._first) > MEMORY
+        if self._large:
+            self._timeline.settle(LOOK_BACK)
+            if self._window[place] is not self._first:
+                self._window[place] = outlined(self._window[place])
 
     def add(self, observation: Observation) -> list[Finding]:
         """Judge one more observation.
@@ -215,6 +236,38 @@ class Examination:
                 # A faulty rule must not end a training run, nor keep the others from judging.
                 self._failures[f"rule {name}"] = in_short(error)
         return found
+
+
+def size_of(observation: Observation) -> int:
+    """About the bytes of an observation: numbers of units, as they come and as they are read."""
+    layers = sum(3 * layer.units for layer in observation.layers)
+    kernels = sum(6 * kernel.units for kernel in observation.kernels)
+    normalizations = sum(4 * len(seen.batch_mean) for seen in observation.normalizations)
+    dropouts = sum(2 * len(seen.mean) for seen in observation.dropouts)
+    return (4 + 8) * (layers + kernels + normalizations + dropouts)
+
+
+def outlined(observation: Observation) -> Observation:
+    """What rules ask of an observation longer ago than `LOOK_BACK`, a byte a unit."""
+    return replace(
+        observation,
+        layers=tuple(_outlined_layer(layer) for layer in observation.layers),
+        weights=tuple(_outlined_weight(weight) for weight in observation.weights),
+        inputs=(),
+        outputs=tuple(observation.outputs),
+        normalizations=(),
+        dropouts=(),
+    )
+
+
+def _outlined_layer(layer: LayerStatistics) -> LayerStatistics:
+    # One array for all three: no rule asks for means or variances of so long ago.
+    fired: Any = layer.events != 0
+    return replace(layer, mean=fired, variance=fired, events=fired)
+
+
+def _outlined_weight(weight: WeightStatistics) -> WeightStatistics:
+    return replace(weight, unit_gradient=None, unit_signature=None, unit_gradient_signature=None)
 
 
 def _graver(finding: Finding, known: Finding) -> bool:

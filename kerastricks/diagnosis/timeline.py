@@ -13,6 +13,8 @@ MAXIMUM_POINTS = 512
 """Points in time kept; when there are more, every other one of the older half is dropped."""
 MAXIMUM_UNITS = 96
 """Units shown of a layer: evenly spread when it has more."""
+MAXIMUM_ROWS = 4800
+"""Units shown of all layers together: fewer of each where there are many layers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Timeline:
         self._entries: list[Moment | Observation] = []
         self._kinds: dict[str, str] = {}
         self._hidden: list[str] = []
+        self._most = 0
 
     @property
     def moments(self) -> list[Moment]:
@@ -75,6 +78,10 @@ class Timeline:
             half = MAXIMUM_POINTS // 2
             self._entries[:half] = [self._drawn(entry) for entry in self._entries[:half:2]]
 
+    def settle(self, newest: int) -> None:
+        """Keep no observations but the newest, and of the others what is drawn."""
+        self._entries[:-newest] = [self._drawn(entry) for entry in self._entries[:-newest]]
+
     def _drawn(self, entry: Moment | Observation) -> Moment:
         if isinstance(entry, Moment):
             return entry
@@ -83,21 +90,19 @@ class Timeline:
                 self._kinds[layer.path] = "saturated" if layer.activation.bounded else "active"
                 if not layer.head:
                     self._hidden.append(layer.path)
+        shown = [layer for layer in entry.layers if layer.activation and not layer.head]
+        self._most = self._most or min(MAXIMUM_UNITS, MAXIMUM_ROWS // max(len(shown), 1)) or 1
         return Moment(
             step=entry.step,
             loss=math.nan if entry.loss is None else entry.loss,
             scale={layer.path: layer.scale for layer in entry.layers},
-            units={
-                layer.path: _shown(layer)
-                for layer in entry.layers
-                if layer.activation and not layer.head
-            },
+            units={layer.path: _shown(layer, self._most) for layer in shown},
             gradient={kernel.layer: kernel.gradient for kernel in entry.kernels},
             update=dict(zip((k.path for k in entry.kernels), updates_of(entry), strict=True)),
         )
 
 
-def _shown(layer: LayerStatistics) -> NDArray[np.float32]:
-    chosen = np.linspace(0, layer.units - 1, min(layer.units, MAXIMUM_UNITS)).round().astype(int)
+def _shown(layer: LayerStatistics, most: int) -> NDArray[np.float32]:
+    chosen = np.linspace(0, layer.units - 1, min(layer.units, most)).round().astype(int)
     shown: NDArray[np.float32] = layer.events[chosen].astype(np.float32)
     return shown
