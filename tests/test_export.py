@@ -1,6 +1,8 @@
 """Exported models predict what the model predicts: docs/export.md has the table."""
 
 import re
+import subprocess
+import sys
 import warnings
 from functools import partial
 from pathlib import Path
@@ -298,3 +300,16 @@ def test_onnx_makes_inputs_of_what_normalization_subtracts(tmp_path):
     model(samples(VECTOR))
     exported = ONNX(model, tmp_path)
     assert len(exported.session.get_inputs()) == 3
+
+
+@pytest.mark.slow
+def test_a_treated_model_predicts_the_same_in_onnx_by_way_of_a_saved_model(tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    model, path = treated(), str(tmp_path / "model.onnx")
+    x = samples(VECTOR)
+    expected = SavedModel(model, tmp_path)(x)
+    convert = [sys.executable, "-m", "tf2onnx.convert", "--saved-model", str(tmp_path / "saved")]
+    subprocess.run([*convert, "--output", path], check=True, capture_output=True)
+    session = runtime.InferenceSession(path)
+    (given,) = session.get_inputs()
+    np.testing.assert_allclose(session.run(None, {given.name: x})[0], expected, **TOLERANCE)
