@@ -75,7 +75,7 @@ def demo(output: str, epochs: int, seed: int) -> int:
         0 when the doctor was right about all four networks, 1 when it was not, 2 when `output`
         cannot be written.
     """
-    console = Console()
+    console = Console(markup=False)
     page = Path(output).resolve()
     if page.is_dir() or not page.parent.is_dir():
         problem = "is a folder" if page.is_dir() else "lies in a folder that does not exist"

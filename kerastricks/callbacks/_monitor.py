@@ -12,6 +12,7 @@ import keras
 from rich.console import Console
 from rich.text import Text
 
+from kerastricks._printable import printable
 from kerastricks.diagnosis.errors import in_short
 from kerastricks.diagnosis.examination import JUDGED_AFTER_FAILURE, Examination
 from kerastricks.diagnosis.failure import Failure
@@ -304,13 +305,14 @@ class Monitor(keras.callbacks.Callback):
 
     def _speak(self, group: list[Finding], known: Mapping[Any, Finding]) -> None:
         told = worst(_unexplained(group, known))
-        text = Text.assemble((headline(group), _STYLES[told.severity]), f".\n  {told.message}")
+        said = printable(told.message)
+        text = Text.assemble((headline(group), _STYLES[told.severity]), f".\n  {said}")
         cause = known[told.key].caused_by
         if cause is not None:
             text.append(f"\n  It follows from {headline([cause])}.")
         elif told.condition not in self._advised:
             self._advised.add(told.condition)
-            text.append("\n  Remedy: ", "bold green").append(told.remedy)
+            text.append("\n  Remedy: ", "bold green").append(printable(told.remedy))
         effects = {f.condition: None for f in known.values() if self._is_told_effect(f, group)}
         if effects:
             text.append(f"\n  It explains {' and '.join(effects)}, told before.")
@@ -326,6 +328,7 @@ class Monitor(keras.callbacks.Callback):
 
     def _say(self, text: str | Text) -> None:
         if self._verbose and not self._replaying:
+            text = printable(text) if isinstance(text, str) else text
             # The progress bar may stand in the middle of a line. What does not fit, the terminal
             # wraps, so that a remedy is copied in one piece.
             line = Text.assemble("\n", (type(self).__name__, "bold"), ": ", text)

@@ -1,12 +1,14 @@
 """How the pictures of a report are drawn, whatever is in them."""
 
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kerastricks._printable import printable
 from kerastricks.diagnosis.finding import Finding
 from kerastricks.diagnosis.timeline import Moment
 
@@ -17,6 +19,8 @@ INK, QUIET, GRID = "#1f2933", "#7b8794", "#e4e7eb"
 EARLY, LATE, ALARM = "#9fb3c8", "#0b69a3", "#c81e1e"
 CHARACTERS = 110
 """That fit beside each other above a picture over time."""
+LONGEST = 40
+"""Characters of a name beside an axis."""
 LINE = 12
 """Points from one line of names to the next."""
 _STYLE = {
@@ -114,8 +118,10 @@ def mark_steps(axes: "Axes", moments: Sequence[Moment]) -> None:
 
 
 def short(path: str) -> str:
-    """A path's last part."""
-    return path.rsplit("/", 1)[-1]
+    """A path's last part, cut where it is long; a dollar sign in it starts no formula."""
+    name = printable(path.rsplit("/", 1)[-1])
+    name = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    return name.replace("$", r"\$")
 
 
 def svg(draw: Any, width: float, height: float) -> str:
@@ -123,7 +129,9 @@ def svg(draw: Any, width: float, height: float) -> str:
     import matplotlib
     from matplotlib.figure import Figure
 
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
+        # The reader's own font may well have what matplotlib's lacks.
+        warnings.filterwarnings("ignore", r"Glyph \d+ .*missing from", UserWarning)
         figure = Figure(figsize=(width, height), layout="constrained")
         draw(figure, figure.add_subplot())
         buffer = io.StringIO()

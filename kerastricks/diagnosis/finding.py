@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
+from kerastricks._printable import printable
 from kerastricks.diagnosis.conditions import CONDITIONS
 
 SEVERITIES = ("note", "warning", "critical")
@@ -91,7 +92,7 @@ def headline(group: list[Finding]) -> str:
     """One line for findings of one condition: what, how bad, where, since when."""
     onset = min(finding.onset for finding in group)
     since = "from the start" if onset == 0 else f"since step {onset}"
-    paths = [finding.layer for finding in group if finding.layer is not None]
+    paths = [printable(finding.layer) for finding in group if finding.layer is not None]
     if not paths:
         where = "in the model"
     elif len(paths) <= 2:

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from kerastricks._printable import printable
 from kerastricks._version import __version__
 from kerastricks.diagnosis import figures
 from kerastricks.diagnosis.evidence import in_words
@@ -87,8 +88,14 @@ def _environment() -> Any:
     return jinja2.Environment(
         loader=jinja2.FunctionLoader(_template),
         autoescape=True,
+        finalize=_visible,
         undefined=jinja2.StrictUndefined,
     )
+
+
+def _visible(value: Any) -> Any:
+    """A value as it is shown: what the page itself brings, such as pictures, is left as it is."""
+    return printable(value) if type(value) is str else value
 
 
 def _template(name: str) -> str:

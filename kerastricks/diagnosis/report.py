@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from kerastricks._printable import printable
 from kerastricks.diagnosis.finding import grouped, headline, worst
 from kerastricks.diagnosis.page import Section, fragment, write_page
 from kerastricks.diagnosis.record import Record
@@ -42,7 +43,7 @@ class Report(Record):
                 lines.append(f"   - explains {headline(group)}")
         for place, reason in self.unobserved.items():
             lines.append(f"Not observed: {place}: {reason}.")
-        return "\n".join(lines)
+        return "\n".join(map(printable, lines))
 
     def _healthy(self) -> str:
         if self.partial:

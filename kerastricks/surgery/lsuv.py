@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from kerastricks._printable import printable
 from kerastricks.surgery._batch_statistics import batch_normalizations, normalizing_by_the_batch
 from kerastricks.surgery._model import (
     checked_model,
@@ -260,7 +261,7 @@ class _Scaling:
 
     def _say(self, line: str) -> None:
         if self._verbose:
-            print(f"lsuv: {line}")
+            print(printable(f"lsuv: {line}"))
 
 
 def _checked_batch(batch: Any) -> Any:

@@ -7,6 +7,7 @@ import keras
 from rich.console import Console
 from rich.table import Table
 
+from kerastricks._printable import printable
 from kerastricks.diagnosis.report import Report
 from kerastricks.surgery._anatomy import Anatomy
 from kerastricks.surgery._bench import Bench
@@ -232,7 +233,8 @@ def _checked_data(data: object) -> tuple[Any, Any]:
 
 
 def _show(trials: list[Trial], starts_anew: bool) -> None:
-    console = Console(highlight=False)
+    # Names of layers are no markup.
+    console = Console(highlight=False, markup=False)
     if not trials:
         console.print("treat: nothing to remedy, the model is a copy with the same weights.")
         return
@@ -244,7 +246,8 @@ def _show(trials: list[Trial], starts_anew: bool) -> None:
     for trial in trials:
         losses = [_number(trial.before), _number(trial.after)] if measured else []
         kept = "yes" if trial.kept else "no"
-        table.add_row(trial.condition, trial.remedy, *losses, f"{kept}, {trial.reason}")
+        cells = trial.condition, trial.remedy, *losses, f"{kept}, {trial.reason}"
+        table.add_row(*map(printable, cells))
     console.print(table)
     if starts_anew:
         console.print(

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from kerastricks._printable import printable
 from kerastricks.addons._check.program import Program, examined, read
 from kerastricks.addons._check.use import Use
 
@@ -79,11 +80,11 @@ def _print(
     uses: list[Use], failed: list[dict[str, str]], written: list[str], differences: list[str]
 ) -> None:
     for text in differences:
-        print(text, end="")
+        print(printable(text.replace("\r\n", "\n"), keep="\n\t"), end="")
     for use in uses:
-        print(use.sentence())
+        print(printable(use.sentence()))
     for failure in failed:
-        print(f"{failure['path']}: cannot be parsed: {failure['error']}")
+        print(printable(f"{failure['path']}: cannot be parsed: {failure['error']}"))
     counts = {kind: sum(use.kind == kind for use in uses) for kind in ("here", "keras")}
     rest = len(uses) - sum(counts.values())
     if uses:

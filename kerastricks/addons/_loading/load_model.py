@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from kerastricks._printable import printable
 from kerastricks.addons._loading.config import GRAPH, translated
 from kerastricks.addons._loading.file import Saved, opened
 from kerastricks.addons._loading.functions import hard_sigmoid
@@ -69,7 +70,7 @@ def load_model(
                 raise RefusedError("Keras 3 wrote it: open it by keras.models.load_model.")
             model = _rebuilt(saved, known)
     except Exception as error:  # damaged files raise whatever their readers meet
-        raise ValueError(f"{path} cannot be opened: {error}") from error
+        raise ValueError(printable(f"{path} cannot be opened: {error}", keep="\n")) from error
     if compile and saved.training:
         _compile(model, saved.training, known)
     return model
@@ -96,4 +97,5 @@ def _compile(model: keras.Model, training: dict[str, Any], known: dict[str, Any]
     try:
         model.compile(**compile_arguments(training, known))
     except Exception as error:  # whatever Keras says to a loss, a metric, an optimizer
-        warnings.warn(f"The model is not compiled: {error} Compile it anew.", stacklevel=3)
+        told = printable(f"The model is not compiled: {error} Compile it anew.", keep="\n")
+        warnings.warn(told, stacklevel=3)
