@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -9,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from kerastricks._printable import printable
+from kerastricks._untrusted import check_archive
 from kerastricks._version import __version__
 
 
@@ -73,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.run(options)
     except _UsageError as error:
-        command.error(str(error))
+        command.error(printable(str(error), keep="\n"))
     return status
 
 
@@ -98,10 +101,12 @@ def _checkup(options: argparse.Namespace) -> int:
 
     x, y = _arrays(options.data)
     try:
+        if os.path.exists(options.model):  # else Keras says that it is not there
+            check_archive(options.model)
         with warnings.catch_warnings():
             # That of an optimizer without steps nothing could be loaded is no news.
             warnings.simplefilter("ignore")
-            model = keras.saving.load_model(options.model)
+            model = keras.saving.load_model(options.model, safe_mode=True)
     except Exception as error:  # Keras raises what it likes
         raise _UsageError(f"{options.model} cannot be opened as a model: {error}") from error
     try:

@@ -1,0 +1,82 @@
+"""What a `.keras` file is asked before Keras opens it."""
+
+import json
+import zipfile
+from collections.abc import Iterator
+from os import PathLike
+from typing import Any
+
+CONFIG = "config.json"
+LARGEST = 64 * 2**20
+"""Bytes of the description of a model. The largest published ones take a few million."""
+CODE = {"Lambda", "__lambda__", "TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper"}
+"""Classes that stand for code of the file's author."""
+PARTS = {
+    "activations",
+    "constraints",
+    "dtype_policies",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "quantizers",
+    "random",
+    "regularizers",
+}
+"""Modules of Keras that parts of models are in; in others are functions that fetch, write and set.
+
+Keras before 3.11 calls any of them that a file names.
+"""
+LOADERS = {"clone_model", "load_model", "model_from_json", "save_model", "load_weights"}
+
+
+class RefusedError(ValueError):
+    """A file is not opened, for what it says of itself."""
+
+
+def check_archive(path: str | PathLike[str]) -> None:
+    """Look at what a `.keras` file says that it holds. Nothing is made or imported.
+
+    Raises:
+        RefusedError: If it is no archive of one model, or holds more than parts of models.
+    """
+    if not zipfile.is_zipfile(path):
+        raise RefusedError("it is no .keras archive, or is damaged")
+    with zipfile.ZipFile(path) as archive:
+        parts = [part for part in archive.infolist() if part.filename == CONFIG]
+        if len(parts) != 1:
+            raise RefusedError(f"there must be one {CONFIG} in it; there are {len(parts)}")
+        if parts[0].file_size > LARGEST:
+            raise RefusedError(f"its {CONFIG} takes {parts[0].file_size} bytes")
+        config = json.loads(archive.read(parts[0]))
+    for entry in _entries(config):
+        _check(str(entry.get("module") or ""), str(entry["class_name"]), entry.get("config"))
+
+
+def _check(module: str, name: str, config: Any) -> None:
+    if name in CODE:
+        raise RefusedError(f"it has a {name}, which is code, and code in files is not run")
+    # Functions are described as {"module": ..., "class_name": "function", "config": name}.
+    what = str(config) if name == "function" else name
+    package, *inner = module.removeprefix("keras.src.").removeprefix("keras.").split(".")
+    of_keras = module == "keras" or module.startswith("keras.")
+    # A name with dots in it would lead elsewhere.
+    is_part = (module == "keras" or package in PARTS) and what.isidentifier()
+    if of_keras and (not is_part or {*inner, what} & LOADERS):
+        raise RefusedError(f"it names {module}.{what}, which is no part of a model")
+
+
+def _entries(value: Any) -> Iterator[dict[str, Any]]:
+    """All descriptions of objects in a config, however deep."""
+    rest = [value]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, dict):
+            if isinstance(value.get("class_name"), str):
+                yield value
+            rest.extend(value.values())
+        elif isinstance(value, list):
+            rest.extend(value)
