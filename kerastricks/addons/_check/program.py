@@ -53,7 +53,8 @@ def read(path: Path) -> Program:
         return examined(str(path), source)
     except cst.ParserSyntaxError as error:
         raise ValueError(f"line {error.raw_line}: {error.message}") from error
-    except (json.JSONDecodeError, UnicodeDecodeError, LookupError, RecursionError) as error:
+    # A SyntaxError is that of a declared encoding which nobody knows.
+    except (LookupError, RecursionError, SyntaxError, UnicodeError, ValueError) as error:
         raise ValueError(f"{type(error).__name__}: {error}") from error
 
 
@@ -78,14 +79,20 @@ def examined(path: str, source: bytes) -> Program:
 
 def _notebook(path: str, source: bytes) -> Program:
     book = json.loads(source)
-    cells = book.get("cells", []) if isinstance(book, dict) else []
+    cells = book.get("cells", []) if isinstance(book, dict) else None
+    if not isinstance(cells, list):
+        raise ValueError("a notebook is to have a list of cells")
     uses: list[Use] = []
     failed: list[str] = []
     earlier = ""
     for number, cell in enumerate(cells, start=1):
         if not isinstance(cell, dict) or cell.get("cell_type") != "code":
             continue
-        code = _plain("".join(cell.get("source", [])))
+        lines = cell.get("source", [])
+        if not isinstance(lines, str | list) or not all(isinstance(line, str) for line in lines):
+            failed.append(f"cell {number}: its source is no text")
+            continue
+        code = _plain("".join(lines))
         skipped = earlier.count("\n")
         finder = Finder(path, number)
         try:

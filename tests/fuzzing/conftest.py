@@ -1,0 +1,124 @@
+"""Counts what came of each example, and prints the counts at the end."""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+TALLY = pytest.StashKey()
+PATIENCE = 120
+"""Seconds after which an example counts as hanging: a hundred times what one takes."""
+
+
+def fuzz(strategy, examples, law):
+    """Hold a law for so many drawn examples, the same in every run."""
+
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(strategy)
+    def hold(value):
+        law(value)
+
+    hold()
+
+
+@pytest.fixture(name="fuzz")
+def fuzz_fixture():
+    return fuzz
+
+
+def pytest_configure(config):
+    config.stash[TALLY] = defaultdict(Counter)
+
+
+@pytest.fixture
+def count(request):
+    """Counts an outcome under the name of the test."""
+    tally = request.config.stash[TALLY]
+
+    def count(outcome, what=None):
+        tally[what or request.node.originalname][outcome] += 1
+
+    yield count
+    # Reports are what a worker of pytest-xdist hands over.
+    request.node.user_properties.append(("fuzzed", json.dumps(tally)))
+    tally.clear()
+
+
+def pytest_terminal_summary(terminalreporter):
+    total = defaultdict(Counter)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "fuzzed" and report.when == "teardown":
+                    for test, counts in json.loads(value).items():
+                        total[test].update(counts)
+    if not total:
+        return
+    terminalreporter.section("fuzzing")
+    for test, counts in sorted(total.items()):
+        told = ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
+        terminalreporter.write_line(f"{test}: {counts.total()} examples: {told}")
+
+
+class Worker:
+    """Gives tasks to `worker.py`, and starts it anew when it is gone."""
+
+    def __init__(self, log):
+        self._log = log
+        self._process = None
+        self._peak = None
+
+    def ask(self, *task):
+        """The outcome, what was said, and by how many bytes memory grew beyond all before."""
+        if self._process is None:
+            self._start()
+        self._process.stdin.write(json.dumps([str(part) for part in task]) + "\n")
+        self._process.stdin.flush()
+        ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE)
+        line = self._process.stdout.readline() if ready else ""
+        if not line:
+            self.stop()
+            return ("crash" if ready else "hang"), self._log.read_text()[-3000:], 0
+        answer = json.loads(line)
+        grown = answer["peak"] - (self._peak or answer["peak"])
+        self._peak = max(self._peak or 0, answer["peak"])
+        return answer["outcome"], answer["said"], 1024 * grown
+
+    def _start(self):
+        command = [sys.executable, "-X", "faulthandler"]
+        with self._log.open("a") as log:
+            self._process = subprocess.Popen(
+                [*command, str(Path(__file__).with_name("worker.py"))],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+            )
+        self._peak = None
+
+    def stop(self):
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.communicate()
+            self._process = None
+
+
+@pytest.fixture(scope="session")
+def worker(tmp_path_factory):
+    worker = Worker(tmp_path_factory.mktemp("worker") / "log")
+    yield worker
+    worker.stop()
