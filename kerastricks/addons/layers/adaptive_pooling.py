@@ -26,6 +26,7 @@ class _AdaptivePooling(keras.layers.Layer):
         super().__init__(**kwargs)
         self.output_size = checked_sizes(output_size, self.rank, "output_size")
         self.data_format = checked_data_format(data_format)
+        self.input_spec = keras.layers.InputSpec(ndim=self.rank + 2)
         self.built = True
 
     def call(self, inputs: Any) -> Any:
