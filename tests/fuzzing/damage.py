@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import struct
 import warnings
 import zipfile
@@ -117,7 +118,7 @@ def damaged_archive(data, damage):
     written = bytearray(written.getvalue())
     if kind == "claim":
         # The size of a part, as the directory at the end of the archive has it.
-        entries = [n for n in range(len(written) - 4) if written[n : n + 4] == b"PK\x01\x02"]
+        entries = [found.start() for found in re.finditer(rb"PK\x01\x02", written)]
         struct.pack_into("<I", written, entries[chosen] + 24, rest[0])
     return bytes(written)
 
