@@ -133,7 +133,8 @@ class BoxContract:
         marks = None if labels is None else seen(labels)
         if rows is None or (labels is not None and marks is None):
             return
-        wrong = self._are_misplaced(_HOST, rows, marks, size)
+        with np.errstate(all="ignore"):  # of infinite sides, which are refused
+            wrong = self._are_misplaced(_HOST, rows, marks, size)
         if wrong.any():
             raise ValueError(self._misplaced(f"{rows[wrong][0].tolist()} on {size[0]} x {size[1]}"))
 

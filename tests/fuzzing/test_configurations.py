@@ -75,7 +75,7 @@ def numbers(x):
     return np.asarray(keras.ops.convert_to_numpy(x), "float64")
 
 
-@amounts(40, 1500)
+@amounts(40, 300)
 def test_layers(examples, fuzz, attempted, count, tmp_path):
     def hold(drawn):
         kind, given, shape = drawn
@@ -101,7 +101,7 @@ def test_layers(examples, fuzz, attempted, count, tmp_path):
     fuzz(drawn_from(LAYERS, st.sampled_from(SHAPES)), examples, hold)
 
 
-@amounts(5, 100)
+@amounts(5, 40)
 def test_layers_in_files(examples, fuzz, attempted, count, tmp_path):
     def hold(drawn):
         kind, given, shape = drawn
@@ -127,7 +127,7 @@ def test_layers_in_files(examples, fuzz, attempted, count, tmp_path):
     fuzz(drawn_from(LAYERS, st.sampled_from(SHAPES[:4])), examples, hold)
 
 
-@amounts(12, 400)
+@amounts(12, 60)
 def test_transforms(examples, fuzz, attempted, count):
     images = np.random.default_rng(0).integers(0, 256, (2, 9, 7, 3)).astype("uint8")
 
@@ -156,7 +156,7 @@ def test_transforms(examples, fuzz, attempted, count):
     fuzz(drawn_from(TRANSFORMS, dtypes), examples, hold)
 
 
-@amounts(8, 100)
+@amounts(8, 30)
 def test_callbacks(examples, fuzz, attempted, count, tmp_path):
     x = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "tanh")])

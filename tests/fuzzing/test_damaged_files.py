@@ -43,7 +43,7 @@ def amounts(few, many):
     )
 
 
-@amounts(6, 200)
+@amounts(6, 40)
 @pytest.mark.parametrize("name", ["tiny", "tiny_functional"])
 def test_old_archives(name, examples, fuzz, law, tmp_path):
     whole, path = gzip.decompress((OLD / f"{name}.keras.gz").read_bytes()), tmp_path / "a.keras"
@@ -58,7 +58,7 @@ def test_old_archives(name, examples, fuzz, law, tmp_path):
     fuzz(of_archive | st.tuples(st.just("bytes"), damage.bytes_damage), examples, hold)
 
 
-@amounts(6, 200)
+@amounts(6, 40)
 @pytest.mark.parametrize("name", ["tiny", "tiny_functional"])
 def test_old_hdf5(name, examples, fuzz, law, tmp_path):
     whole, path = gzip.decompress((OLD / f"{name}.h5.gz").read_bytes()), tmp_path / "a.h5"
@@ -85,7 +85,7 @@ def healthy(tmp_path):
     return tmp_path / "model.keras", tmp_path / "data.npz"
 
 
-@amounts(4, 60)
+@amounts(4, 20)
 @pytest.mark.parametrize("which", ["model", "data"])
 def test_checkup(which, examples, healthy, fuzz, law, tmp_path):
     files = dict(zip(("model", "data"), healthy, strict=True))
@@ -121,7 +121,7 @@ NOTEBOOK = json.dumps(
 )
 
 
-@amounts(6, 200)
+@amounts(6, 40)
 @pytest.mark.parametrize("suffix", [".py", ".ipynb"])
 def test_programs(suffix, examples, fuzz, law, tmp_path):
     path = tmp_path / f"program{suffix}"
