@@ -229,7 +229,8 @@ def test_boxes_and_masks(examples, fuzz, attempted, count):
         assert out.keys() == {"images", *given}
         if "segmentation_masks" in given:
             was, now = given["segmentation_masks"], numbers(out["segmentation_masks"])
-            assert set(np.unique(now)) <= {0, *np.unique(was)}
+            if was.dtype.kind != "f":  # classes; masks of floats may be mixed
+                assert set(np.unique(now)) <= {0, *np.unique(was)}
             assert now.shape[:3] == numbers(out["images"]).shape[:3]
         if "bounding_boxes" in given and not isinstance(transform, kt.augment.MixUp):
             boxes, labels = (numbers(out["bounding_boxes"][key]) for key in ("boxes", "labels"))
