@@ -156,13 +156,27 @@ def test_images_of_unknown_size_are_served_by_opencv():
     np.testing.assert_array_equal(out, run(PASSES["affine"], images, "opencv"))
 
 
-def test_opencv_is_chosen_where_it_is_installed(monkeypatch):
+@pytest.mark.parametrize(
+    ("transforms", "counts"),
+    [
+        ([A.RandomRotation(15), A.RandomSolarize(0.5)], False),
+        ([A.RandomFlip(), A.RandomEqualize()], True),
+        ([A.MixUp(), A.RandAugment()], True),
+        ([A.AugMix()], True),
+    ],
+)
+def test_it_is_known_beforehand_whether_levels_are_counted(transforms, counts):
+    assert A.Pipeline(transforms, value_range=(0, 255)).program.needs_counts is counts
+
+
+def test_opencv_is_chosen_where_it_is_faster(monkeypatch):
     from kerastricks.augment.placement.opencv import OpenCVEngine
 
     assert isinstance(engines.engine_of(None, (224, 224)), OpenCVEngine)
     assert isinstance(engines.engine_of(None, (None, None)), OpenCVEngine)
     assert type(engines.engine_of("xla", (224, 224))) is engines.HostEngine
-    assert isinstance(engines.engine_of(None, (32, 32)), OpenCVEngine)
+    assert type(engines.engine_of(None, (32, 32))) is engines.HostEngine
+    assert isinstance(engines.engine_of(None, (32, 32), counts=True), OpenCVEngine)
     monkeypatch.setitem(sys.modules, "kerastricks.augment.placement.opencv", None)
     with pytest.raises(ImportError):
         engines.engine_of("opencv", (224, 224))

@@ -31,6 +31,11 @@ class Pass(ABC):
     def summary(self) -> str:
         """Name the pass in a few words."""
 
+    @property
+    def needs_counts(self) -> bool:
+        """Whether the levels of an image must be counted."""
+        return False
+
     def output_size(self, size: Size) -> Size:
         """(height, width) of what comes out, for images of this size."""
         return size

@@ -43,6 +43,11 @@ class BranchPass(Pass):
         each = "; ".join(step.summary for step in self.plans[0].passes)
         return f"blend of {len(self.plans)} chains, each of {len(self.plans[0].passes)}: {each}"
 
+    @property
+    def needs_counts(self) -> bool:
+        """Whether the levels of an image must be counted."""
+        return any(step.needs_counts for plan in self.plans for step in plan.passes)
+
     def draw(self, ops: Ops, keys: SampleKeys, size: Size) -> Any:
         """Draw the weights, and each chain's parameters."""
         ((index, transform),) = self.transforms

@@ -67,6 +67,11 @@ class Program:
         """Whether nothing is to be done."""
         return not self.mixes and not any(section.plan.passes for section in self.sections)
 
+    @property
+    def needs_counts(self) -> bool:
+        """Whether the levels of an image must be counted."""
+        return any(step.needs_counts for part in self.sections for step in part.plan.passes)
+
     def split(self) -> tuple["Program", "Program"]:
         """Give what comes before the first mix, and what begins with it."""
         count = 1 if self.sections[0].mix is None else 0

@@ -18,6 +18,9 @@ from kerastricks.augment.placement.parts import as_tensor, in_parts, rows_of_a_p
 from kerastricks.augment.targets import Parts
 from kerastricks.augment.threefry import SampleKeys
 
+_SMALL = 64 * 64
+"""Pixels of an image up to which XLA is chosen."""
+
 
 class _Compiled:
     """A function compiled for arguments of the shapes and dtypes of its first call.
@@ -246,12 +249,13 @@ def _are_known(size: Size, frames: Any) -> bool:
     return all(isinstance(known, int) for known in (*size, 0 if frames is None else frames))
 
 
-def engine_of(name: str | Engine | None, sizes: Any) -> Engine:
+def engine_of(name: str | Engine | None, sizes: Any, *, counts: bool = False) -> Engine:
     """Choose an engine.
 
     Args:
         name: "xla", "opencv", None to choose, or an engine.
         sizes: (height, width) of the images, None where they are not known.
+        counts: Whether levels are to be counted, which OpenCV does faster for small images too.
 
     Raises:
         ValueError: No such engine.
@@ -263,7 +267,9 @@ def engine_of(name: str | Engine | None, sizes: Any) -> Engine:
         raise ValueError(
             f'`engine` is "opencv", "xla", or None to choose. Received: engine={name!r}'
         )
-    if name != "xla":
+    # The calls of OpenCV take turns in Python: of small images XLA makes more in the same time.
+    small = None not in sizes and sizes[0] * sizes[1] <= _SMALL
+    if name == "opencv" or (name is None and (counts or not small)):
         try:
             from kerastricks.augment.placement.opencv import OpenCVEngine
         except ImportError:

@@ -71,7 +71,7 @@ def prepared(
             return elements, step
         elements = mapped(elements, lambda *element: (*element[:2], step(*element)))
         sizes = head.output_size((None, None))
-    step = step_of(program, seed, dtype, engine_of(engine, sizes))
+    step = step_of(program, seed, dtype, engine_of(engine, sizes, counts=program.needs_counts))
     return (with_leaders(elements, program.mixes) if mixes else elements), step
 
 
