@@ -7,7 +7,10 @@ elsewhere the input is smoothed first, along its axes, by as much as the map shr
 """
 
 import math
+import operator
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
 from typing import Any, TypeAlias
 
 from kerastricks.augment.border import Border, is_inside
@@ -16,17 +19,15 @@ from kerastricks.augment.kernels import Ops, Tensor
 _WRITTEN_OUT = 32
 
 
-def _total(ops: Ops, count: Any, term: Callable[[Any], Tensor], zero: Tensor) -> Tensor:
-    """Add up term(0) to term(count - 1); the count may be a tensor.
+def _total(ops: Ops, count: Any, term: Callable[[Any], Tensor]) -> Tensor:
+    """Add up term(0) to term(count - 1), one at least; the count may be a tensor.
 
     Few terms are written out, so that a compiler sees them side by side.
     """
     if isinstance(count, int) and count <= _WRITTEN_OUT:
-        for number in range(count):
-            zero = zero + term(float(number))
-        return zero
+        return reduce(operator.add, map(term, map(float, range(count))))
     return ops.fori_loop(
-        0, count, lambda number, total: total + term(ops.cast(number, "float32")), zero
+        1, count, lambda number, total: total + term(ops.cast(number, "float32")), term(0.0)
     )
 
 
@@ -44,6 +45,21 @@ Taps: TypeAlias = tuple[Tensor, Tensor, Tensor]
 float32 (B, n, K), and whether there are any, bool (B, n)."""
 
 
+@dataclass(frozen=True)
+class DrawnTaps:
+    """Taps whose number is drawn with them, so that no compiler can make an array of them.
+
+    Attributes:
+        tap: Gives the index and the weight, both (B, n), of the tap of a number.
+        count: How many there are, a tensor.
+        there: As in `Taps`.
+    """
+
+    tap: Callable[[Any], tuple[Tensor, Tensor]]
+    count: Tensor
+    there: Tensor
+
+
 def triangle_taps(
     ops: Ops,
     scale: Tensor,
@@ -52,13 +68,14 @@ def triangle_taps(
     output_length: Any,
     border: Border,
     count: Any,
-) -> Taps:
+) -> Taps | DrawnTaps:
     """Weigh the pixels along one axis that make those of the output.
 
         x = scale (i - (n - 1) / 2) + shift + (N - 1) / 2
         out[i] = sum_j w_j images[j],  w_j = max(0, 1 - |j - x| / s),  s = max(1, |scale|)
 
-    with weights that add up to 1 within the image. A constant fills what is centred beyond it.
+    with weights that add up to 1, pixels of the image alone having any. A constant fills what is
+    centred beyond it.
 
     Args:
         ops: `keras.ops` or a namespace like it.
@@ -75,19 +92,38 @@ def triangle_taps(
     center = scale[:, None] * place[None] + shift[:, None] + (rows - 1.0) / 2.0
     center = border.fold(ops, center, rows)
     span = ops.maximum(ops.abs(scale), 1.0)[:, None]
-    whole = ops.ceil(center - span)[..., None] + ops.arange(count, dtype="float32")
-    weight = ops.maximum(1.0 - ops.abs(whole - center[..., None]) / span[..., None], 0.0)
-    if border.fill_mode != "wrap":
-        weight = ops.where(is_inside(ops, whole, rows), weight, ops.zeros_like(weight))
-    # Of what lies beyond a constant's border no pixel of the image is a part.
+    first = ops.ceil(center - span)
     there = ops.logical_and(center >= -0.5, center <= rows - 0.5)
-    total = ops.where(there, ops.sum(weight, axis=2), ops.ones_like(center))
-    index = ops.cast(border.neighbour(ops, whole, rows), "int32")
-    return index, weight / total[..., None], there
+
+    def weigh(whole: Tensor, center: Tensor, span: Tensor) -> Tensor:
+        weight = ops.maximum(1.0 - ops.abs(whole - center) / span, 0.0)
+        if border.fill_mode == "wrap":
+            return weight
+        return ops.where(is_inside(ops, whole, rows), weight, ops.zeros_like(weight))
+
+    def divisor(total: Tensor) -> Tensor:
+        # Of what lies beyond a constant's border no pixel of the image is a part.
+        return ops.where(there, total, ops.ones_like(total)) if border.is_constant else total
+
+    def index(whole: Tensor) -> Tensor:
+        return ops.cast(border.neighbour(ops, whole, rows), "int32")
+
+    if isinstance(count, int):
+        whole = first[..., None] + ops.arange(count, dtype="float32")
+        weight = weigh(whole, center[..., None], span[..., None])
+        return index(whole), weight / divisor(ops.sum(weight, axis=2))[..., None], there
+
+    def term(number: Any) -> Tensor:
+        return weigh(first + number, center, span)
+
+    total = divisor(_total(ops, count, term))
+    return DrawnTaps(lambda number: (index(first + number), term(number) / total), count, there)
 
 
-def resample_axis(ops: Ops, images: Tensor, given: Taps, axis: int, border: Border) -> Tensor:
-    """Make each pixel of some along one axis: an index and weights are read, and none worked out.
+def resample_axis(
+    ops: Ops, images: Tensor, given: Taps | DrawnTaps, axis: int, border: Border
+) -> Tensor:
+    """Make each pixel of some along one axis, of those that its taps name.
 
     Args:
         ops: `keras.ops` or a namespace like it.
@@ -99,7 +135,19 @@ def resample_axis(ops: Ops, images: Tensor, given: Taps, axis: int, border: Bord
     Returns:
         float32 tensor (B, h, W, C), or (B, H, w, C).
     """
-    index, weight, there = given
+    if isinstance(given, DrawnTaps):
+        tap, count, there = given.tap, given.count, given.there
+    else:
+        index, weight, there = given
+        count = ops.shape(weight)[-1]
+
+        def tap(number: Any) -> tuple[Tensor, Tensor]:
+            if isinstance(number, float):
+                return index[..., int(number)], weight[..., int(number)]
+            number = ops.cast(number, "int32")
+            return ops.take(index, number, axis=2), ops.take(weight, number, axis=2)
+
+    output_length = ops.shape(there)[1]
     batch, height, width, channels = ops.shape(images)
     # Of neighbours in memory one is read after the other, as far as they go together.
     others = width * channels if axis == 1 else channels
@@ -110,24 +158,20 @@ def resample_axis(ops: Ops, images: Tensor, given: Taps, axis: int, border: Bord
     else:
         first = (first[:, None] * height + ops.arange(height, dtype="int32")) * width
         first = first[:, :, None]
-        index, weight, there = index[:, None], weight[:, None], there[:, None]
-
-    def part(x: Tensor, number: Any) -> Tensor:
-        if isinstance(number, float):
-            return x[..., int(number)]
-        return ops.take(x, ops.cast(number, "int32"), axis=len(x.shape) - 1)
+        there = there[:, None]
 
     def term(number: Any) -> Tensor:
-        value = ops.take(flat, first + part(index, number), axis=0)
-        return part(weight, number)[..., None] * ops.cast(value, "float32")
+        index, weight = tap(number)
+        if axis == 2:
+            index, weight = index[:, None], weight[:, None]
+        value = ops.take(flat, first + index, axis=0)
+        return weight[..., None] * ops.cast(value, "float32")
 
-    zero = ops.zeros_like(flat[:1], dtype="float32")
-    zero = zero + ops.cast(ops.zeros_like(first + part(index, 0.0)), "float32")[..., None]
-    value = _total(ops, ops.shape(weight)[-1], term, zero)
+    value = _total(ops, count, term)
     if border.is_constant:
         value = ops.where(there[..., None], value, ops.zeros_like(value) + border.fill_value)
     if axis == 1:
-        return ops.reshape(value, (batch, -1, width, channels))
+        return ops.reshape(value, (batch, output_length, width, channels))
     return value
 
 
@@ -182,8 +226,8 @@ def convolve_axis(
         return weights(number)[:, None, None, None] * ops.cast(moved, "float32")
 
     count = 2 * radius + 1
-    total = _total(ops, count, weights, ops.zeros_like(like))
-    value = _total(ops, count, term, ops.zeros_like(images, dtype="float32"))
+    total = _total(ops, count, weights)
+    value = _total(ops, count, term)
     return value / total[:, None, None, None]
 
 

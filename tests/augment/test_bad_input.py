@@ -401,11 +401,20 @@ def test_values_that_are_wrong_are_refused_in_a_data_set(tf, images, message, en
         next(iter(data))
 
 
-@pytest.mark.parametrize("transform", [A.RandomContrast(0.2), A.RandomEqualize(), A.RandomFlip()])
-def test_nothing_gives_nothing_in_a_data_set(tf, transform):
+@pytest.mark.parametrize(
+    ("transform", "engine"),
+    [
+        (A.RandomContrast(0.2), "opencv"),
+        (A.RandomEqualize(), "opencv"),
+        (A.RandomFlip(), "opencv"),
+        (A.RandomZoom((0.8, 0.8)), "opencv"),
+        (A.RandomZoom((0.8, 0.8)), "xla"),
+    ],
+)
+def test_nothing_gives_nothing_in_a_data_set(tf, transform, engine):
     pytest.importorskip("cv2")
     data = tf.data.Dataset.from_tensors(IMAGES[:0])
-    (out,) = pipeline(transform).augment(data, engine="opencv")
+    (out,) = pipeline(transform).augment(data, engine=engine)
     assert out.shape == IMAGES[:0].shape
 
 

@@ -197,21 +197,26 @@ class WarpPass(Pass):
         def weigh(images: Tensor, drawn: Warp) -> tuple[Taps, Taps]:
             return self.weighed(ops, drawn, size)
 
-        def rows(images: Tensor, down: Taps) -> Tensor:
+        def rows(images: Tensor, down: Any) -> Tensor:
             return resample_axis(ops, images, down, 1, self.border)
 
-        def columns(images: Tensor, across: Taps) -> Tensor:
+        def columns(images: Tensor, across: Any) -> Tensor:
             found = resample_axis(ops, images, across, 2, self.border)
             return self.values.finish(ops, found, dtype)
 
         wrapped = compiler or (lambda stage: stage)
         images = materialised(images)
+        if self.minification(size) is None:
+            # What is weighed is no array then, and is worked out within the loops.
+            half = wrapped(lambda x, drawn: rows(x, self.weighed(ops, drawn, size)[0]))
+            whole = wrapped(lambda x, drawn: columns(x, self.weighed(ops, drawn, size)[1]))
+            return whole(materialised(half(images, drawn)), drawn)
         down, across = wrapped(weigh)(images, drawn)
         half = wrapped(rows)(images, materialised(down))
         return wrapped(columns)(materialised(half), materialised(across))
 
-    def weighed(self, ops: Ops, drawn: Warp, size: Size) -> tuple[Taps, Taps]:
-        """Which pixels make which, down and across."""
+    def weighed(self, ops: Ops, drawn: Warp, size: Size) -> tuple[Any, Any]:
+        """Which pixels make which, down and across: `DrawnTaps` where minification is unknown."""
         (matrices,), _ = drawn
         found = []
         for axis, output_length in enumerate(self.output_size(size)):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kerastricks.augment.antialias import Taps, resample_axis, smoothing_weight, spans
-from kerastricks.augment.kernels import Compiler, Ops, Tensor, buffers, opencv, rectangles
+from kerastricks.augment.kernels import Compiler, Ops, Size, Tensor, buffers, opencv, rectangles
 from kerastricks.augment.kernels import numpy as small
 from kerastricks.augment.kernels import tensorflow as ops
 from kerastricks.augment.passes.base import CarryOut, Pass, run_pass
@@ -53,7 +53,8 @@ class OpenCVEngine(HostEngine):
         # A room for the result stays one: it is handed over without a copy.
         array, found = np.asanyarray(images), None
         known = compiler is not None
-        if isinstance(step, WarpPass) and step.keeps_axes and not step.copies and known:
+        size = int(array.shape[1]), int(array.shape[2])
+        if isinstance(step, WarpPass) and known and _is_along_axes(step, size):
             return self._along_axes(step, images, drawn, dtype)
         runner = _runner(step, array, dtype, sizes_are_known=known)
         if runner is not None:
@@ -71,26 +72,26 @@ class OpenCVEngine(HostEngine):
 
     def _along_axes(self, step: WarpPass, images: Any, drawn: Any, dtype: str) -> Any:
         """Resample rows, and then columns as rows: XLA reads those two to three times as fast."""
-        size = int(images.shape[1]), int(images.shape[2])
+        size, channels = (int(images.shape[1]), int(images.shape[2])), int(images.shape[3])
         weigh = self._stages.once(
             (id(step), *images.shape), lambda drawn: step.weighed(ops, drawn, size)
         )
 
         def rows(images: Tensor, down: Taps) -> Tensor:
             half = resample_axis(ops, images, down, 1, step.border)
-            return ops.reshape(half, (*half.shape[:2], -1))
+            return ops.reshape(half, (*half.shape[:2], size[1] * channels))
 
         def columns(turned: Tensor, across: Taps) -> Tensor:
-            turned = ops.reshape(turned, (turned.shape[0], size[1], -1, turned.shape[-1]))
+            turned = ops.reshape(turned, (turned.shape[0], size[1], channels, turned.shape[-1]))
             found = resample_axis(ops, turned, across, 1, step.border)
             found = step.values.finish(ops, found, dtype)
-            return ops.reshape(found, (found.shape[0], -1, found.shape[-1]))
+            return ops.reshape(found, (found.shape[0], found.shape[1] * channels, found.shape[-1]))
 
         def work(images: Tensor, given: tuple[Taps, Taps], compiler: Any) -> Any:
             down, across = given
             half = opencv.turned(np.asarray(compiler(rows)(images, down)))
             whole = np.asarray(compiler(columns)(buffers.handed_over(half), across))
-            return opencv.turned(whole, (*step.output_size(size), images.shape[-1]))
+            return opencv.turned(whole, (*step.output_size(size), channels))
 
         return self.in_parts(work, images, weigh(drawn), step.output_size, 0, (id(step), True))
 
@@ -106,10 +107,15 @@ class OpenCVEngine(HostEngine):
         return divided
 
     def _small(self, step: Pass, images: Any) -> Compiler:
-        """Compile what depends on the number of images, and not on their size."""
-        key = id(step), len(images), images.shape[-1]
+        """Compile what a runner works out for images of this shape."""
+        key = id(step), *images.shape
         numbers = count()
         return lambda function: self._stages.once((*key, next(numbers)), function)
+
+
+def _is_along_axes(step: WarpPass, size: Size) -> bool:
+    """Whether rows stay rows, and it is known beforehand how many pixels make one."""
+    return step.keeps_axes and not step.copies and step.minification(size) is not None
 
 
 def _finished(images: Any, values: ValueContract, dtype: str) -> Any:

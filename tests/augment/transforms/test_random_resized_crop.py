@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -85,3 +86,32 @@ def test_areas_that_are_no_share_are_refused(arguments):
 def test_aspect_ratios_that_are_no_range_are_refused(ratio):
     with pytest.raises(ValueError, match=r"`aspect_ratio` is a number from 0.01 to 100, or a pair"):
         Crop(8, 8, aspect_ratio=ratio)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_sizes_that_turn_out_later_are_compiled(jit_compile):
+    """How many pixels make one is drawn then, which no compiler makes an array of."""
+    tf = pytest.importorskip("tensorflow")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("shapes are known beforehand")
+    pipeline = kt.augment.Pipeline([kt.augment.RandomResizedCrop(6, 5)], seed=0)
+    spec = tf.TensorSpec((None, None, None, 3), tf.uint8)
+    augment = tf.function(
+        lambda x: pipeline(x, training=True), input_signature=[spec], jit_compile=jit_compile
+    )
+    images = np.random.default_rng(0).integers(0, 256, (2, 24, 30, 3), "uint8")
+    expected = kt.augment.Pipeline([kt.augment.RandomResizedCrop(6, 5)], seed=0)(
+        images, training=True
+    )
+    difference = augment(images).numpy().astype(int) - np.asarray(expected).astype(int)
+    assert abs(difference).max() <= 1
+
+
+def test_the_size_that_comes_out_is_known_in_a_graph():
+    tf = pytest.importorskip("tensorflow")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("shapes are known beforehand")
+    pipeline = kt.augment.Pipeline([kt.augment.RandomZoom((0.8, 0.8))], seed=0)
+    spec = tf.TensorSpec((None, 12, 16, 3), tf.uint8)
+    traced = tf.function(lambda x: pipeline(x, training=True)).get_concrete_function(spec)
+    assert traced.structured_outputs.shape.as_list() == [None, 12, 16, 3]

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -70,3 +71,13 @@ def test_a_number_is_the_range_about_one():
 def test_scales_that_are_no_range_above_zero_are_refused(scale):
     with pytest.raises(ValueError, match=r"RandomZoom: `scale`.*Received: scale="):
         Zoom(scale)
+
+
+@pytest.mark.parametrize("fill_mode", ["wrap", "reflect", "nearest"])
+def test_a_constant_stays_one_where_nothing_is_filled(fill_mode):
+    """Whatever takes part in a pixel, its weights add up to 1, at a seam as well."""
+    images = np.full((2, 16, 23, 1), 100.0, "float32")
+    zoom = kt.augment.RandomZoom((0.8, 0.8))
+    pipeline = kt.augment.Pipeline([zoom], value_range=(0, 255), fill_mode=fill_mode, seed=0)
+    out = keras.ops.convert_to_numpy(pipeline(images, training=True))
+    np.testing.assert_allclose(out, 100.0, rtol=1e-5)
