@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -101,8 +100,7 @@ def _checkup(options: argparse.Namespace) -> int:
 
     x, y = _arrays(options.data)
     try:
-        if os.path.exists(options.model):  # else Keras says that it is not there
-            check_archive(options.model)
+        check_archive(options.model)
         with warnings.catch_warnings():
             # That of an optimizer without steps nothing could be loaded is no news.
             warnings.simplefilter("ignore")

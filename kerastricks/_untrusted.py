@@ -1,6 +1,7 @@
 """What a `.keras` file is asked before Keras opens it."""
 
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from os import PathLike
@@ -30,6 +31,16 @@ PARTS = {
 
 Keras before 3.11 calls any of them that a file names.
 """
+ELSEWHERE = {
+    "AlphaDropout",
+    "CustomScaleLayer",
+    "LayerScale",
+    "RandomHeight",
+    "RandomWidth",
+    "StochasticDepth",
+    "ThresholdedReLU",
+}
+"""Layers that Keras has in `applications` and `legacy`, beside what is no part of a model."""
 LOADERS = {"clone_model", "load_model", "model_from_json", "save_model", "load_weights"}
 
 
@@ -43,7 +54,10 @@ def check_archive(path: str | PathLike[str]) -> None:
     Raises:
         RefusedError: If it is no archive of one model, or holds more than parts of models.
     """
-    if not zipfile.is_zipfile(path):
+    if not os.path.isfile(path):
+        raise RefusedError("there is no such file")
+    # Keras goes by the name: what is called otherwise it would read in another way.
+    if not str(path).endswith(".keras") or not zipfile.is_zipfile(path):
         raise RefusedError("it is no .keras archive, or is damaged")
     with zipfile.ZipFile(path) as archive:
         parts = [part for part in archive.infolist() if part.filename == CONFIG]
@@ -65,6 +79,7 @@ def _check(module: str, name: str, config: Any) -> None:
     of_keras = module == "keras" or module.startswith("keras.")
     # A name with dots in it would lead elsewhere.
     is_part = (module == "keras" or package in PARTS) and what.isidentifier()
+    is_part |= package in ("applications", "legacy", "_legacy") and name in ELSEWHERE
     if of_keras and (not is_part or {*inner, what} & LOADERS):
         raise RefusedError(f"it names {module}.{what}, which is no part of a model")
 

@@ -1,8 +1,15 @@
-"""`--variants N` runs each test with at most N of its parameters, which lie evenly among them."""
+"""Settings of all tests.
 
-from collections import defaultdict
+`--variants N` runs each test with at most N of its parameters, which lie evenly among them. What
+came of drawn examples is counted, and printed at the end.
+"""
+
+import json
+from collections import Counter, defaultdict
 
 import pytest
+
+TALLY = pytest.StashKey()
 
 
 def pytest_addoption(parser):
@@ -29,3 +36,37 @@ def pytest_collection_modifyitems(config, items):
             left_out.update(item for n, item in enumerate(variants) if n not in kept)
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_configure(config):
+    config.stash[TALLY] = defaultdict(Counter)
+
+
+@pytest.fixture
+def count(request):
+    """Counts an outcome under the name of the test."""
+    tally = request.config.stash[TALLY]
+
+    def count(outcome, what=None):
+        tally[what or request.node.originalname][outcome] += 1
+
+    yield count
+    # Reports are what a worker of pytest-xdist hands over.
+    request.node.user_properties.append(("fuzzed", json.dumps(tally)))
+    tally.clear()
+
+
+def pytest_terminal_summary(terminalreporter):
+    total = defaultdict(Counter)
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()):
+                if name == "fuzzed" and report.when == "teardown":
+                    for test, counts in json.loads(value).items():
+                        total[test].update(counts)
+    if not total:
+        return
+    terminalreporter.section("fuzzing")
+    for test, counts in sorted(total.items()):
+        told = ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
+        terminalreporter.write_line(f"{test}: {counts.total()} examples: {told}")

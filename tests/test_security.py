@@ -369,6 +369,37 @@ def test_what_models_are_made_of_passes(tmp_path):
         check_archive(tmp_path / "model.h5")
 
 
+@pytest.mark.parametrize("name", ["evil.h5", "evil.hdf5", "evil", "evil.keras.h5"])
+def test_an_archive_by_another_name_is_refused(tmp_path, name):
+    """Keras goes by the name: a file of HDF5 with an archive behind it would be read as HDF5."""
+    keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)]).save(tmp_path / "model.keras")
+    (tmp_path / "model.keras").rename(tmp_path / name)
+    with pytest.raises(RefusedError, match=r"no \.keras archive"):
+        check_archive(tmp_path / name)
+    with pytest.raises(RefusedError, match="no such file"):
+        check_archive("hf://somebody/model.keras")
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("keras.src.applications.convnext", "LayerScale"),
+        ("keras.src.applications.inception_resnet_v2", "CustomScaleLayer"),
+        ("keras._legacy.layers", "ThresholdedReLU"),
+    ],
+)
+def test_layers_that_keras_has_elsewhere_pass(tmp_path, module, name):
+    def archived(config):
+        with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+            archive.writestr("config.json", json.dumps(config))
+        return tmp_path / "model.keras"
+
+    check_archive(archived({"module": module, "class_name": name, "config": {}}))
+    other = {"module": "keras.applications", "class_name": "function", "config": "ResNet50"}
+    with pytest.raises(RefusedError, match="no part of a model"):
+        check_archive(archived(other))
+
+
 def test_a_surgery_prints_names_as_they_are(capsys):
 
     fields = inspect.signature(Trial).parameters

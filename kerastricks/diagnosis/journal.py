@@ -9,7 +9,7 @@ import os
 import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -143,7 +143,7 @@ class Journal:
             self.replaying = False
 
     def begin(self, plan: Plan, start: Start) -> None:
-        """Write a new file; one that is not understood is kept beside it."""
+        """Write a new file; one that is no journal is kept beside it."""
 
         def written() -> None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -184,7 +184,8 @@ class Journal:
         """Write no more."""
         file, self._file = self._file, None
         if file is not None:
-            file.close()
+            with suppress(OSError):  # of a disk that is full: told when it was written
+                file.close()
 
     def remove(self) -> None:
         """Remove the file, and its folder if that is empty: the training has come to its end."""
@@ -193,7 +194,7 @@ class Journal:
         def removed() -> None:
             if os.path.lexists(self.path) and _is_ours(self.path):
                 self.path.unlink()
-                if not any(self.path.parent.iterdir()):
+                with suppress(OSError):  # of a folder that holds more, or is a volume
                     self.path.parent.rmdir()
 
         self._attempt(removed)
@@ -271,7 +272,9 @@ def _past(first: Entry, entries: Iterable[Entry], now: Start) -> Past | None:
     ended: set[int] = set()
     for entry in entries:
         facts = entry.facts
-        if entry.kind == "epoch" and facts["epoch"] < now.epoch and facts["updates"] <= now.updates:
+        # Restored in the middle of an epoch, Keras may count epochs from an earlier one.
+        again = facts.get("epoch", 0) >= now.epoch and now.updates <= begun.updates
+        if entry.kind == "epoch" and facts["updates"] <= now.updates and not again:
             updates, step, unbroken = facts["updates"], facts["step"], True
             ended.add(facts["epoch"])
         elif entry.kind == "epoch":

@@ -1,4 +1,4 @@
-"""Counts what came of each example, and prints the counts at the end."""
+"""Draws examples, and tries files in a process of its own."""
 
 import json
 import os
@@ -6,13 +6,11 @@ import select
 import signal
 import subprocess
 import sys
-from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-TALLY = pytest.StashKey()
 PATIENCE = 120
 """Seconds after which an example counts as hanging: a hundred times what one takes."""
 
@@ -39,40 +37,6 @@ def fuzz(strategy, examples, law):
 @pytest.fixture(name="fuzz")
 def fuzz_fixture():
     return fuzz
-
-
-def pytest_configure(config):
-    config.stash[TALLY] = defaultdict(Counter)
-
-
-@pytest.fixture
-def count(request):
-    """Counts an outcome under the name of the test."""
-    tally = request.config.stash[TALLY]
-
-    def count(outcome, what=None):
-        tally[what or request.node.originalname][outcome] += 1
-
-    yield count
-    # Reports are what a worker of pytest-xdist hands over.
-    request.node.user_properties.append(("fuzzed", json.dumps(tally)))
-    tally.clear()
-
-
-def pytest_terminal_summary(terminalreporter):
-    total = defaultdict(Counter)
-    for reports in terminalreporter.stats.values():
-        for report in reports:
-            for name, value in getattr(report, "user_properties", ()):
-                if name == "fuzzed" and report.when == "teardown":
-                    for test, counts in json.loads(value).items():
-                        total[test].update(counts)
-    if not total:
-        return
-    terminalreporter.section("fuzzing")
-    for test, counts in sorted(total.items()):
-        told = ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
-        terminalreporter.write_line(f"{test}: {counts.total()} examples: {told}")
 
 
 class Worker:

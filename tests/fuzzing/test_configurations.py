@@ -157,7 +157,8 @@ def test_transforms(examples, fuzz, attempted, count):
 
 
 @amounts(8, 30)
-def test_callbacks(examples, fuzz, attempted, count, tmp_path):
+def test_callbacks(examples, fuzz, attempted, count, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # words that are no folders may become some
     x = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "tanh")])
     model.compile("sgd", "mse")
