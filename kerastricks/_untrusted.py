@@ -31,6 +31,8 @@ PARTS = {
 
 Keras before 3.11 calls any of them that a file names.
 """
+ON_TORCH = "backend.torch.optimizers."
+"""Where Keras has the optimizers of torch."""
 ELSEWHERE = {
     "AlphaDropout",
     "CustomScaleLayer",
@@ -75,7 +77,9 @@ def _check(module: str, name: str, config: Any) -> None:
         raise RefusedError(f"it has a {name}, which is code, and code in files is not run")
     # Functions are described as {"module": ..., "class_name": "function", "config": name}.
     what = str(config) if name == "function" else name
-    package, *inner = module.removeprefix("keras.src.").removeprefix("keras.").split(".")
+    place = module.removeprefix("keras.src.").removeprefix("keras.")
+    place = place.removeprefix("backend.torch.") if place.startswith(ON_TORCH) else place
+    package, *inner = place.split(".")
     of_keras = module == "keras" or module.startswith("keras.")
     # A name with dots in it would lead elsewhere.
     is_part = (module == "keras" or package in PARTS) and what.isidentifier()

@@ -17,15 +17,15 @@ NORMALIZATION = keras.layers.BatchNormalization()
 
 
 def column(data):
-    return statistics.column_vector(data, UNITS)
+    return statistics.column_vector(keras.ops.convert_to_tensor(data), UNITS)
 
 
 def layer(data):
-    return statistics.layer_vector(data, -1, RELU)
+    return statistics.layer_vector(keras.ops.convert_to_tensor(data), -1, RELU)
 
 
 def moments(data):
-    return statistics.moments_vector(data, -1)
+    return statistics.moments_vector(keras.ops.convert_to_tensor(data), -1)
 
 
 def normalization(data):

@@ -195,9 +195,11 @@ def test_without_a_private_attribute_training_goes_on_and_the_report_says_what_i
     build = CONCERNED[name]
     doctor = TrainingDoctor(verbose=0)
     history, weights = fitted(build, doctor)
-    assert history == alone[build][0]
+    # XLA rounds what it compiles together with other things in another order.
+    rounding = 1e-6 if BACKEND == "jax" else 0
+    np.testing.assert_allclose(history["loss"], alone[build][0]["loss"], rtol=rounding)
     for a, b in zip(weights, alone[build][1], strict=True):
-        np.testing.assert_array_equal(a, b)
+        np.testing.assert_allclose(a, b, rtol=rounding, atol=rounding / 10)
     said = [reason for reason in doctor.report.unobserved.values() if f"{name}_of_old" in reason]
     if name == "_metrics" and BACKEND != "jax":
         assert not said  # here the model does not know of the doctor's metric

@@ -9,7 +9,8 @@ from keras import ops
 
 def checked_data_format(data_format: str | None) -> str:
     """Returns the data format, Keras' setting if there is none."""
-    found = (data_format or keras.config.image_data_format()).lower()
+    given = keras.config.image_data_format() if data_format is None else data_format
+    found = str(given).lower()
     if found not in ("channels_last", "channels_first"):
         raise ValueError(
             'Argument `data_format` must be "channels_last", "channels_first" or None. Received: '
