@@ -270,8 +270,8 @@ class Pipeline(keras.layers.Layer):
                 default, is the host.
             service: The address of a tf.data service's dispatcher, "grpc://host:port".
             engine: What moves the pixels on the host: "opencv", "xla", or None, the default, for
-                OpenCV where it is installed (`pip install "kerastricks[opencv]"`), which is faster.
-                After each pass they agree to one level of 255, but for what spreads levels, as
+                the faster: OpenCV where it is installed (`pip install "kerastricks[opencv]"`), but
+                XLA up to 64 x 64 pixels unless levels are counted. After each pass they agree to one level of 255, but for what spreads levels, as
                 equalizing does.
             num_parallel_calls: Batches in work at once; None, the default, lets `tf.data` decide.
                 The result does not depend on it.
