@@ -271,8 +271,8 @@ class Pipeline(keras.layers.Layer):
             service: The address of a tf.data service's dispatcher, "grpc://host:port".
             engine: What moves the pixels on the host: "opencv", "xla", or None, the default, for
                 the faster: OpenCV where it is installed (`pip install "kerastricks[opencv]"`), but
-                XLA up to 64 x 64 pixels unless levels are counted. After each pass they agree to one level of 255, but for what spreads levels, as
-                equalizing does.
+                XLA up to 64 x 64 pixels unless levels are counted. After each pass they agree to
+                one level of 255, but for what spreads levels, as equalizing does.
             num_parallel_calls: Batches in work at once; None, the default, lets `tf.data` decide.
                 The result does not depend on it.
             initial_epoch: The number of the first epoch, 0 by default, which the others follow: for
