@@ -1,7 +1,7 @@
 """The part of `keras.ops` that small tables and matrices take, in numpy.
 
-Names, arguments and rules are those of `keras.ops`. For a few numbers a sample a call of a compiled
-function takes longer than they do.
+Names and arguments are those of `kernels.tensorflow`. For a few numbers a sample a call of a
+compiled function takes longer than they do.
 """
 
 from typing import Any
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from kerastricks.augment.kernels import Tensor
 
+abs = np.abs  # noqa: A001 - the name it has in keras.ops
 arange = np.arange
 bitwise_and = np.bitwise_and
 bitwise_or = np.bitwise_or
@@ -28,6 +29,7 @@ logical_or = np.logical_or
 maximum = np.maximum
 minimum = np.minimum
 ones_like = np.ones_like
+repeat = np.repeat
 reshape = np.reshape
 right_shift = np.right_shift
 round = np.rint  # noqa: A001 - the name it has in keras.ops
@@ -53,14 +55,14 @@ def cumsum(x: Tensor, axis: int) -> NDArray[Any]:
     return np.cumsum(x, axis=axis, dtype=x.dtype)
 
 
-def max(x: Tensor, axis: int) -> Any:  # noqa: A001 - the name it has in keras.ops
+def max(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:  # noqa: A001 - the name it has in keras.ops
     """Give the largest along one axis."""
-    return np.max(x, axis=axis)
+    return np.max(x, axis=axis, keepdims=keepdims)
 
 
-def min(x: Tensor, axis: int) -> Any:  # noqa: A001 - the name it has in keras.ops
+def min(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:  # noqa: A001 - the name it has in keras.ops
     """Give the least along one axis."""
-    return np.min(x, axis=axis)
+    return np.min(x, axis=axis, keepdims=keepdims)
 
 
 def ones(shape: tuple[int, ...], dtype: str = "float32") -> NDArray[Any]:
@@ -79,6 +81,6 @@ def shape(x: Tensor) -> tuple[int, ...]:
     return x.shape  # type: ignore[no-any-return]
 
 
-def sum(x: Tensor, axis: int) -> Any:  # noqa: A001 - the name it has in keras.ops
+def sum(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:  # noqa: A001 - the name it has in keras.ops
     """Add up along one axis, in the dtype of what is added."""
-    return np.sum(x, axis=axis, dtype=x.dtype)
+    return np.sum(x, axis=axis, dtype=x.dtype, keepdims=keepdims)
