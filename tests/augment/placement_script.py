@@ -264,7 +264,8 @@ def service():
     host, there = augmented(), augmented(**place)
     assert there.element_spec == host.element_spec
     assert len(there) == len(host)
-    assert_same(host, there)
+    for _ in running.workers:  # an epoch has three batches: each worker meets the last one's shape
+        assert_same(host, there)
     with nothing_compiles():
         found = [list(there) for _ in range(2)]
     for each in found:
