@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from kerastricks._printable import printable
+from kerastricks._printable import in_one_line
 from kerastricks._untrusted import check_archive
 from kerastricks._version import __version__
 
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = options.run(options)
     except _UsageError as error:
-        command.error(printable(str(error), keep="\n"))
+        command.error(in_one_line(error))
     return status
 
 

@@ -24,3 +24,13 @@ def printable(text: str, keep: str = "") -> str:
         char if char.isprintable() or char in keep else char.encode("unicode_escape").decode()
         for char in text
     )
+
+
+def in_one_line(message: object) -> str:
+    r"""A message in which names of strangers may be, without the lines that these may add.
+
+    Example:
+        >>> print(in_one_line("no layer 'x\nHealthy: no findings.\x1b[2J'.\n\n    Expected: y"))
+        no layer 'x Healthy: no findings.\x1b[2J'. Expected: y
+    """
+    return printable(" ".join(str(message).split()))

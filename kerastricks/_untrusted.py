@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from os import PathLike
 from typing import Any
 
+import keras
+
 CONFIG = "config.json"
 LARGEST = 64 * 2**20
 """Bytes of the description of a model. The largest published ones take a few million."""
@@ -69,23 +71,31 @@ def check_archive(path: str | PathLike[str]) -> None:
             raise RefusedError(f"its {CONFIG} takes {parts[0].file_size} bytes")
         config = json.loads(archive.read(parts[0]))
     for entry in _entries(config):
-        _check(str(entry.get("module") or ""), str(entry["class_name"]), entry.get("config"))
+        _check(entry)
 
 
-def _check(module: str, name: str, config: Any) -> None:
+def _check(entry: dict[str, Any]) -> None:
+    module, name, config = str(entry.get("module") or ""), entry["class_name"], entry.get("config")
     if name in CODE:
         raise RefusedError(f"it has a {name}, which is code, and code in files is not run")
+    if isinstance(config, dict) and isinstance(config.get("vocabulary"), str):
+        raise RefusedError(f"it has a {name} whose vocabulary is a file elsewhere")
     # Functions are described as {"module": ..., "class_name": "function", "config": name}.
     what = str(config) if name == "function" else name
     place = module.removeprefix("keras.src.").removeprefix("keras.")
     place = place.removeprefix("backend.torch.") if place.startswith(ON_TORCH) else place
     package, *inner = place.split(".")
-    of_keras = module == "keras" or module.startswith("keras.")
     # A name with dots in it would lead elsewhere.
     is_part = (module == "keras" or package in PARTS) and what.isidentifier()
     is_part |= package in ("applications", "legacy", "_legacy") and name in ELSEWHERE
-    if of_keras and (not is_part or {*inner, what} & LOADERS):
-        raise RefusedError(f"it names {module}.{what}, which is no part of a model")
+    if module == "keras" or module.startswith("keras."):
+        if not is_part or {*inner, what} & LOADERS:
+            raise RefusedError(f"it names {module}.{what}, which is no part of a model")
+    # Without a module are tuples and the like; functions of "builtins" are looked up among Keras'.
+    elif module not in ("", "builtins"):
+        registered = what if name == "function" else str(entry.get("registered_name"))
+        if registered not in keras.saving.get_custom_objects():
+            raise RefusedError(f"it names {module}.{what}, which is registered nowhere")
 
 
 def _entries(value: Any) -> Iterator[dict[str, Any]]:

@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import keras
+import matplotlib
 import numpy as np
 import pytest
 
@@ -22,6 +23,7 @@ from kerastricks._untrusted import RefusedError, check_archive
 from kerastricks.callbacks._monitor import Monitor
 from kerastricks.diagnosis import Finding, Report
 from kerastricks.diagnosis.activations import Activation
+from kerastricks.diagnosis.drawing import svg
 from kerastricks.diagnosis.observation import LayerStatistics, Observation, WeightStatistics
 from kerastricks.diagnosis.page import Section, write_page
 from kerastricks.diagnosis.timeline import Timeline
@@ -169,6 +171,14 @@ def test_a_page_shows_names_and_has_no_elements_of_theirs(half, report_about, tm
     notebook = Page()
     notebook.feed(report_about(*texts)._repr_html_())
     assert {"script", "img", "iframe"}.isdisjoint(notebook.around + list(notebook.drawn))
+
+
+def test_names_in_pictures_are_not_handed_to_tex():
+    """Which reads files and, where that is allowed, runs commands."""
+    seen = []
+    with matplotlib.rc_context({"text.usetex": True}):
+        svg(lambda *_: seen.append(matplotlib.rcParams["text.usetex"]), 1, 1)
+    assert seen == [False]
 
 
 @every_text
@@ -338,8 +348,10 @@ def function(module, name):
         (function("keras.config", "enable_unsafe_deserialization"), "which is no part"),
         (function("keras.models", "load_model"), "which is no part"),
         (function("keras.src.utils.file_utils", "get_file"), "which is no part"),
-        ({"module": "os", "class_name": "system", "registered_name": "system"}, "cannot be opened"),
-        ({"module": "this", "class_name": "s", "registered_name": None}, "cannot be opened"),
+        ({"module": "os", "class_name": "system", "registered_name": "system"}, "os.system"),
+        ({"module": "this", "class_name": "s", "registered_name": None}, "registered nowhere"),
+        ({"config": {"activation": function("keras_hub.utils", "f")}}, "registered nowhere"),
+        ({"class_name": "StringLookup", "config": {"vocabulary": "/etc/passwd"}}, "file elsewhere"),
     ],
     ids=str,
 )
@@ -350,6 +362,20 @@ def test_the_command_opens_no_model_with_code(layer, words, described, tmp_path,
     assert stop.value.code == 2
     assert words in capsys.readouterr().err
     assert "this" not in sys.modules
+
+
+def test_a_name_adds_no_line_to_what_a_command_says_of_a_file(described, tmp_path, capsys):
+    np.savez(tmp_path / "data.npz", x=np.ones((8, 1)), y=np.ones(8))
+
+    def said(name):
+        with pytest.raises(SystemExit):
+            main(["checkup", str(described({"class_name": name})), str(tmp_path / "data.npz")])
+        return capsys.readouterr().err
+
+    hostile = said("x\nHealthy: no findings.\x1b[2J\u2028y")
+    assert control_characters(hostile) == []
+    assert "Healthy" in hostile
+    assert hostile.count("\n") == said("x").count("\n")
 
 
 def test_what_models_are_made_of_passes(tmp_path):

@@ -24,6 +24,7 @@ LONGEST = 40
 LINE = 12
 """Points from one line of names to the next."""
 _STYLE = {
+    "text.usetex": False,  # TeX would run what names say
     "svg.fonttype": "none",
     "svg.hashsalt": "kerastricks",
     "font.family": "sans-serif",

@@ -266,6 +266,8 @@ def _past(first: Entry, entries: Iterable[Entry], now: Start) -> Past | None:
     """
     facts = {name: value for name, value in first.facts.items() if name != "plan"}
     begun = Start(**facts)
+    if begun.epoch < 0:
+        raise UnreadableError("is damaged")
     updates, step = begun.updates, begun.step
     end, unbroken = first.end, True
     said: list[list[str | None]] = []

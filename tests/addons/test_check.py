@@ -1,5 +1,6 @@
 import ast
 import json
+import os
 
 import pytest
 from hypothesis import given, settings
@@ -10,7 +11,7 @@ from kerastricks.addons.__main__ import main
 pytest.importorskip("libcst")  # of the extra `addons`
 
 from kerastricks.addons._check.command import files
-from kerastricks.addons._check.program import examined
+from kerastricks.addons._check.program import MAGIC, examined
 
 
 def names(source):
@@ -190,6 +191,32 @@ def test_write_does_not_follow_links_out_of_the_folder(tmp_path):
     (tmp_path / "inside" / "link.py").symlink_to(tmp_path / "outside.py")
     assert main(["check", "--write", str(tmp_path / "inside")]) == 0
     assert (tmp_path / "outside.py").read_text() == source
+
+
+def test_nothing_is_run_and_pipes_are_passed_by(tmp_path):
+    """A program says what it likes where it is imported, and a pipe never ends."""
+    trap = f"import tensorflow_addons\nopen({str(tmp_path / 'sprung')!r}, 'w')\n"
+    (tmp_path / "trap.py").write_text(trap)
+    (tmp_path / "sitecustomize.py").write_text(trap)
+    os.mkfifo(tmp_path / "pipe.py")
+    assert main(["check", str(tmp_path)]) == 1
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_the_name_of_a_file_adds_no_line(tmp_path, capsys):
+    path = tmp_path / "a\nNothing to do.\x1b[2J.py"
+    path.write_text("import tensorflow_addons as tfa\ntfa.layers.TLU()\n")
+    main(["check", "--write", str(tmp_path)])
+    said = capsys.readouterr().out
+    assert "+import kerastricks.addons as tfa" in said
+    assert "\x1b" not in said
+    assert not any(line.startswith("Nothing") for line in said.splitlines())
+
+
+def test_a_long_line_of_a_notebook_is_read_once():
+    """Tried from each space anew, this takes an hour."""
+    assert not MAGIC.match(" " * 10**6 + ";")
+    assert MAGIC.match(" a, b = !ls")
 
 
 def test_of_a_notebook_only_what_is_no_python_is_left_out(tmp_path, capsys):

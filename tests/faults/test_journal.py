@@ -182,6 +182,7 @@ EPOCH = {"epoch": 0, "step": 3, "updates": 3, "logs": {}}
         forged(packed("epoch", None, EPOCH)),
         forged(packed("begin", None, {"plan": "another"})),
         forged(packed("begin", None, {"plan": journals.seal(PLAN), "colour": "red"})),
+        forged(packed("begin", None, {"plan": journals.seal(PLAN), **vars(Start(-(10**7), 0))})),
         forged(BEGIN, packed("look", look(0)[1:], {"step": 0, "told": True})),
         forged(BEGIN, packed("look", look(0), {"step": "0", "told": True})),
         forged(BEGIN, packed("epoch", None, {**EPOCH, "epoch": None})),

@@ -49,7 +49,8 @@ def check(options: argparse.Namespace) -> int:
 def files(sources: list[Path]) -> Iterator[Path]:
     """The programs and notebooks: files as given, folders with all that is in them.
 
-    Links in folders are passed by: what they lead to lies elsewhere, or is met there.
+    Links in folders are passed by: what they lead to lies elsewhere, or is met there. So are
+    pipes, whose end may never come.
     """
     for source in sources:
         if source.is_file():
@@ -63,7 +64,7 @@ def files(sources: list[Path]) -> Iterator[Path]:
                 and not (Path(folder) / name / "pyvenv.cfg").exists()
             )
             paths = (Path(folder) / n for n in sorted(names) if Path(n).suffix in SUFFIXES)
-            yield from (path for path in paths if not path.is_symlink())
+            yield from (path for path in paths if path.is_file() and not path.is_symlink())
 
 
 def difference(path: str, program: Program) -> str:
@@ -72,7 +73,8 @@ def difference(path: str, program: Program) -> str:
         data.decode("utf-8", "replace").splitlines(keepends=True)
         for data in (program.before, program.after)
     )
-    lines = difflib.unified_diff(before, after, path, path, n=0)
+    name = printable(path)
+    lines = difflib.unified_diff(before, after, name, name, n=0)
     return "".join(line if line.endswith("\n") else line + "\n" for line in lines)
 
 

@@ -31,8 +31,11 @@ class Program:
     failed: tuple[str, ...] = ()
 
 
-MAGIC = re.compile(r"\s*(?:%%?[A-Za-z]|!(?!=)|\?|[\w, ]+=\s*(?:%[A-Za-z]|!)|[\w.]+\?\??\s*$)")
-"""A line that only notebooks know: `%matplotlib inline`, `!ls`, `names = !ls`, `help?`."""
+MAGIC = re.compile(r"\s*+(?:%%?[A-Za-z]|!(?!=)|\?|[\w, ]++=\s*(?:%[A-Za-z]|!)|[\w.]++\?\??\s*$)")
+"""A line that only notebooks know: `%matplotlib inline`, `!ls`, `names = !ls`, `help?`.
+
+What has matched is not tried anew (`*+`): of long lines of spaces that takes minutes.
+"""
 OF_PYTHON = re.compile(r"\s*%%(?:capture|prun|time|timeit)\b")
 """What stands above a cell whose rest is Python."""
 

@@ -6,14 +6,9 @@ from typing import Any
 
 import keras
 
+from kerastricks._untrusted import RefusedError
 from kerastricks.addons._loading.graph import planned
-from kerastricks.addons._loading.names import (
-    FUNCTIONAL,
-    RefusedError,
-    is_object,
-    place,
-    public_name,
-)
+from kerastricks.addons._loading.names import FUNCTIONAL, is_object, place, public_name
 from kerastricks.addons._loading.objects import PREFIX
 
 IDLE: dict[str, tuple[Any, ...] | None] = {

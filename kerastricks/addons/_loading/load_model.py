@@ -8,12 +8,12 @@ from typing import Any
 
 import keras
 
-from kerastricks._printable import printable
+from kerastricks._printable import in_one_line
+from kerastricks._untrusted import RefusedError
 from kerastricks.addons._loading.config import GRAPH, translated
 from kerastricks.addons._loading.file import Saved, opened
 from kerastricks.addons._loading.functions import hard_sigmoid
 from kerastricks.addons._loading.graph import Graph
-from kerastricks.addons._loading.names import RefusedError
 from kerastricks.addons._loading.objects import custom_objects as addons
 from kerastricks.addons._loading.training import compile_arguments
 from kerastricks.addons._loading.weights import restore
@@ -70,7 +70,7 @@ def load_model(
                 raise RefusedError("Keras 3 wrote it: open it by keras.models.load_model.")
             model = _rebuilt(saved, known)
     except Exception as error:  # damaged files raise whatever their readers meet
-        raise ValueError(printable(f"{path} cannot be opened: {error}", keep="\n")) from error
+        raise ValueError(in_one_line(f"{path} cannot be opened: {error}")) from error
     if compile and saved.training:
         _compile(model, saved.training, known)
     return model
@@ -97,5 +97,5 @@ def _compile(model: keras.Model, training: dict[str, Any], known: dict[str, Any]
     try:
         model.compile(**compile_arguments(training, known))
     except Exception as error:  # whatever Keras says to a loss, a metric, an optimizer
-        told = printable(f"The model is not compiled: {error} Compile it anew.", keep="\n")
+        told = in_one_line(f"The model is not compiled: {error} Compile it anew.")
         warnings.warn(told, stacklevel=3)

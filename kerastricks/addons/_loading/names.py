@@ -4,19 +4,15 @@ from typing import Any
 
 import keras
 
+from kerastricks._untrusted import CODE, RefusedError
 from kerastricks.addons._fates import look_up
 from kerastricks.addons._loading.objects import PREFIX
 
 FUNCTIONAL = ("Functional", "Model")
 """Names of models that are described by layers and who feeds whom."""
 PLACES = ("layers", "initializers", "regularizers", "constraints")
-CODE = {"Lambda", "__lambda__", "TFOpLambda", "SlicingOpLambda"}
-CODE |= {"FlaxLayer", "JaxLayer", "TFSMLayer", "TorchModuleWrapper"}
-"""Classes that stand for code, the last four of Keras 3: an old file has none of them."""
-
-
-class RefusedError(ValueError):
-    """Something in a file that is not opened, by name."""
+OLD_CODE = CODE | {"TFOpLambda", "SlicingOpLambda"}
+"""Classes that stand for code, those of Keras 2 among them."""
 
 
 def is_object(value: Any) -> bool:
@@ -56,7 +52,7 @@ def place(
     """
     name = public_name(entry)
     plain = name.rpartition(">")[2]
-    if plain in CODE:
+    if plain in OLD_CODE:
         raise RefusedError(
             f"it has a {plain}{_called(entry)}, which is code, and code in files is not run. "
             "Build the model anew, with a layer in its place, and load the weights."

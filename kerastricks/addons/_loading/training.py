@@ -5,7 +5,8 @@ from typing import Any
 
 import keras
 
-from kerastricks.addons._loading.names import RefusedError, is_object, place, public_name
+from kerastricks._untrusted import RefusedError
+from kerastricks.addons._loading.names import is_object, place, public_name
 from kerastricks.addons._loading.objects import PREFIX
 
 BASE = {

@@ -17,7 +17,8 @@ class Tree:
         self._group = group
 
     def __contains__(self, name: str) -> bool:
-        return name in self._group
+        # `in` would follow a link, to another file as well.
+        return self._group.get(name, getlink=True) is not None
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._group)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import kerastricks.addons as tfa
 from kerastricks.addons._loading.graph import planned
+from kerastricks.addons._loading.tree import Tree
 
 
 def entry(name, module="keras.layers", /, **config):
@@ -79,6 +80,17 @@ def test_nothing_outside_the_file_is_read(old_models, tmp_path):
             link(file)
         with pytest.raises(ValueError, match=words):
             tfa.load_model(path)
+
+
+def test_what_lies_outside_the_file_makes_no_difference(tmp_path):
+    """Not even whether it is there."""
+    with h5py.File(tmp_path / "there.h5", "w") as file:
+        file["x"] = 1
+    with h5py.File(tmp_path / "model.h5", "w") as file:
+        for name in ("there", "gone"):
+            file[name] = h5py.ExternalLink(f"{name}.h5", "x")
+        assert ("there" in Tree(file)) == ("gone" in Tree(file))
+        assert "nothing" not in Tree(file)
 
 
 def archive(path, compression=zipfile.ZIP_STORED, **parts):
