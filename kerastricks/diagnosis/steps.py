@@ -29,7 +29,9 @@ def peek(args: Arguments) -> tuple[Any, Any, Arguments]:
     """
     backend = keras.backend.backend()
     if backend == "tensorflow":
-        batch = keras.tree.map_structure(_first_replica, args[0].element_spec)
+        from kerastricks.diagnosis._kernels.replicas import of_first
+
+        batch = keras.tree.map_structure(of_first, args[0].element_spec)
     elif backend == "jax":
         state, iterator = args
         iterator = iter(iterator)
@@ -265,7 +267,3 @@ def symbolic(value: Any) -> Any:
         dtype = keras.backend.standardize_dtype(value.dtype)
         return keras.KerasTensor(tuple(value.shape), dtype, sparse=sparse)
     return keras.KerasTensor(tuple(value.shape), keras.backend.standardize_dtype(value.dtype))
-
-
-def _first_replica(spec: Any) -> Any:
-    return getattr(spec, "_value_specs", [spec])[0]

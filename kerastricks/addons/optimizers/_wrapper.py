@@ -6,6 +6,8 @@ from typing import Any, Self
 import keras
 from keras import ops
 
+from kerastricks.addons.optimizers._private import place_of
+
 
 class OptimizerWrapper(keras.optimizers.Optimizer):
     """Lets the optimizer inside make its step; subclasses say what follows it.
@@ -110,7 +112,7 @@ class OptimizerWrapper(keras.optimizers.Optimizer):
 
     def slot(self, variable: Any) -> Any:
         """The variable beside the given weights; KeyError where there is none."""
-        return self._slots[self._get_variable_index(variable)]
+        return self._slots[place_of(self, variable)]
 
     @property
     def accumulates(self) -> bool:

@@ -11,6 +11,7 @@ from kerastricks.addons.optimizers._arguments import (
     learning_rate_of,
 )
 from kerastricks.addons.optimizers._names import matches
+from kerastricks.addons.optimizers._private import moments_of, place_of
 
 
 @keras.saving.register_keras_serializable(package="kerastricks.addons")
@@ -94,13 +95,13 @@ class LAMB(keras.optimizers.Lamb):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates one variable; see the class for the formulas."""
-        index = self._get_variable_index(variable)
+        index = place_of(self, variable)
         decayed, adapted = self._decayed[index] and self._decay > 0, self._adapted[index]
         if adapted and not decayed:
             super().update_step(gradient, variable, learning_rate)
             return
         dtype = variable.dtype
-        first, second = self._momentums[index], self._velocities[index]
+        first, second = moments_of(self, index)
         gradient = ops.cast(gradient, dtype)
         self.assign(first, self.beta_1 * first + ops.multiply(gradient, 1 - self.beta_1))
         self.assign(

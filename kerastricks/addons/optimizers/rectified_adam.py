@@ -12,6 +12,7 @@ from kerastricks.addons.optimizers._arguments import (
     learning_rate_of,
     stored,
 )
+from kerastricks.addons.optimizers._private import place_of
 
 
 @keras.saving.register_keras_serializable(package="kerastricks.addons")
@@ -134,7 +135,7 @@ class RectifiedAdam(keras.optimizers.Optimizer):
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Updates one variable; see the class for the formulas."""
         dtype = variable.dtype
-        index = self._get_variable_index(variable)
+        index = place_of(self, variable)
         first, second = self._first[index], self._second[index]
         gradient = ops.cast(gradient, dtype)
         self.assign(first, self.beta_1 * first + ops.multiply(gradient, 1 - self.beta_1))

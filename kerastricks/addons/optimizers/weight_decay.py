@@ -14,6 +14,7 @@ from kerastricks.addons.optimizers._arguments import (
     stored,
 )
 from kerastricks.addons.optimizers._names import matches
+from kerastricks.addons.optimizers._private import place_of
 
 Mixin: Any = object
 """The optimizer's class, which comes after this one."""
@@ -106,7 +107,7 @@ class DecoupledWeightDecayExtension(Mixin):
         if decay_var_list:
             if not self.built:
                 self.build([variable for _, variable in pairs])
-            self._only = [self._get_variable_index(v) for v in decay_var_list]
+            self._only = [place_of(self, v) for v in decay_var_list]
         try:
             return super().apply_gradients(pairs)
         finally:
@@ -114,7 +115,7 @@ class DecoupledWeightDecayExtension(Mixin):
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Decays one variable, then lets the optimizer update it."""
-        index = self._get_variable_index(variable)
+        index = place_of(self, variable)
         if self._decayed[index] if self._only is None else index in self._only:
             share = ops.cast(at_step(self._decay, self.iterations), variable.dtype)
             self.assign_sub(variable, ops.multiply(variable, share))

@@ -91,7 +91,7 @@ class DeviceDataset(tf.data.Dataset):
         self._step = step
         self._device = device
         self._host = elements.map(step, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        super().__init__(self._host._variant_tensor)
+        super().__init__(tf.data.experimental.to_variant(self._host))
 
     def _inputs(self) -> list[Any]:
         return [self._host]

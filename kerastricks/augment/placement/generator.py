@@ -28,7 +28,8 @@ class Placed(tf.data.Dataset):
             "output_types": [each.dtype for each in flat],
             "output_shapes": [each.shape for each in flat],
         }
-        source = tf.raw_ops.WrapDatasetVariant(input_handle=elements._variant_tensor)
+        variant = tf.data.experimental.to_variant(elements)
+        source = tf.raw_ops.WrapDatasetVariant(input_handle=variant)
         host = tf.constant("/device:CPU:0")
         handle = tf.TensorSpec((), tf.string)
 

@@ -10,6 +10,7 @@ from kerastricks.augment.kernels import Tensor
 from kerastricks.augment.placement.engines import GraphEngine
 from kerastricks.augment.placement.epochs import MOST
 from kerastricks.augment.placement.preparation import Augmenter, Mapper, prepared
+from kerastricks.augment.placement.private import is_shuffled_anew, with_its_inputs
 
 _JOINING = 1 << 20
 """Workers that may join in the middle."""
@@ -79,15 +80,9 @@ def distributed(service: str, shares: Callable[[int], Any]) -> tuple[int, Iterat
 
 def check_order(dataset: Any) -> None:
     """Refuse a data set that each worker would read in another order."""
-    if type(dataset).__name__ == "_ShuffleDataset":
-        fixed = not getattr(dataset, "_reshuffle_each_iteration", True)
-        if not fixed or not any(
-            tf.get_static_value(getattr(dataset, name, None)) for name in ("_seed", "_seed2")
-        ):
-            raise ValueError(
-                "Every worker of a data service reads the data set, so its order must be the same "
-                "each time: pass `shuffle` a seed and reshuffle_each_iteration=False, or shuffle "
-                "what comes out."
-            )
-    for each in dataset._inputs():
-        check_order(each)
+    if any(map(is_shuffled_anew, with_its_inputs(dataset))):
+        raise ValueError(
+            "Every worker of a data service reads the data set, so its order must be the same "
+            "each time: pass `shuffle` a seed and reshuffle_each_iteration=False, or shuffle "
+            "what comes out."
+        )

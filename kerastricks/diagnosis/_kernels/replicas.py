@@ -15,3 +15,8 @@ def total(parts: list[Any]) -> list[Any]:
     """The sums of tensors over all replicas, as each replica asks for them."""
     context = tf.distribute.get_replica_context()
     return list(context.all_reduce(tf.distribute.ReduceOp.SUM, parts))
+
+
+def of_first(spec: Any) -> Any:
+    """What the first replica gets of a batch; outside of them, the batch."""
+    return getattr(spec, "_value_specs", [spec])[0]
