@@ -5,6 +5,8 @@ from typing import Any, Self
 
 import keras
 
+from kerastricks._printable import printable
+
 
 @keras.saving.register_keras_serializable(package="kerastricks.addons")
 class TQDMProgressBar(keras.callbacks.Callback):
@@ -170,7 +172,7 @@ class TQDMProgressBar(keras.callbacks.Callback):
             factor: What the values are divided by. Defaults to 1.
         """
         return self.metrics_separator.join(
-            self.metrics_format.format(name=name, value=value / factor)
+            self.metrics_format.format(name=printable(name), value=value / factor)
             for name, value in (logs or {}).items()
             if name not in ("batch", "size")
         )

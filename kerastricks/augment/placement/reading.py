@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from kerastricks._printable import printable
 from kerastricks.augment.placement.host_calls import counted, ending
 
 _UNREADABLE = (
@@ -54,7 +55,7 @@ def readable(dataset: Any) -> Any:
                 except StopIteration:
                     break
                 except _UNREADABLE as error:
-                    reason = reason or error.message.strip().splitlines()[0]
+                    reason = reason or printable(error.message.strip().partition("\n")[0])
                     named += [number] if lost < _NAMED else []
                     number, lost, in_a_row = number + 1, lost + 1, in_a_row + 1
                     if in_a_row == _IN_A_ROW:
