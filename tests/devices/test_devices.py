@@ -72,4 +72,4 @@ def test_multi_worker_mirrored_strategy():
 
     outputs = told(*(started("workers.py", TF_CONFIG=worker(index)) for index in range(2)))
     layers, augmentation = "layers: as in one process", "augmentation: a half each"
-    assert outputs == [[layers, augmentation, "fit: refused"]] * 2
+    assert outputs == [[layers, augmentation, "fit: refused", "checkup: sick"]] * 2

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from trained import BATCH, RTOL, STEPS, data, healthy
+from trained import BATCH, RTOL, STEPS, data, healthy, sick
 
 import kerastricks as kt
 
@@ -82,5 +82,13 @@ def refused():
     print("fit: refused", flush=True)
 
 
-for part in (layers, augmentation, refused):
+def before():
+    """What is wrong from the start is told outside of the strategy, in each process by itself."""
+    model = sick()
+    model.compile("sgd", "binary_crossentropy")
+    assert kt.checkup(model, *data(40.0)).sick
+    print("checkup: sick", flush=True)
+
+
+for part in (layers, augmentation, refused, before):
     part()
