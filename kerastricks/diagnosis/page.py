@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from kerastricks._printable import printable
 from kerastricks._version import __version__
 from kerastricks.diagnosis import figures
 from kerastricks.diagnosis.evidence import in_words
+from kerastricks.diagnosis.files import write_whole
 from kerastricks.diagnosis.finding import grouped, headline, worst
 from kerastricks.diagnosis.record import Record
 
@@ -61,7 +61,7 @@ def write_page(
             version=__version__,
         )
     )
-    Path(path).write_text(text, encoding="utf-8")
+    write_whole(path, text)
 
 
 def fragment(section: Section) -> str:

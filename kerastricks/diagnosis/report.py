@@ -4,10 +4,10 @@ import html
 import json
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 from kerastricks._printable import printable
+from kerastricks.diagnosis.files import write_whole
 from kerastricks.diagnosis.finding import grouped, headline, worst
 from kerastricks.diagnosis.page import Section, fragment, write_page
 from kerastricks.diagnosis.record import Record
@@ -67,9 +67,12 @@ class Report(Record):
 
         Args:
             path: The file; its folder must exist.
+
+        Raises:
+            OSError: If it cannot be written; an older file is then as it was.
         """
         text = json.dumps(self.to_dict(), indent=2, allow_nan=False)
-        Path(path).write_text(text + "\n", encoding="utf-8")
+        write_whole(path, text + "\n")
 
     def to_html(self, path: str | PathLike[str]) -> None:
         """Write the report with its pictures as one self-contained page.
@@ -79,6 +82,7 @@ class Report(Record):
 
         Raises:
             ImportError: If the `report` extra is not installed.
+            OSError: If it cannot be written; an older file is then as it was.
         """
         write_page(path, "Training report", [Section("This run", self)])
 
