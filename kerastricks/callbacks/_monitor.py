@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.text import Text
 
 from kerastricks._printable import printable
+from kerastricks.diagnosis.entries import Entry
 from kerastricks.diagnosis.errors import in_short
 from kerastricks.diagnosis.examination import JUDGED_AFTER_FAILURE, Examination
 from kerastricks.diagnosis.failure import Failure
 from kerastricks.diagnosis.finding import Finding, grouped, headline, worst
-from kerastricks.diagnosis.journal import Entry, Journal
+from kerastricks.diagnosis.journal import Journal
 from kerastricks.diagnosis.observation import Epoch, Observation
 from kerastricks.diagnosis.plan import Plan
 from kerastricks.diagnosis.probes import Probe
@@ -62,7 +63,6 @@ class Monitor(keras.callbacks.Callback):
         super().__init__()
         if log_dir is not None:
             require_writer()
-        self.schedule = Schedule(every, budget)
         if verbose not in (0, 1):
             raise ValueError(f"Argument `verbose` must be 0 or 1. Received: verbose={verbose!r}")
         self._rules = rules
@@ -75,13 +75,9 @@ class Monitor(keras.callbacks.Callback):
         self._scalars: ScalarWriter | None = None
         self._backup_dir = None if backup_dir is None else Path(backup_dir)
         self._journal: Journal | None = None
-        self._examination = self._new_examination()
-        self._advised: set[str] = set()
-        self._last: Observation | None = None
         self._probe: Probe | None = None
         self._unobserved: dict[str, str] = {}
-        self._told: set[Any] = set()
-        self._said: set[Any] = set()
+        self.begin_anew()
 
     @property
     def report(self) -> Report:
@@ -89,7 +85,12 @@ class Monitor(keras.callbacks.Callback):
         if self._probe is not None:
             self._probe.leave_if_over()
         self._catch_up()
-        return self._examination.report(self._probe.unobserved if self._probe else self._unobserved)
+        return self._examination.report(self._places)
+
+    @property
+    def _places(self) -> dict[str, str]:
+        """What cannot be seen, as place and reason."""
+        return self._probe.unobserved if self._probe else self._unobserved
 
     def set_model(self, model: Any) -> None:
         """Take the model to watch.
@@ -108,13 +109,8 @@ class Monitor(keras.callbacks.Callback):
     def on_train_begin(self, logs: Any = None) -> None:
         """Install the probe, or share the one that another callback installed."""
         del logs
-        self._examination = self._new_examination()
-        self._advised = set()
-        self._told = set()
-        self._said = set()
         self._unobserved = {}
-        self._last = None
-        self.schedule = Schedule(self._every, self._budget)
+        self.begin_anew()
         if self._backup_dir is not None:
             path = self._backup_dir / f"{type(self).__name__}.journal"
             self._journal = Journal(path, partial(self._lose, str(path)), self._again)
@@ -131,6 +127,50 @@ class Monitor(keras.callbacks.Callback):
             reasons = "; ".join(f"{path}: {reason}" for path, reason in plan.unobserved.items())
             told = f"nothing of this model can be observed: {reasons}. Training goes on."
             self._attempt(lambda: self._say(told))
+
+    def begin_anew(self) -> None:
+        """Forget what was seen and said (called by the probe where it cannot be gone through)."""
+        self.schedule = Schedule(self._every, self._budget)
+        self._examination = self._new_examination()
+        self._advised: set[str] = set()
+        self._told: set[Any] = set()
+        self._said: set[Any] = set()
+        self._last: Observation | None = None
+
+    def resumed(self) -> None:
+        """End a training that would have ended before it was killed (called by the probe)."""
+        found = (f for f in self._examination.findings if self._stops(f))
+        first = min(found, key=lambda finding: finding.onset, default=None)
+        if first is not None and self._probe is not None:
+            self._probe.stop_training()
+            where = "" if first.layer is None else f" in {first.layer}"
+            when = f"since step {first.onset}, before this training was resumed"
+            told = f"training stops because of {first.condition}{where}, {when}."
+            self._attempt(lambda: self._say(told))
+
+    def remembered(self) -> tuple[dict[str, Any], list[tuple[Observation, bool]]]:
+        """What followed from what was seen, and what rules look back on (called by the probe)."""
+        parts = {
+            "examination": self._examination.remembered(),
+            "schedule": self.schedule.remembered(),
+            "advised": self._advised,
+            "told": self._told,
+            "failed": self._places.get(type(self).__name__),
+        }
+        return parts, self._examination.window
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what had followed in an earlier process (called by the probe)."""
+        self._examination.restore(state["examination"])
+        self.schedule.restore(state["schedule"])
+        self._advised, self._told = state["advised"], state["told"]
+        if state["failed"] is not None:
+            self._places[type(self).__name__] = state["failed"]
+
+    def recall(self, observation: Observation, epochs: int | None, *, within: bool) -> None:
+        """Look back on a step that is told of in `restore` (called by the probe)."""
+        self._last = observation
+        self._examination.recall(observation, epochs, within=within)
 
     def miss(self, missing: Mapping[str, str]) -> None:
         """Say what was to be observed and is not (called by the probe)."""
@@ -175,6 +215,8 @@ class Monitor(keras.callbacks.Callback):
             step = self._probe.step
             self._attempt(lambda: self._keep_epoch(epoch, step, logs or {}))
             self._attempt(lambda: self._end_epoch(step, logs or {}))
+            shorten = self._probe.shorten
+            self._attempt(lambda: shorten(self))
 
     def on_train_end(self, logs: Any = None) -> None:
         """Judge the end, and leave the model as it was."""
@@ -267,8 +309,7 @@ class Monitor(keras.callbacks.Callback):
         try:
             action()
         except Exception as error:
-            unobserved = self._probe.unobserved if self._probe else self._unobserved
-            unobserved[type(self).__name__] = in_short(error)
+            self._lose(type(self).__name__, in_short(error))
 
     def _write(self, action: Callable[[ScalarWriter], None]) -> None:
         """Write for TensorBoard, unless that has failed before."""
@@ -282,15 +323,13 @@ class Monitor(keras.callbacks.Callback):
 
     def _lose(self, place: str, reason: str) -> None:
         """Say once what cannot be written or read; the training goes on."""
-        unobserved = self._probe.unobserved if self._probe else self._unobserved
-        if place not in unobserved:
-            unobserved[place] = reason
+        if place not in self._places:
+            self._places[place] = reason
             self._attempt(lambda: self._say(f"{place}: {reason}. Training goes on."))
 
     def _speak_of(self, findings: list[Finding], *, over: bool) -> None:
         known = {finding.key: finding for finding in self.report.findings} if findings else {}
-        stops = [f for f in findings if f.condition in self._stop_on and f.severity != "note"]
-        stops = [] if over or self._probe is None else stops
+        stops = [] if over or self._replaying else [f for f in findings if self._stops(f)]
         if stops and self._probe is not None:
             self._probe.stop_training()  # before anything is printed, which may fail
         grave = [f for f in findings if f.severity != "note"]
@@ -302,6 +341,9 @@ class Monitor(keras.callbacks.Callback):
         self._told.update(finding.key for finding in findings)
         if stops:
             self._say(f"training stops because of {stops[0].condition}.")
+
+    def _stops(self, finding: Finding) -> bool:
+        return finding.condition in self._stop_on and finding.severity != "note"
 
     def _speak(self, group: list[Finding], known: Mapping[Any, Finding]) -> None:
         told = worst(_unexplained(group, known))

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kerastricks.diagnosis.plan import Numbers, Plan
+from kerastricks.diagnosis.remembering import Remembering
 from kerastricks.diagnosis.slots import ColumnSlot, LayerSlot
 
 GROWTH = 2.0
@@ -17,7 +18,7 @@ LOOKS_AFTER_JUMP = 16
 """Steps worth a look after a jump: rules want up to eight, and many a jump is over by the next."""
 
 
-class Alarm:
+class Alarm(Remembering):
     """Tell what may be over by the next judgement, and what has changed at once.
 
     The former is NaN where none was before; a loss, a gradient or an update that jumps; and targets
@@ -27,6 +28,8 @@ class Alarm:
     Args:
         plan: What is observed.
     """
+
+    _REMEMBERED = ("_limits", "_range", "_broken", "_idle")
 
     def __init__(self, plan: Plan):
         start, weights = plan.forward_length, plan.weights

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from kerastricks.diagnosis.observation import ColumnStatistics, Observation
+from kerastricks.diagnosis.remembering import Remembering
 from kerastricks.diagnosis.rules._learning import STRETCH, median_update
 
 POOLED_LOOKS = 128
@@ -14,7 +15,7 @@ POOLED_LOOKS = 128
 
 
 @dataclass
-class Pool:
+class Pool(Remembering):
     """What the observations of a run tell together.
 
     Attributes:
@@ -23,6 +24,8 @@ class Pool:
         update_ratio: The largest average, over `STRETCH` judged observations in a row, of the
             median kernel's update relative to the kernel.
     """
+
+    _REMEMBERED = ("inputs", "targets", "update_ratio", "_looks", "_updates")
 
     inputs: dict[str, ColumnStatistics] = field(default_factory=dict)
     targets: dict[str, ColumnStatistics] = field(default_factory=dict)

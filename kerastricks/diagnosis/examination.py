@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from kerastricks.diagnosis.observation import (
     Observation,
     WeightStatistics,
 )
+from kerastricks.diagnosis.remembering import Remembering
 from kerastricks.diagnosis.report import Report
 from kerastricks.diagnosis.rules import RULES, Rule
 from kerastricks.diagnosis.rules._window import LOOK_BACK
@@ -44,12 +45,16 @@ JUDGED_AFTER_FAILURE = ("unreachable_targets", "loss_mismatch")
 """Conditions that make a training step fail, and that outputs and targets alone tell."""
 
 
-class Examination:
+class Examination(Remembering):
     """The doctor's memory of one training run.
 
     Args:
         rules: Rules by name; all of them by default.
     """
+
+    _REMEMBERED = (
+        "_failures", "_findings", "_present", "_absent", "_large", "_depth", "_epochs", "_healed"
+    )  # fmt: skip
 
     def __init__(self, rules: Mapping[str, Rule] = RULES):
         self._rules = rules
@@ -66,19 +71,59 @@ class Examination:
         self._epochs: list[Epoch] = []
         self._healed: dict[tuple[str, str | None], int | None] = {}
 
+    def remembered(self) -> dict[str, Any]:
+        """What has followed from all looks; see `window` for those that are looked back on."""
+        parts = {"timeline": self._timeline.remembered(), "pool": self._pool.remembered()}
+        return {**super().remembered(), **parts}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from there; the looks are recalled after this."""
+        super().restore(state)
+        self._timeline.restore(state["timeline"])
+        self._pool.restore(state["pool"])
+
+    @property
+    def window(self) -> list[tuple[Observation, bool]]:
+        """The looks that rules look back on, and whether each is whole."""
+        whole = len(self._window) - LOOK_BACK if self._large else 0
+        numbered = enumerate(self._window)
+        return [(seen, n >= whole or seen is self._first) for n, seen in numbered]
+
+    def recall(self, observation: Observation, epochs: int | None, *, within: bool) -> None:
+        """Look back on a look of an earlier process, whose consequences are known.
+
+        Args:
+            observation: The look, or an outline of it.
+            epochs: How many epochs had ended; None for an outline, which knows them.
+            within: Whether it is among those looked back on; else it is the first.
+        """
+        if epochs is not None:
+            observation = replace(observation, epochs=tuple(self._epochs[:epochs]))
+        if self._first is None:
+            self._first = observation
+        if within:
+            self._window.append(observation)
+
     def note(self, observation: Observation) -> None:
         """Take in an observation that is not judged itself: it is looked back on, and drawn."""
         self._take_in(observation)
-        self._pool.add_data(observation)
+        self._attempt("data", lambda: self._pool.add_data(observation))
 
     def _take_in(self, observation: Observation) -> None:
         observation = replace(observation, epochs=tuple(self._epochs))
         if self._first is None:
             self._first = observation
         self._window.append(observation)
-        self._timeline.add(observation)
+        self._attempt("pictures", lambda: self._timeline.add(observation))
         if len(self._window) > LOOK_BACK:
-            self._bound(-LOOK_BACK - 1)
+            self._attempt("memory", lambda: self._bound(-LOOK_BACK - 1))
+
+    def _attempt(self, what: str, action: Callable[[], None]) -> None:
+        """Do something beside judging; when it fails, the rules go on, and the report says so."""
+        try:
+            action()
+        except Exception as error:
+            self._failures[f"the {what} of the run"] = in_short(error)
 
     def _bound(self, place: int) -> None:
         """Outline what is at a place of the window, where observations are large."""
@@ -97,7 +142,7 @@ class Examination:
         """
         self._take_in(observation)
         observation = self._window[-1]
-        self._pool.add(observation)
+        self._attempt("data", lambda: self._pool.add(observation))
         for weight in observation.weights:
             self._depth.setdefault(weight.layer, len(self._depth))
         for layer in observation.layers:

@@ -1,77 +1,41 @@
 """What a run saw, entry by entry in a file: a run that was killed is gone through again from it.
 
 Kept are the numbers that the steps carried out, and what happened between them. What follows from
-these (findings, pictures, pooled data) is worked out again by the same code.
+these (findings, pictures, pooled data) is worked out again by the same code. A file that has grown
+long gives way, at the end of an epoch, to one that begins with what followed by then, and with the
+looks that rules still look back on. The long one is kept until that one is long too: the model
+may be restored from an earlier epoch.
 """
 
-import json
 import os
-import struct
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 
-from kerastricks._version import __version__
+from kerastricks.diagnosis.entries import (
+    MAGIC,
+    WITH_NUMBERS,
+    Entry,
+    UnreadableError,
+    packed,
+    read,
+    seal,
+)
 from kerastricks.diagnosis.errors import in_short
+from kerastricks.diagnosis.past import Past, past_in, said_in
 from kerastricks.diagnosis.plan import Numbers, Plan
 from kerastricks.diagnosis.steps import Start
 
-MAGIC = b"kerastricks journal 1\n"
-_HEAD = struct.Struct("<III")
-"""Before each entry: the length of its facts, that of its numbers, a checksum of both."""
-
-_FACTS: dict[str, dict[str, type]] = {
-    "look": {"step": int, "told": bool},
-    "told": {},
-    "closing": {"made": int},
-    "epoch": {"epoch": int, "step": int, "updates": int, "logs": dict},
-    "said": {"keys": list},
-}
-
-
-class UnreadableError(ValueError):
-    """A file that is no journal, or one of another model."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One thing that happened.
-
-    Attributes:
-        kind: `"begin"`, `"look"`, `"told"`, `"closing"`, `"epoch"` or `"said"`.
-        facts: What is known of it, in JSON's types.
-        numbers: What a look is read from; empty for all else.
-        end: Where the entry ends in the file.
-    """
-
-    kind: str
-    facts: dict[str, Any]
-    numbers: Numbers
-    end: int
-
-
-@dataclass(frozen=True)
-class Past:
-    """What a journal holds of the training that goes on.
-
-    Attributes:
-        start: How that training started.
-        step: Steps that it made.
-        missing: Epochs that it came through and whose end the journal lacks.
-        end: Where it ends in the file; what comes later was lost with the process.
-        said: Conditions and layers that were printed, also of what was lost.
-    """
-
-    start: Start
-    step: int
-    missing: list[int]
-    end: int
-    said: list[list[str | None]]
+LONG = 4 * 2**20
+"""Bytes from which on a file may give way to another."""
+TIMES = 3
+"""How many times as long as it began a file must have become for that."""
+EPOCHS_KEPT = 2
+"""Epochs that it must hold: `BackupAndRestore` may find its newest file broken."""
 
 
 class Journal:
@@ -95,10 +59,20 @@ class Journal:
         again: Callable[[Entry], None] = lambda entry: None,
     ):
         self.path = path
+        self.older = path.with_suffix(".older")
         self.again = again
         self.replaying = False
         self.lost = lost
         self._file: BinaryIO | None = None
+        self._began_with = 0
+        self._epochs = 0
+
+    @property
+    def long(self) -> bool:
+        """True when it is time for a shorter file, at the end of an epoch."""
+        if self._file is None or self._epochs < EPOCHS_KEPT:
+            return False
+        return self._file.tell() > max(LONG, TIMES * self._began_with)
 
     def past(self, plan: Plan, start: Start) -> Past | None:
         """Find what is held of a training that goes on.
@@ -111,27 +85,27 @@ class Journal:
             None where the training is at its beginning.
 
         Raises:
-            UnreadableError: If the file is no journal, or one of another model.
+            UnreadableError: If the file is no journal, or one of another model, or the model was
+                restored from long before where it begins.
             OSError: If it cannot be read.
         """
-        if not os.path.lexists(self.path):
-            return None
-        if not self.path.is_file():
-            raise UnreadableError("is no file")
-        try:
-            entries = read(self.path)
-            first = next(entries, None)
-            if first is None or first.kind != "begin" or first.facts.get("plan") != seal(plan):
-                raise UnreadableError("is of another model, of another version, or damaged")
-            return _past(first, _fitting(entries, plan), start)
-        except (UnreadableError, OSError):
-            raise
-        except Exception as error:
-            raise UnreadableError(f"is damaged ({in_short(error)})") from error
+        # Killed between two renamings, the older alone is there.
+        paths = [path for path in (self.path, self.older) if os.path.lexists(path)]
+        said: list[list[str | None]] = []
+        for path in paths:
+            past, goes_back = past_in(path, plan, start)
+            if goes_back and past is not None:
+                return replace(past, said=past.said + [key for key in said if key not in past.said])
+            if goes_back:
+                return None
+            said += said_in(path)
+        if paths:
+            raise UnreadableError("does not go back as far as the model that was restored")
+        return None
 
     def entries(self, past: Past) -> Iterator[Entry]:
         """What happened, oldest first."""
-        return (entry for entry in read(self.path) if entry.end <= past.end)
+        return (entry for entry in read(past.path) if entry.end <= past.end)
 
     @contextmanager
     def replay(self) -> Iterator[None]:
@@ -149,7 +123,9 @@ class Journal:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if os.path.lexists(self.path) and not _is_ours(self.path):
                 os.replace(self.path, self.path.with_suffix(".unreadable"))
+            _removed(self.older)
             self._file = open(self.path, "wb", buffering=0)  # noqa: SIM115
+            self._began_with = self._epochs = 0
             _write(self._file, MAGIC)
 
         self._attempt(written)
@@ -159,6 +135,10 @@ class Journal:
         """Write on where a training goes on; what came later happens anew."""
 
         def cut() -> None:
+            if past.path != self.path:
+                os.replace(past.path, self.path)
+            # What it began with is not known; no shorter file is due before it has seen epochs.
+            self._began_with = self._epochs = 0
             self._file = open(self.path, "r+b", buffering=0)  # noqa: SIM115
             self._file.truncate(past.end)
             self._file.seek(past.end)
@@ -176,9 +156,73 @@ class Journal:
         def written() -> None:
             _write(file, packed(kind, numbers, facts))
             if kind == "epoch":
+                self._epochs += 1
                 os.fsync(file.fileno())
 
         self._attempt(written)
+
+    def shorten(self, held: Any, looks: Sequence[Any]) -> None:
+        """Go on in a file that begins with what has followed from this one.
+
+        Args:
+            held: What has followed, in JSON's types.
+            looks: What rules look back on, oldest first: the step of a look and how many epochs
+                had ended by then; or, of an outline, itself in JSON's types.
+        """
+        new = self.path.with_suffix(".new")
+
+        def written() -> None:
+            with open(new, "wb", buffering=0) as file:
+                for data in self._shorter(held, looks):
+                    _write(file, data)
+                os.fsync(file.fileno())
+                self._began_with, self._epochs = file.tell(), 0
+            os.replace(self.path, self.older)
+            os.replace(new, self.path)
+            before, self._file = self._file, open(self.path, "r+b", buffering=0)  # noqa: SIM115
+            self._file.seek(0, os.SEEK_END)
+            if before is not None:
+                before.close()
+
+        self._attempt(written)
+        with suppress(OSError):  # what there was no room for
+            new.unlink(missing_ok=True)
+
+    def _shorter(self, held: Any, looks: Sequence[Any]) -> Iterator[bytes]:
+        """The parts of the file that takes this one's place."""
+        begin, first, epoch = None, None, {}
+        ended: list[int] = []
+        numbers: dict[int, Numbers] = {}
+        wanted = {look[0] for look in looks if isinstance(look, tuple)}
+        for entry in read(self.path):
+            facts = entry.facts
+            if entry.kind == "begin":
+                begin = facts
+            elif entry.kind in WITH_NUMBERS:
+                first = first or entry
+                if facts["step"] in wanted:
+                    numbers[facts["step"]] = entry.numbers
+            elif entry.kind == "epoch":
+                epoch = facts
+                ended.append(facts["epoch"])
+            elif entry.kind == "state":
+                ended += facts["ended"]
+        assert begin is not None
+        assert first is not None
+        where = {name: epoch[name] for name in ("epoch", "step", "updates")}
+        yield MAGIC + packed("begin", None, begin)
+        yield packed("state", None, {**where, "ended": ended, "held": held})
+        yield packed("said", None, {"keys": said_in(self.path)})
+        if first.facts["step"] not in wanted:
+            facts = {"step": first.facts["step"], "epochs": 0, "within": False}
+            yield packed("seen", first.numbers, facts)
+        for look in looks:
+            if isinstance(look, tuple):
+                step, epochs = look
+                facts = {"step": step, "epochs": epochs, "within": True}
+                yield packed("seen", numbers[step], facts)
+            else:
+                yield packed("outline", None, {"held": look})
 
     def close(self) -> None:
         """Write no more."""
@@ -192,8 +236,7 @@ class Journal:
         self.close()
 
         def removed() -> None:
-            if os.path.lexists(self.path) and _is_ours(self.path):
-                self.path.unlink()
+            if any([_removed(self.path), _removed(self.older)]):
                 with suppress(OSError):  # of a folder that holds more, or is a volume
                     self.path.parent.rmdir()
 
@@ -207,96 +250,18 @@ class Journal:
             self.lost(in_short(error))
 
 
-def seal(plan: Plan) -> str:
-    """What tells journals of different models apart, in which numbers lie differently."""
-    slots = [(type(s).__name__, s.path, s.length) for s in (*plan.forward, *plan.weights)]
-    return f"{__version__} {zlib.crc32(repr(slots).encode()):08x}"
-
-
-def packed(kind: str, numbers: Numbers | None, facts: dict[str, Any]) -> bytes:
-    """An entry as it is written."""
-    told = json.dumps({"kind": kind, **facts}).encode()
-    raw = b"" if numbers is None else np.asarray(numbers, "<f4").tobytes()
-    return _HEAD.pack(len(told), len(raw), zlib.crc32(told + raw)) + told + raw
-
-
-def read(path: Path) -> Iterator[Entry]:
-    """The entries of a file, up to the first that is not whole.
-
-    Raises:
-        UnreadableError: If it is no journal.
-        OSError: If it cannot be read.
-    """
-    with open(path, "rb") as file:
-        if file.read(len(MAGIC)) != MAGIC:
-            raise UnreadableError("is no journal of kerastricks")
-        size = os.fstat(file.fileno()).st_size
-        while len(head := file.read(_HEAD.size)) == _HEAD.size:
-            told, raw, checksum = _HEAD.unpack(head)
-            if told + raw > size - file.tell():
-                return
-            body = file.read(told + raw)
-            if zlib.crc32(body) != checksum:
-                return
-            facts = json.loads(body[:told])
-            numbers = np.frombuffer(body[told:], "<f4").astype(np.float32)
-            yield Entry(facts.pop("kind"), facts, numbers, file.tell())
-
-
-def _fitting(entries: Iterator[Entry], plan: Plan) -> Iterator[Entry]:
-    """Entries that say what their kinds say.
-
-    Raises:
-        UnreadableError: If one does not.
-    """
-    for entry in entries:
-        facts = entry.facts
-        types = {name: type(value) for name, value in facts.items()}
-        numbers = plan.length if entry.kind == "look" else 0
-        if types != _FACTS.get(entry.kind) or len(entry.numbers) != numbers:
-            raise UnreadableError(f"is damaged, or of another model: {entry.kind!r}, {facts}")
-        yield entry
-
-
-def _past(first: Entry, entries: Iterable[Entry], now: Start) -> Past | None:
-    """Which entries the restored model has behind it.
-
-    Those up to the end of the last epoch before the one that begins now; then the looks at the
-    steps whose updates it has seen beyond that.
-    """
-    facts = {name: value for name, value in first.facts.items() if name != "plan"}
-    begun = Start(**facts)
-    if begun.epoch < 0:
-        raise UnreadableError("is damaged")
-    updates, step = begun.updates, begun.step
-    end, unbroken = first.end, True
-    said: list[list[str | None]] = []
-    ended: set[int] = set()
-    for entry in entries:
-        facts = entry.facts
-        # Restored in the middle of an epoch, Keras may count epochs from an earlier one.
-        again = facts.get("epoch", 0) >= now.epoch and now.updates <= begun.updates
-        if entry.kind == "epoch" and facts["updates"] <= now.updates and not again:
-            updates, step, unbroken = facts["updates"], facts["step"], True
-            ended.add(facts["epoch"])
-        elif entry.kind == "epoch":
-            unbroken = False
-        elif entry.kind == "said":
-            said += [key for key in facts["keys"] if key not in said]
-        elif entry.kind == "look":
-            unbroken &= facts["step"] < step + (now.updates - updates) * now.steps_per_update
-        if unbroken:
-            end = entry.end
-    made = step + max(0, now.updates - updates) * now.steps_per_update
-    missing = [epoch for epoch in range(begun.epoch, now.epoch) if epoch not in ended]
-    return Past(begun, made, missing, end, said) if made > begun.step else None
-
-
 def _is_ours(path: Path) -> bool:
     if not path.is_file():
         return False
     with open(path, "rb") as file:
         return file.read(len(MAGIC)) == MAGIC
+
+
+def _removed(path: Path) -> bool:
+    ours = os.path.lexists(path) and _is_ours(path)
+    if ours:
+        path.unlink()
+    return ours
 
 
 def _write(file: BinaryIO, data: bytes) -> None:

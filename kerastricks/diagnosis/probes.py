@@ -141,6 +141,11 @@ class Probe:
             self._reader.read()
         self._watch.tell(self._fails)
 
+    def shorten(self, observer: Observer) -> None:
+        """Have an observer's journal go on in a shorter file, where that is due."""
+        if self._reader is not None:
+            self._reader.shorten(observer)
+
     def stop_training(self) -> None:
         """Have `fit` end after this step.
 

@@ -10,10 +10,13 @@ import numpy as np
 
 from kerastricks.diagnosis import steps
 from kerastricks.diagnosis.carrier import Carrier, fetched
+from kerastricks.diagnosis.encoding import decoded, encoded
+from kerastricks.diagnosis.entries import UnreadableError
 from kerastricks.diagnosis.errors import in_short
 from kerastricks.diagnosis.first_look import missing_from
-from kerastricks.diagnosis.journal import Journal, Past, UnreadableError
+from kerastricks.diagnosis.journal import Journal
 from kerastricks.diagnosis.observation import Observation
+from kerastricks.diagnosis.past import Past
 from kerastricks.diagnosis.plan import Numbers, Plan
 from kerastricks.diagnosis.watch import Observer, Watch
 
@@ -111,11 +114,11 @@ class Reader:
         pasts = [self._past(journal) for _, journal in self._watch.journals]
         step = max((past.step for past in pasts if past is not None), default=0)
         for (observer, journal), past in zip(self._watch.journals, pasts, strict=True):
-            if past is None:
-                journal.begin(self._plan, replace(self._now, step=step))
-            else:
-                self._go_through(observer, journal, past)
+            if past is not None and self._gone_through(observer, journal, past):
                 journal.go_on(past)
+                observer.resumed()
+            else:
+                journal.begin(self._plan, replace(self._now, step=step))
         return step
 
     def _leave_shared_files(self) -> None:
@@ -134,27 +137,60 @@ class Reader:
             journal.lost(f"{reason}; the report begins anew")
             return None
 
+    def _gone_through(self, observer: Observer, journal: Journal, past: Past) -> bool:
+        """Whether an observer could go through what was seen before."""
+        try:
+            self._go_through(observer, journal, past)
+        except Exception as error:
+            # Numbers that no training writes, or a fault of ours; the training knows of neither.
+            observer.begin_anew()
+            self.start, self._first = self._now, True
+            journal.lost(f"cannot be gone through ({in_short(error)}); the report begins anew")
+            return False
+        return True
+
     def _go_through(self, observer: Observer, journal: Journal, past: Past) -> None:
         """Have an observer see again what was seen before, and say nothing."""
         self.start, self._first = past.start, True
-        looks = 0
         with self._watch.again(observer), journal.replay():
             for entry in journal.entries(past):
                 if entry.kind == "look":
                     step, told = entry.facts["step"], entry.facts["told"]
                     seen, _ = self._seen(step, entry.numbers)
                     self._watch.add_again(seen, entry.numbers, self._failed, told=told)
-                    looks += 1
                 elif entry.kind == "told":
                     self._watch.tell_again(self._failed)
+                elif entry.kind == "state":
+                    held = decoded(entry.facts["held"])
+                    self._watch.restore(held["watch"])
+                    observer.restore(held["observer"])
+                elif entry.kind == "seen":
+                    seen, _ = self._seen(entry.facts["step"], entry.numbers)
+                    observer.recall(seen, entry.facts["epochs"], within=entry.facts["within"])
+                elif entry.kind == "outline":
+                    observer.recall(decoded(entry.facts["held"]), None, within=True)
                 else:
                     journal.again(entry)
         if past.missing:
             epochs = ", ".join(map(str, past.missing))
             journal.lost(f"lacks the end of epoch {epochs}, counted from zero")
         numbers = np.zeros(self._plan.length, "float32")
-        numbers[self._plan.calls_at + 2] = looks  # the inputs are seen in the first looks alone
+        numbers[self._plan.calls_at + 2] = (
+            self._watch.looks
+        )  # the inputs are seen in the first looks alone
         self._carrier.numbers.assign(numbers)
+
+    def shorten(self, observer: Observer) -> None:
+        """Give an observer's journal a shorter file where it has become long."""
+        for each, journal in self._watch.journals:
+            if each is observer and journal.long:
+                state, window = observer.remembered()
+                held = {"watch": self._watch.remembered(), "observer": state}
+                looks = [
+                    (seen.step, len(seen.epochs)) if whole else encoded(seen)
+                    for seen, whole in window
+                ]
+                journal.shorten(encoded(held), looks)
 
     @contextmanager
     def _unharmed(self, step: int) -> Iterator[None]:

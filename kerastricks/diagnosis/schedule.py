@@ -4,6 +4,7 @@ import math
 from collections import deque
 from statistics import median_low
 
+from kerastricks.diagnosis.remembering import Remembering
 from kerastricks.theory._checks import checked_number
 
 _RESOLUTION = 32
@@ -13,7 +14,7 @@ _LONGEST_WAIT = 64
 """Looks of which at least one is judged: rules follow a run of looks back that far."""
 
 
-class Schedule:
+class Schedule(Remembering):
     """Decide which training steps are observed.
 
     The first 64 steps are all observed; after that the gap before step `s` grows to `s / 32`, so
@@ -31,6 +32,8 @@ class Schedule:
         TypeError: If `every` is no whole number, or `budget` no number.
         ValueError: If `every` is below 1, or `budget` is not positive.
     """
+
+    _REMEMBERED = ("_last", "_demanded", "_close_looks")
 
     def __init__(self, every: int | None = None, budget: float = 0.02):
         if every is not None:

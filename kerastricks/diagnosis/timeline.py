@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kerastricks.diagnosis.observation import LayerStatistics, Observation
+from kerastricks.diagnosis.remembering import Remembering
 from kerastricks.diagnosis.rules._learning import updates_of
 
 MAXIMUM_POINTS = 512
@@ -39,12 +41,14 @@ class Moment:
     update: dict[str, float]
 
 
-class Timeline:
+class Timeline(Remembering):
     """The course of a run: what is drawn of it is worked out when it is asked for.
 
     Until then the observations themselves are kept: the newest, which the rules look back on as
     well.
     """
+
+    _REMEMBERED = ("_entries", "_kinds", "_hidden", "_most")
 
     def __init__(self) -> None:
         self._entries: list[Moment | Observation] = []
@@ -71,6 +75,11 @@ class Timeline:
         _ = self.moments
         return self._hidden
 
+    def remembered(self) -> dict[str, Any]:
+        """All moments, drawn."""
+        self.settle(0)
+        return super().remembered()
+
     def add(self, observation: Observation) -> None:
         """Append an observation, thinning out the older half when there are too many."""
         self._entries.append(observation)
@@ -80,7 +89,8 @@ class Timeline:
 
     def settle(self, newest: int) -> None:
         """Keep no observations but the newest, and of the others what is drawn."""
-        self._entries[:-newest] = [self._drawn(entry) for entry in self._entries[:-newest]]
+        older = len(self._entries) - newest
+        self._entries[:older] = [self._drawn(entry) for entry in self._entries[:older]]
 
     def _drawn(self, entry: Moment | Observation) -> Moment:
         if isinstance(entry, Moment):

@@ -12,6 +12,7 @@ from kerastricks.diagnosis.failure import Failure
 from kerastricks.diagnosis.journal import Journal
 from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.plan import Numbers, Plan
+from kerastricks.diagnosis.remembering import Remembering
 from kerastricks.diagnosis.schedule import Schedule
 
 Failed = Callable[[str, str], None]
@@ -34,13 +35,40 @@ class Observer(Protocol):
     def observe(self, observation: Observation) -> None:
         """A step was observed."""
 
+    def resumed(self) -> None:
+        """What was seen before the training was killed has been gone through."""
 
-class Watch:
+    def begin_anew(self) -> None:
+        """What was seen before cannot be gone through, and is to be forgotten."""
+
+    def remembered(self) -> tuple[dict[str, Any], list[tuple[Observation, bool]]]:
+        """What has followed from all that was seen, and what is still looked back on.
+
+        Returns:
+            The former in values that files take. Of the latter, which of them are whole.
+        """
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """What had followed in an earlier process."""
+
+    def recall(self, observation: Observation, epochs: int | None, *, within: bool) -> None:
+        """A step was observed in an earlier process, and what follows has been restored.
+
+        Args:
+            observation: The step; an outline of it where `epochs` is None.
+            epochs: How many epochs had ended.
+            within: Whether it is still looked back on; else it is the first.
+        """
+
+
+class Watch(Remembering):
     """The observers of one model, and the looks of which they have not been told yet.
 
     A look is cheap, to judge it is not. So looks wait until one is due to be judged, by the
     schedule of any observer, or because it is out of the ordinary; then all are told in order.
     """
+
+    _REMEMBERED = ("_closely", "_looks")
 
     def __init__(self) -> None:
         self.observers: list[Observer] = []
@@ -54,6 +82,11 @@ class Watch:
         self._looks = 0
         self._plain_steps = 0
         self._resumed = 0.0
+
+    @property
+    def looks(self) -> int:
+        """Looks taken in so far."""
+        return self._looks
 
     @property
     def catching_up(self) -> bool:
@@ -150,13 +183,19 @@ class Watch:
     def again(self, observer: Observer) -> Iterator[None]:
         """Have an observer alone go through what was seen before, from the beginning."""
         everyone, self.observers = self.observers, [observer]
+        self._forget()
+        try:
+            yield
+        except Exception:
+            self._forget()
+            raise
+        finally:
+            self.observers = everyone
+
+    def _forget(self) -> None:
         self._alarm = Alarm(self._plan)
         self._waiting.clear()
         self._closely = self._looks = 0
-        try:
-            yield
-        finally:
-            self.observers = everyone
 
     def add_again(
         self, observation: Observation, numbers: Numbers, failed: Failed, *, told: bool
@@ -172,6 +211,17 @@ class Watch:
     def tell_again(self, failed: Failed) -> None:
         """Tell of the looks that wait, as was done in an earlier process."""
         self._tell(failed)
+
+    def remembered(self) -> dict[str, Any]:
+        """What has become of the looks so far; none of them waits."""
+        assert self._alarm is not None
+        return {**super().remembered(), "alarm": self._alarm.remembered()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        assert self._alarm is not None
+        super().restore(state)
+        self._alarm.restore(state["alarm"])
 
     def _take_in(self, observation: Observation, numbers: Numbers) -> None:
         assert self._alarm is not None

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from kerastricks.diagnosis import journal as journals
-from kerastricks.diagnosis.journal import MAGIC, Journal, UnreadableError, packed, read
+from kerastricks.diagnosis.entries import MAGIC, UnreadableError, packed, read, seal
+from kerastricks.diagnosis.journal import Journal
 from kerastricks.diagnosis.plan import Plan
 from kerastricks.diagnosis.slots import WeightSlot
 from kerastricks.diagnosis.steps import Start
@@ -32,7 +33,9 @@ def lost():
 
 @pytest.fixture
 def journal(tmp_path, lost):
-    return Journal(tmp_path / "folder" / "it.journal", lost.append)
+    journal = Journal(tmp_path / "folder" / "it.journal", lost.append)
+    yield journal
+    journal.close()
 
 
 def write(journal, epochs=EPOCHS, first=0, step=0):
@@ -169,7 +172,7 @@ def entry(body, numbers=b""):
     return struct.pack("<III", len(body), len(numbers), checksum) + body + numbers
 
 
-BEGIN = packed("begin", None, {"plan": journals.seal(PLAN), **vars(Start(0, 0))})
+BEGIN = packed("begin", None, {"plan": seal(PLAN), **vars(Start(0, 0))})
 EPOCH = {"epoch": 0, "step": 3, "updates": 3, "logs": {}}
 
 
@@ -181,8 +184,8 @@ EPOCH = {"epoch": 0, "step": 3, "updates": 3, "logs": {}}
         MAGIC,
         forged(packed("epoch", None, EPOCH)),
         forged(packed("begin", None, {"plan": "another"})),
-        forged(packed("begin", None, {"plan": journals.seal(PLAN), "colour": "red"})),
-        forged(packed("begin", None, {"plan": journals.seal(PLAN), **vars(Start(-(10**7), 0))})),
+        forged(packed("begin", None, {"plan": seal(PLAN), "colour": "red"})),
+        forged(packed("begin", None, {"plan": seal(PLAN), **vars(Start(-(10**7), 0))})),
         forged(BEGIN, packed("look", look(0)[1:], {"step": 0, "told": True})),
         forged(BEGIN, packed("look", look(0), {"step": "0", "told": True})),
         forged(BEGIN, packed("epoch", None, {**EPOCH, "epoch": None})),
@@ -256,3 +259,118 @@ def test_entries_are_json_and_plain_numbers(written):
     start = len(MAGIC) + 12
     assert json.loads(data[start : start + told])["kind"] == "begin"
     assert numbers == 0
+
+
+def shortened(journal, epochs=EPOCHS):
+    """A file of one look, the newest, after what came before."""
+    write(journal, epochs)
+    step = epochs * STEPS
+    journal.shorten({"number": epochs}, [(step - 1, epochs - 1)])
+
+
+def kinds(journal, past):
+    return [entry.kind for entry in journal.entries(past)]
+
+
+def test_a_shorter_file_holds_what_followed_and_the_looks_that_are_wanted(journal, lost):
+    journal.begin(PLAN, Start(0, 0, learning_rate=0.5))
+    shortened(journal)
+    write(journal, EPOCHS + 1, EPOCHS, EPOCHS * STEPS)
+    journal.close()
+    past = journal.past(PLAN, Start(EPOCHS, EPOCHS * STEPS))
+    assert (past.path, past.step, past.missing) == (journal.path, EPOCHS * STEPS, [])
+    assert past.start == Start(0, 0, learning_rate=0.5)
+    assert ["dying_units", "layer0"] in past.said
+    _, state, _, first, newest = journal.entries(past)
+    assert state.facts["held"] == {"number": EPOCHS}
+    assert (first.facts["step"], first.facts["within"]) == (0, False)
+    assert (newest.facts["step"], newest.facts["epochs"]) == (EPOCHS * STEPS - 1, EPOCHS - 1)
+    np.testing.assert_array_equal(newest.numbers, look(EPOCHS * STEPS - 1))
+    later = journal.past(PLAN, Start(EPOCHS + 1, (EPOCHS + 1) * STEPS))
+    assert kinds(journal, later)[5:] == [*["look"] * STEPS, "told", "said", "epoch"]
+    assert lost == []
+
+
+def test_the_longer_file_serves_an_earlier_backup(journal, lost):
+    journal.begin(PLAN, Start(0, 0))
+    shortened(journal)
+    write(journal, EPOCHS + 1, EPOCHS, EPOCHS * STEPS)
+    journal.close()
+    past = journal.past(PLAN, Start(EPOCHS - 1, (EPOCHS - 1) * STEPS))
+    assert (past.path, past.step) == (journal.older, (EPOCHS - 1) * STEPS)
+    assert "state" not in kinds(journal, past)
+    assert ["dying_units", f"layer{EPOCHS}"] in past.said  # printed by the one that was lost
+    journal.go_on(past)
+    write(journal, EPOCHS + 1, EPOCHS - 1, past.step)
+    assert not journal.older.exists()
+    again = journal.past(PLAN, Start(EPOCHS + 1, (EPOCHS + 1) * STEPS))
+    assert kinds(journal, again).count("look") == (EPOCHS + 1) * STEPS
+    assert journal.past(PLAN, Start(0, 0)) is None
+    journal.remove()
+    assert not journal.path.parent.exists()
+    assert lost == []
+
+
+def test_a_backup_from_before_the_longer_file_is_told(journal):
+    journal.begin(PLAN, Start(0, 0))
+    shortened(journal)
+    write(journal, EPOCHS + 2, EPOCHS, EPOCHS * STEPS)
+    last = (EPOCHS + 2) * STEPS
+    journal.shorten({}, [(last - 1, EPOCHS + 1)])
+    journal.close()
+    assert journal.past(PLAN, Start(EPOCHS, EPOCHS * STEPS)).path == journal.older
+    with pytest.raises(UnreadableError, match="does not go back as far"):
+        journal.past(PLAN, Start(EPOCHS - 1, (EPOCHS - 1) * STEPS))
+    assert journal.past(PLAN, Start(0, 0)) is None
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_killed_while_files_change_places_one_is_there(journal, monkeypatch, times):
+    class KilledError(BaseException):
+        pass
+
+    def killed(*paths):
+        calls.append(paths)
+        if len(calls) == times:
+            raise KilledError
+        replace(*paths)
+
+    calls, replace = [], journals.os.replace
+    journal.begin(PLAN, Start(0, 0))
+    monkeypatch.setattr(journals.os, "replace", killed)
+    with pytest.raises(KilledError):
+        shortened(journal)
+    monkeypatch.undo()
+    past = journal.past(PLAN, Start(EPOCHS, EPOCHS * STEPS))
+    assert kinds(journal, past).count("look") == EPOCHS * STEPS
+
+
+def test_a_shorter_file_that_finds_no_room_leaves_the_longer(journal, lost, monkeypatch):
+    journal.begin(PLAN, Start(0, 0))
+    write(journal)
+    whole = list(read(journal.path))
+
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(journals.os, "fsync", full)
+    journal.shorten({}, [(EPOCHS * STEPS - 1, EPOCHS - 1)])
+    assert lost == ["OSError: [Errno 28] No space left on device"]
+    assert content(read(journal.path)) == content(whole)
+    assert [file.name for file in journal.path.parent.iterdir()] == [journal.path.name]
+
+
+def test_a_file_is_long_when_it_has_grown_and_seen_epochs(journal, monkeypatch):
+    monkeypatch.setattr(journals, "LONG", 0)
+    journal.begin(PLAN, Start(0, 0))
+    write(journal, 1)
+    assert not journal.long
+    write(journal, 2, 1, STEPS)
+    assert journal.long
+    journal.shorten({"much": "x" * 4000}, [(2 * STEPS - 1, 1)])
+    assert not journal.long
+    epoch, step = 2, 2 * STEPS
+    while not journal.long:
+        write(journal, epoch + 1, epoch, step)
+        epoch, step = epoch + 1, step + STEPS
+    assert 3 * 4000 < journal._file.tell() < 4 * 6000
