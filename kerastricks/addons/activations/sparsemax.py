@@ -48,27 +48,26 @@ def sparsemax(logits: Any, axis: int = -1) -> Any:
     dtype = keras.backend.standardize_dtype(logits.dtype)
     z = ops.cast(logits, "float32") if dtype in ("float16", "bfloat16") else logits
     z = z - ops.stop_gradient(ops.max(z, axis=axis, keepdims=True))
+    # An infinite maximum has left NaN behind, as infinity less itself.
+    impossible = ops.sum(ops.where(ops.isnan(z), z, ops.zeros_like(z)), axis=axis, keepdims=True)
     # As tau is -1 at least, what is below gets 0 just the same. So all numbers are finite, as
-    # exported files want it: the selections that tf2onnx makes multiply by 0 and 1.
+    # exported files want it: the selections that tf2onnx makes, but for those by `isnan`, multiply
+    # by 0 and 1.
     z = ops.maximum(z, -1)
     support = _support(ops.stop_gradient(z), axis)
     kept = ops.where(support, z, ops.zeros_like(z))
     size = ops.sum(ops.cast(support, z.dtype), axis=axis, keepdims=True)
     tau = (ops.sum(kept, axis=axis, keepdims=True) - 1) / size
     outputs = ops.where(support, ops.maximum(z - tau, 0), ops.zeros_like(z))
-    return ops.cast(outputs, dtype)
+    return ops.cast(outputs + ops.stop_gradient(impossible), dtype)
 
 
 def _support(z: Any, axis: int) -> Any:
-    """Where the outputs are positive, for logits whose maximum is 0; everywhere, if one is NaN.
-
-    An infinite maximum has left NaN behind, as infinity less itself. Comparisons are negated, so
-    that what cannot be compared is inside, and makes all of the slice NaN.
-    """
+    """Where the outputs are positive, for logits whose maximum is 0."""
     descending = ops.flip(ops.sort(z, axis=axis), axis=axis)
     sums = ops.cumsum(descending, axis=axis)
     k = ops.cumsum(ops.ones_like(z), axis=axis)
-    outside = 1 + k * descending <= sums
+    inside = 1 + k * descending > sums
     # Logits equal to the smallest one inside are inside too, so that a comparison finds all.
-    least = ops.min(ops.where(outside, ops.zeros_like(z), descending), axis=axis, keepdims=True)
-    return ops.logical_not(z < least)
+    least = ops.min(ops.where(inside, descending, ops.zeros_like(z)), axis=axis, keepdims=True)
+    return z >= least
