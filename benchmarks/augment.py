@@ -11,8 +11,9 @@ images in as many threads. Images are uint8, in batches of 64; kornia's are scal
 as it needs them.
 
 `tf.image` is what TensorFlow has: its colours, image by image, and the kernel behind Keras' layers
-with one matrix of rotation, zoom, translation and shear made by hand. "kerastricks, xla" is ours
-without OpenCV, which it uses where it is installed.
+with one matrix of rotation, zoom, translation and shear made by hand. "kerastricks" is ours with
+the engine that it chooses: OpenCV's for images of more than 64 x 64 pixels and for RandAugment, if
+OpenCV is installed, and else XLA's. "kerastricks, xla" is always XLA's.
 
 kornia and albumentations are left out where they are not installed:
 pip install kornia albumentations torch "kerastricks[opencv]"

@@ -123,14 +123,20 @@ def refused(x: Tensor, wrong: Callable[[], Tensor], message: str) -> Tensor:
 def replaced(
     ops: Ops, wanted: Tensor, table: Tensor, function: Callable[..., Tensor], *arguments: Tensor
 ) -> Tensor:
-    """Replace rows by those of a function: of all rows in a compiled loop, else of these alone.
+    """Put a function's rows in the place of some of a table's.
+
+    Of numpy arrays, the function is handed the wanted rows alone. Of tensors it is handed all of
+    them, and the wanted are picked from what it gives: which these are is not known to a graph.
 
     Args:
         ops: `keras.ops` or a namespace like it.
         wanted: Which rows, bool (B,).
         table: Tensor (B, K, N).
-        function: Gives rows for rows of the arguments.
+        function: Gives (R, K', N) for R rows of the arguments; K' is K, or either is 1.
         arguments: Tensors (B, ...).
+
+    Returns:
+        Tensor (B, max(K, K'), N); in numpy the table itself, where no row is wanted.
     """
     if not isinstance(table, np.ndarray):
         return ops.where(wanted[:, None, None], function(*arguments), table)

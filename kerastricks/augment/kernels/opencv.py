@@ -33,7 +33,7 @@ BORDERS = {
     "nearest": cv2.BORDER_REPLICATE,
     "wrap": cv2.BORDER_WRAP,
 }
-LONGEST = 32766
+LONGEST_OF_REMAP = 32766
 """Pixels along a side that `remap` reads and writes at most."""
 BILINEAR = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
@@ -124,7 +124,7 @@ def warp(images: Images, matrices: Floats, size: tuple[int, int], border: Border
 def remap(images: Images, x: Floats, y: Floats, border: Border) -> Images:
     """Resample bilinearly at places (B, height, width), in pixels of the input.
 
-    No side may be longer than `LONGEST`, neither of what comes in nor of what goes out.
+    No side may be longer than `LONGEST_OF_REMAP`, neither of what comes in nor of what goes out.
     """
     mode = BORDERS[border.fill_mode]
     return each(

@@ -129,7 +129,10 @@ class WarpPass(Pass):
         return from_corner(ops, at, size)
 
     def stages(self, ops: Ops, size: Size) -> list[Stage]:
-        """Move the pixels, in one loop over them or two; where rows stay rows `run` does."""
+        """Copy whole pixels, or smooth where images may shrink and then resample bilinearly.
+
+        Where rows stay rows and pixels are not whole, `run` takes other functions.
+        """
         if self.copies:
             return [
                 lambda images, drawn: copy_nearest(

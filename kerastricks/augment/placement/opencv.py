@@ -148,7 +148,7 @@ def _runner(
             bytes_alone = images.dtype == dtype == "uint8" and images.shape[-1] in (1, 3)
             # Where an image is wrapped round, what is at its border reads from the opposite one.
             return _straight if bytes_alone and step.border.fill_mode != "wrap" else None
-        if step.is_elastic and max(*size, *step.output_size(size)) > opencv.LONGEST:
+        if step.is_elastic and max(*size, *step.output_size(size)) > opencv.LONGEST_OF_REMAP:
             return None
         return None if bends_many_sizes else _warp
     if isinstance(step, ColorPass):
