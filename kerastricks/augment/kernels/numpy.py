@@ -1,9 +1,11 @@
-"""The part of `keras.ops` that small tables and matrices take, in numpy.
+"""The part of `keras.ops` that augmentation uses, in numpy.
 
-Names and arguments are those of `kernels.tensorflow`. For a few numbers a sample a call of a
-compiled function takes longer than they do.
+Names, arguments and rules are those of `kernels.tensorflow`, so that a transform's tables and
+matrices need not know which of the two they are made by. For a few numbers a sample a call of a
+compiled function takes longer than numpy does.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,12 +14,12 @@ from numpy.typing import NDArray
 from kerastricks.augment.kernels import Tensor
 
 abs = np.abs  # noqa: A001 - the name it has in keras.ops
-arange = np.arange
 bitwise_and = np.bitwise_and
 bitwise_or = np.bitwise_or
 bitwise_xor = np.bitwise_xor
 ceil = np.ceil
 clip = np.clip
+concatenate = np.concatenate
 cos = np.cos
 exp = np.exp
 floor = np.floor
@@ -26,13 +28,15 @@ log = np.log
 logical_and = np.logical_and
 logical_not = np.logical_not
 logical_or = np.logical_or
+max = np.max  # noqa: A001 - the name it has in keras.ops
 maximum = np.maximum
+min = np.min  # noqa: A001 - the name it has in keras.ops
 minimum = np.minimum
 ones_like = np.ones_like
-repeat = np.repeat
 reshape = np.reshape
 right_shift = np.right_shift
-round = np.rint  # noqa: A001 - the name it has in keras.ops
+round = np.round  # noqa: A001 - the name it has in keras.ops
+shape = np.shape
 sqrt = np.sqrt
 stack = np.stack
 take = np.take
@@ -40,14 +44,14 @@ where = np.where
 zeros_like = np.zeros_like
 
 
+def arange(stop: int, dtype: str) -> NDArray[Any]:
+    """Count from 0 up to, not including, `stop`."""
+    return np.arange(stop, dtype=dtype)
+
+
 def cast(x: Any, dtype: str) -> NDArray[Any]:
     """Give a number or an array another dtype."""
     return np.asarray(x).astype(dtype, copy=False)
-
-
-def concatenate(parts: Any, axis: int) -> NDArray[Any]:
-    """Put arrays one after the other."""
-    return np.concatenate(parts, axis=axis)
 
 
 def cumsum(x: Tensor, axis: int) -> NDArray[Any]:
@@ -55,14 +59,12 @@ def cumsum(x: Tensor, axis: int) -> NDArray[Any]:
     return np.cumsum(x, axis=axis, dtype=x.dtype)
 
 
-def max(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:  # noqa: A001 - the name it has in keras.ops
-    """Give the largest along one axis."""
-    return np.max(x, axis=axis, keepdims=keepdims)
-
-
-def min(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:  # noqa: A001 - the name it has in keras.ops
-    """Give the least along one axis."""
-    return np.min(x, axis=axis, keepdims=keepdims)
+def fori_loop(lower: int, upper: int, body: Callable[..., Tensor], start: Tensor) -> Tensor:
+    """Apply `body(number, value)` for each number from `lower` up to, not including, `upper`."""
+    value = start
+    for number in range(lower, upper):
+        value = body(number, value)
+    return value
 
 
 def ones(shape: tuple[int, ...], dtype: str = "float32") -> NDArray[Any]:
@@ -71,14 +73,10 @@ def ones(shape: tuple[int, ...], dtype: str = "float32") -> NDArray[Any]:
 
 
 def segment_sum(x: Tensor, segments: Tensor, num_segments: int) -> NDArray[Any]:
-    """Add up whole numbers by segments."""
-    # Sums are exact in float64 below 2**53.
-    return np.bincount(segments, weights=x, minlength=num_segments).astype(x.dtype)
-
-
-def shape(x: Tensor) -> tuple[int, ...]:
-    """Give the shape."""
-    return x.shape  # type: ignore[no-any-return]
+    """Add up rows by segments, in the dtype of what is added."""
+    total = np.zeros((num_segments, *x.shape[1:]), x.dtype)
+    np.add.at(total, segments, x)
+    return total
 
 
 def sum(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:  # noqa: A001 - the name it has in keras.ops

@@ -1,7 +1,8 @@
 """The part of `keras.ops` that augmentation uses, in TensorFlow, for graphs inside `tf.data`.
 
 Names, arguments and rules are those of `keras.ops`, so that a function written for one namespace
-runs on the other. Only what augmentation calls is here.
+runs on the other. Only what augmentation calls is here; `kernels.numpy` has the same, but for what
+compiles or checks.
 """
 
 from collections.abc import Callable, Sequence
@@ -34,12 +35,12 @@ min = tf.reduce_min  # noqa: A001 - the name it has in keras.ops
 minimum = tf.minimum
 ones = tf.ones
 ones_like = tf.ones_like
-repeat = tf.repeat
 reshape = tf.reshape
 round = tf.round  # noqa: A001 - the name it has in keras.ops
 segment_sum = tf.math.unsorted_segment_sum
 sqrt = tf.sqrt
 stack = tf.stack
+sum = tf.reduce_sum  # noqa: A001 - the name it has in keras.ops
 where = tf.where
 zeros_like = tf.zeros_like
 
@@ -68,11 +69,6 @@ def shape(x: Tensor) -> tuple[int | Tensor, ...]:
     return tuple(
         dynamic[axis] if size is None else size for axis, size in enumerate(x.shape.as_list())
     )
-
-
-def sum(x: Tensor, axis: int) -> Tensor:  # noqa: A001 - the name it has in keras.ops
-    """Add up along one axis."""
-    return tf.reduce_sum(x, axis=axis)
 
 
 def take(x: Tensor, indices: Tensor, axis: int) -> Tensor:
