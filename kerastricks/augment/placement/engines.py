@@ -139,13 +139,13 @@ class HostEngine:
         )
         structure = function.structured_outputs
 
-        def on_host(epoch: Tensor, positions: Tensor) -> list[Any]:
+        def on_host(epoch: Tensor, positions: Tensor) -> list[Tensor]:
             # Slices of tensors take a tenth of a millisecond each, those of arrays nothing.
             longer = np.asarray(positions)
             longer = np.concatenate([longer, longer[-1:]])
             with tf.device("CPU:0"):
                 found = draw(epoch, tf.constant(longer))
-            return [np.asarray(x)[:-1] for x in tf.nest.flatten(found)]
+            return list(tf.nest.flatten(found))
 
         flat = tf.nest.flatten(structure)
         found = host_call(
@@ -153,7 +153,9 @@ class HostEngine:
             [keys.epoch, keys.positions],
             [each.dtype for each in flat],
         )
-        known = [ops.ensure_shape(x, each.shape) for x, each in zip(found, flat, strict=True)]
+        # The last is cut off here: of an array TensorFlow keeps a copy that may be Python's memory,
+        # which a thread could not give back while the program ends.
+        known = [ops.ensure_shape(x[:-1], of.shape) for x, of in zip(found, flat, strict=True)]
         return tf.nest.pack_sequence_as(structure, known)
 
     def move(
