@@ -251,6 +251,7 @@ class Examination(Remembering):
             pool=self._pool,
             unobserved={**unobserved, **self._failures},
             conditions=tuple(self._rules),
+            depth=running_order([*list(self._window)[:1], *list(self._window)[-1:]]),
         )
 
     def _as_it_stands(self, finding: Finding) -> Finding:
@@ -281,6 +282,27 @@ class Examination(Remembering):
                 # A faulty rule must not end a training run, nor keep the others from judging.
                 self._failures[f"rule {name}"] = in_short(error)
         return found
+
+
+def running_order(observations: Iterable[Observation]) -> dict[str, int]:
+    """Place of each layer in the forward pass, by path: that of its output or of its weights.
+
+    Each observation has two lists in this order. A layer of which only the weights are seen, such
+    as a cell in a loop, stands behind the one whose weights come before its own.
+    """
+    order: list[str] = []
+    for observation in observations:
+        outputs = [layer.path for layer in observation.layers]
+        weights = [weight.layer for weight in observation.weights]
+        for paths in (outputs, weights):
+            place = 0
+            for path in paths:
+                if path in order:
+                    place = order.index(path) + 1
+                else:
+                    order.insert(place, path)
+                    place += 1
+    return {path: place for place, path in enumerate(order)}
 
 
 def size_of(observation: Observation) -> int:

@@ -112,15 +112,18 @@ def _context(section: Section) -> dict[str, Any]:
         "observed": report.observed or report.sick,
         "roots": [
             {
-                "headline": headline(roots),
+                "headline": headline(report.in_order(roots)),
                 "severity": worst(roots).severity,
                 "message": worst(roots).message,
                 "remedy": worst(roots).remedy,
                 "evidence": [
                     (root.layer if len(roots) > 1 else "", in_words(root.evidence))
-                    for root in roots
+                    for root in report.in_order(roots)
                 ],
-                "consequences": [headline(group) for group in grouped(report.consequences(*roots))],
+                "consequences": [
+                    headline(report.in_order(group))
+                    for group in grouped(report.consequences(*roots))
+                ],
             }
             for roots in report.roots_by_condition
         ],

@@ -1,5 +1,6 @@
 """What was found in one run, in order: what the report says and the page shows."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from kerastricks.diagnosis.conditions import CONDITIONS
@@ -18,6 +19,7 @@ class Record:
         unobserved: What could not be seen or judged, as place and reason.
         pool: The data and the steps of the run, all observations together.
         conditions: What was looked for.
+        depth: Place of each layer in the forward pass, by path.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -25,6 +27,7 @@ class Record:
     unobserved: dict[str, str] = field(default_factory=dict)
     pool: Pool = field(default_factory=Pool)
     conditions: tuple[str, ...] = CONDITIONS
+    depth: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def healthy(self) -> bool:
@@ -71,3 +74,8 @@ class Record:
 
         explained = [f for f in self.findings if f.caused_by is not None]
         return [f for f in explained if any(root_of(f) is root for root in roots)]
+
+    def in_order(self, group: Iterable[Finding]) -> list[Finding]:
+        """Findings in the order in which their layers run, as a reader knows the model."""
+        last = len(self.depth)
+        return sorted(group, key=lambda f: self.depth.get(f.layer or "", last))

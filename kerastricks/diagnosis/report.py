@@ -23,6 +23,7 @@ class Report(Record):
         unobserved: What could not be seen or judged, as place and reason.
         pool: The data and the steps of the run, all observations together.
         conditions: What was looked for; a monitor for a single concern looks for no more than that.
+        depth: Place of each layer in the forward pass, by path.
     """
 
     def __str__(self) -> str:
@@ -36,11 +37,11 @@ class Report(Record):
         elif not self.sick:
             lines.append("Nothing was observed.")
         for number, roots in enumerate(self.roots_by_condition, 1):
-            lines.append(f"{number}. {headline(roots)}")
+            lines.append(f"{number}. {headline(self.in_order(roots))}")
             lines.append(f"   {worst(roots).message}")
             lines.append(f"   Remedy: {worst(roots).remedy}")
             for group in grouped(self.consequences(*roots)):
-                lines.append(f"   - explains {headline(group)}")
+                lines.append(f"   - explains {headline(self.in_order(group))}")
         for place, reason in self.unobserved.items():
             lines.append(f"Not observed: {place}: {reason}.")
         return "\n".join(map(printable, lines))

@@ -1,6 +1,7 @@
 import json
 import re
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import numpy as np
@@ -232,3 +233,27 @@ def test_the_timeline_stays_small_and_keeps_both_ends(make):
     assert steps[-1] == 3 * MAXIMUM_POINTS - 1
     assert steps == sorted(steps)
     assert timeline.moments[-1].units["hidden"].shape == (MAXIMUM_UNITS,)
+
+
+def test_layers_are_named_in_the_order_in_which_they_run(make, tmp_path):
+    kernels = [make.kernel(name) for name in ("dense", "cell", "dense_1", "output")]
+    layers = [make.layer(name) for name in ("dense", "relu", "dense_1", "relu_1", "output")]
+    examination = Examination({})
+    examination.add(make.observation(0, layers=layers, weights=kernels))
+    depth = examination.report({}).depth
+    assert [*depth] == ["dense", "cell", "relu", "dense_1", "relu_1", "output"]
+    # What runs backwards is explained from the output on.
+    backwards = [
+        Finding("vanishing_gradients", name, "critical", 0, f"of {name}", "r")
+        for name in ("output", "relu_1", "dense")
+    ]
+    report = Report(backwards, depth=depth)
+    told = "vanishing_gradients (critical) in 3 layers (dense … output), from the start"
+    assert f"1. {told}\n   of output\n" in report.summary()
+    report.to_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert told in page
+    assert page.index("<code>dense") < page.index("<code>relu_1") < page.index("<code>output")
+    root = Finding("learning_rate_too_high", None, "critical", 0, "m", "r")
+    effects = [replace(finding, caused_by=root) for finding in backwards]
+    assert f"- explains {told}" in Report([root, *effects], depth=depth).summary()
