@@ -83,7 +83,7 @@ NON_FINITE = State(
     lambda run, twin: not (run["finite"] and run["losses_finite"]),
 )
 EQUAL_UNITS = State(
-    "half of the units of a hidden layer or more have the weights of their neighbour at the end",
+    "half of the units of a hidden layer or more have the weights of their neighbor at the end",
     lambda run, twin: run["equal_units"] >= MOST,
 )
 SIGNAL_LOST = State(

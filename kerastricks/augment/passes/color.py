@@ -25,7 +25,7 @@ class ColorPass(Pass):
     def summary(self) -> str:
         """Name the pass in a few words."""
         mean = ", after their mean is taken" if self.needs_mean else ""
-        return f"one colour matrix for all pixels{mean}"
+        return f"one color matrix for all pixels{mean}"
 
     def stages(self, ops: Ops, size: Size) -> list[Stage]:
         """Mix the channels."""

@@ -1,7 +1,7 @@
 """Policies: for each image its own operations, by choosing rows of matrices and tables.
 
 A policy fills slots, one after the other, with an operation and an amount for each image. All
-operations that move pixels become one matrix, all others of a slot one table, one colour matrix and
+operations that move pixels become one matrix, all others of a slot one table, one color matrix and
 one sharpness, of which an image has at most one that is not neutral. So a policy costs the same
 passes whatever it may choose from, where computing every operation for every image costs them all.
 

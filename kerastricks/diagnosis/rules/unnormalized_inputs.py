@@ -39,9 +39,9 @@ mean square as well, but entries of order 1.
 UNEVEN = 100.0
 """Alarm when the widest column's deviation is this many times half the range of narrow ones."""
 CRITICAL_UNEVEN = 1e4
-OFF_CENTRE = 10.0
+OFF_CENTER = 10.0
 """A note when most varying columns have a mean of this many deviations."""
-FAR_OFF_CENTRE = 100.0
+FAR_OFF_CENTER = 100.0
 """A warning from here: the part that tells samples apart is a hundredth of the entry."""
 AWAY = 7.0
 """A warning when the columns' means are this many times their deviations, root mean squares.
@@ -113,11 +113,11 @@ def _faults(inputs: InputStatistics) -> Iterator[_Fault]:
     if inputs.normalization is None and enough and varying.any():
         # Products, not quotients: a deviation can round to zero in a column that varies.
         mean, deviation = np.abs(columns.mean[varying]), columns.deviation[varying]
-        if np.mean(mean > OFF_CENTRE * deviation) > 0.5:
-            far = np.mean(mean > FAR_OFF_CENTRE * deviation) > 0.5
+        if np.mean(mean > OFF_CENTER * deviation) > 0.5:
+            far = np.mean(mean > FAR_OFF_CENTER * deviation) > 0.5
             yield _Fault(
                 "warning" if far else "note",
-                f"the mean of most columns is more than {FAR_OFF_CENTRE if far else OFF_CENTRE:.0f}"
+                f"the mean of most columns is more than {FAR_OFF_CENTER if far else OFF_CENTER:.0f}"
                 " times their deviation",
             )
         middle, spread = (float(np.sqrt(np.mean(np.square(each)))) for each in (mean, deviation))

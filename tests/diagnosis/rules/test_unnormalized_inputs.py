@@ -10,9 +10,9 @@ from kerastricks.diagnosis.rules.unnormalized_inputs import (
     AWAY,
     CRITICAL_SIZE,
     CRITICAL_UNEVEN,
-    FAR_OFF_CENTRE,
+    FAR_OFF_CENTER,
     LARGE,
-    OFF_CENTRE,
+    OFF_CENTER,
     SMALL,
     SMALL_ENTRY,
     UNEVEN,
@@ -150,10 +150,10 @@ class TestUnevenness:
 class TestCentre:
     def test_borders(self, judged):
         for ratio, severity in [
-            (0.99 * OFF_CENTRE, None),
-            (1.01 * OFF_CENTRE, "note"),
-            (0.99 * FAR_OFF_CENTRE, "note"),
-            (1.01 * FAR_OFF_CENTRE, "warning"),
+            (0.99 * OFF_CENTER, None),
+            (1.01 * OFF_CENTER, "note"),
+            (0.99 * FAR_OFF_CENTER, "note"),
+            (1.01 * FAR_OFF_CENTER, "warning"),
         ]:
             # A third column, around zero, keeps the whole near it.
             found = judged(np.hstack([1 + signs(1 / ratio, 1 / ratio), signs(1.0)]))
