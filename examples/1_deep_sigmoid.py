@@ -318,9 +318,10 @@ axes.invert_yaxis()
 plt.show()
 
 # %% [markdown]
-# A comparison is several times cheaper than anything with an exponential in it, as the lecture
-# says. The grey bar is the caveat: a dense layer of 256 units has spent far more on its sums
-# already. And on a GPU the difference is gone, since reading the number from memory takes longer.
+# A comparison is several times cheaper than anything with an exponential in it, as the
+# [lecture](../docs/lecture.md) says. The gray bar is the caveat: a dense layer of 256 units has
+# spent far more on its sums already. And on a GPU the difference is gone, since reading the number
+# from memory takes longer.
 #
 # ## Death
 #

@@ -3,7 +3,8 @@
 #
 # A network has to start somewhere. All zeros? Small random numbers? But how small? Each layer
 # multiplies the size of the signal by some factor, fifty layers by its fiftieth power, and so the
-# only factor with which a deep network can live is 1. This notebook goes the way of the lecture:
+# only factor with which a deep network can live is 1. This notebook goes the way of the
+# [lecture](../docs/lecture.md):
 #
 # - zeros, and why all units stay the same for ever;
 # - normalized inputs, for a linear model;
