@@ -156,8 +156,8 @@ print(f"ensemble and full network agree on {agree:.1%}")
 
 figure, axes = plt.subplots(figsize=(6.4, 3))
 axes.hist(100 * single_right, bins=40, weights=weights, color="C7")
-for name, colour in (("all 256 of them", "C2"), ("the full network, scaled", "C0")):
-    axes.axvline(100 * answers[name][0], color=colour, label=name)
+for name, color in (("all 256 of them", "C2"), ("the full network, scaled", "C0")):
+    axes.axvline(100 * answers[name][0], color=color, label=name)
 axes.set(xlabel="right (%)", ylabel="share of sub-networks")
 axes.legend(frameon=False, loc="upper left")
 plt.show()
@@ -266,10 +266,10 @@ for row, keep in enumerate(keeps.values()):
             fit[row, column, trial] = model.evaluate(x, y, 800, verbose=0)[0]
 
 figure, axes = plt.subplots(1, 2, figsize=(9, 3.4))
-for row, (name, colour) in enumerate(zip(keeps, ("C7", "C0"), strict=True)):
-    axes[0].plot(SIZES, loss[row], ".", color=colour, alpha=0.4)
-    axes[0].plot(SIZES, loss[row].mean(axis=1), "o-", color=colour, label=name)
-    axes[0].plot(SIZES, fit[row].mean(axis=1), ":", color=colour)
+for row, (name, color) in enumerate(zip(keeps, ("C7", "C0"), strict=True)):
+    axes[0].plot(SIZES, loss[row], ".", color=color, alpha=0.4)
+    axes[0].plot(SIZES, loss[row].mean(axis=1), "o-", color=color, label=name)
+    axes[0].plot(SIZES, fit[row].mean(axis=1), ":", color=color)
 gain = 100 * (right[1] - right[0])
 axes[1].plot(SIZES, gain, ".", color="C2", alpha=0.5)
 axes[1].errorbar(SIZES, gain.mean(axis=1), gain.std(axis=1) / np.sqrt(len(SEEDS)), color="C2")
@@ -322,7 +322,7 @@ for keep in (0.9, 0.7, 0.5):
 #   nonsense.
 #
 # What to try next: `UNITS = 64`, a network that is too small to spare half of its units;
-# `keep=0.8`; `kt.layers.DropBlock2D` on images, where neighbouring pixels betray each other.
+# `keep=0.8`; `kt.layers.DropBlock2D` on images, where neighboring pixels betray each other.
 
 # %%
 assert max(means.values()) < 0.02

@@ -1,7 +1,7 @@
 # %% [markdown]
 # # 5. 96% of handwritten digits right, from ten examples of each
 #
-# A network has many more weights than you have labelled pictures. Here 51,000 of them learn from a
+# A network has many more weights than you have labeled pictures. Here 51,000 of them learn from a
 # hundred small images, and get one test digit in sixteen wrong. The same network, the same hundred
 # images and the same number of steps, but with the images distorted anew each time that they are
 # seen: one in twenty-eight. For that, without distortions, it would have needed twice the labels.
@@ -14,7 +14,7 @@
 # - the same pipeline on an accelerator, with one argument more.
 #
 # Everything runs on digits that come with scikit-learn. Where there is a network, change `DATASET`:
-# the notebook then does the same with colour photographs.
+# the notebook then does the same with color photographs.
 
 # %%
 import pathlib
@@ -38,7 +38,7 @@ plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "figu
 # ## The data, and how hard it is
 #
 # scikit-learn's digits are 1,797 images of 8 x 8 pixels. They get a margin of two pixels, so that
-# nothing is lost when they are moved. It is an easy problem: the nearest neighbour among ten
+# nothing is lost when they are moved. It is an easy problem: the nearest neighbor among ten
 # examples of each digit, no learning at all, is right on 93%. A network has to beat that first.
 
 # %%
@@ -155,7 +155,7 @@ show(pipeline.preview(images[examples], draws=11), 4 if DATASET == "digits" else
 
 # %% [markdown]
 # The flower that comes with scikit-learn shows what the other transforms do to a photograph:
-# flips, rotations, colour shifts, scaling.
+# flips, rotations, color shifts, scaling.
 
 # %%
 flower = load_sample_image("flower.jpg")[40:400:5, 140:500:5]
@@ -236,10 +236,10 @@ for column, per_class in enumerate(sizes):
     print(f"{per_class:>13}   {neighbour[per_class]:.1%}      {cells[0]:<14} {cells[1]}")
 
 figure, axes = plt.subplots(figsize=(6.4, 3.6))
-for values, name, colour in zip(accuracies, ("plain", "augmented"), ("C7", "C0"), strict=True):
+for values, name, color in zip(accuracies, ("plain", "augmented"), ("C7", "C0"), strict=True):
     errors = 100 * (1 - values)
-    axes.plot(sizes, errors, ".", color=colour, alpha=0.5)
-    axes.plot(sizes, errors.mean(axis=1), "o-", color=colour, label=name)
+    axes.plot(sizes, errors, ".", color=color, alpha=0.5)
+    axes.plot(sizes, errors.mean(axis=1), "o-", color=color, label=name)
 errors = [100 * (1 - neighbour[n]) for n in sizes]
 axes.plot(sizes, errors, ":", color="black", label="nearest neighbour")
 axes.set(xscale="log", yscale="log", xlabel="labelled images of each class", ylabel="errors (%)")
@@ -252,14 +252,14 @@ plt.show()
 # %% [markdown]
 # The distance between the lines, read sideways, is what the distortions are worth in labels: about
 # twice as many. The dots are single trainings: with five images of each digit it matters as much
-# which five they are as how one trains. And the plain network hardly beats the nearest neighbour,
+# which five they are as how one trains. And the plain network hardly beats the nearest neighbor,
 # which a network without knowledge of the world has no reason to do.
 #
 # ## "Remember: CNNs are invariant to translation"
 #
 # A convolution is *equivariant*: move the image and the features move along. Whether the answer
 # stays the same depends on what comes behind. `Flatten` gives each place weights of its own, so a
-# network that saw centred digits only has learned where they are. Taking the maximum over all
+# network that saw centered digits only has learned where they are. Taking the maximum over all
 # places forgets where. And augmentation teaches what the architecture does not give. Here the
 # test digits are pushed sideways, into the margin, and nothing is trained anew.
 
@@ -274,9 +274,9 @@ for trial, seed in enumerate(SEEDS):
 names = ("plain, Flatten", "plain, GlobalMaxPooling2D", "augmented, Flatten")
 
 figure, axes = plt.subplots(figsize=(6.4, 3.2))
-for values, name, colour in zip(curves, names, ("C7", "C1", "C0"), strict=True):
-    axes.plot(shifts, 100 * values, ".", color=colour, alpha=0.5)
-    axes.plot(shifts, 100 * values.mean(axis=1), "o-", color=colour, label=name)
+for values, name, color in zip(curves, names, ("C7", "C1", "C0"), strict=True):
+    axes.plot(shifts, 100 * values, ".", color=color, alpha=0.5)
+    axes.plot(shifts, 100 * values.mean(axis=1), "o-", color=color, label=name)
 axes.set(xlabel="test images moved to the right by (pixels)", ylabel="right (%)", xticks=shifts)
 axes.legend(frameon=False)
 plt.show()
