@@ -58,6 +58,13 @@ def test_programs_of_a_page_run(page, tmp_path, monkeypatch):
         exec(code, space)
 
 
+def test_each_use_takes_ten_lines_in_the_readme():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    lengths = [len([line for line in code.split("\n") if line]) for code in FENCE.findall(text)]
+    assert len(lengths) == 3
+    assert max(lengths) <= 10
+
+
 FORMULAS = {
     "stddev = sqrt(2 / ((1 + negative_slope^2) * fan_in))": (
         r"\mathrm{stddev} = \sqrt{\frac{2}{\left(1 + \mathrm{negative\_slope}^{2}\right) \cdot "
