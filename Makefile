@@ -16,7 +16,7 @@ ORACLE_PYTHON ?= $(PYTHON)
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help demo test test-backends test-addons notebooks docs lint clean
+.PHONY: help demo test test-backends test-addons notebooks pictures docs lint clean
 
 help:
 	@echo "make demo   create $(VENV), install, run the main job"
@@ -27,6 +27,8 @@ help:
 	@echo "            install the real TensorFlow Addons into $(ORACLE), hold kerastricks.addons to it"
 	@echo "make notebooks"
 	@echo "            run the sources in examples/, keep them as notebooks with their pictures"
+	@echo "make pictures"
+	@echo "            take the pictures of the README and of the first pages anew; needs Chromium"
 	@echo "make docs   build the site into build/html; any warning is an error"
 	@echo "make lint   what pre-commit and CI check: ruff and mypy"
 	@echo "make clean  remove $(VENV) and build products"
@@ -64,6 +66,10 @@ $(ORACLE_INSTALLED): setup.cfg
 notebooks: $(INSTALLED)
 	$(PY) -m pip install --disable-pip-version-check --quiet --editable ".[notebooks]"
 	$(PY) tools/build_notebooks.py $(ARGS)
+
+# `make pictures ARGS=augmentation` draws that one, for which no Chromium is needed.
+pictures: $(INSTALLED)
+	$(PY) tools/draw_readme.py $(ARGS)
 
 # `make docs BUILDER=linkcheck` asks every server that the pages link to.
 BUILDER ?= html
