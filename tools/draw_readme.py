@@ -105,7 +105,7 @@ def take_picture(page: Path, left_out: str, target: Path) -> None:
         raise RuntimeError(f"{command[0]} took no picture of {page}:\n{done.stderr}")
     with Image.open(taken) as picture:
         cut = without_empty_rows(picture.convert("RGB"))
-    cut.quantize(128).save(target, optimize=True)
+    cut.save(target, optimize=True)
 
 
 def without_empty_rows(picture: Image.Image) -> Image.Image:
