@@ -119,9 +119,13 @@ def mark_steps(axes: "Axes", moments: Sequence[Moment]) -> None:
 
 
 def short(path: str) -> str:
-    """A path's last part, cut where it is long; a dollar sign in it starts no formula."""
+    """A path's last part; a dollar sign in it starts no formula.
+
+    A long one is cut in the middle: names that were counted differ at their ends.
+    """
     name = printable(path.rsplit("/", 1)[-1])
-    name = name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…"
+    if len(name) > LONGEST:
+        name = f"{name[: LONGEST // 2]}…{name[1 - LONGEST // 2 :]}"
     return name.replace("$", r"\$")
 
 

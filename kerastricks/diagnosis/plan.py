@@ -143,6 +143,10 @@ class Plan:
 
     def joined(self, parts: list[Numbers]) -> Numbers:
         """One vector of those of several replicas, as if one had seen all examples."""
+        with np.errstate(all="ignore"):  # of numbers that are not finite, which rules look for
+            return self._joined(parts)
+
+    def _joined(self, parts: list[Numbers]) -> Numbers:
         # A last batch may leave nothing for some, whose means are those of no numbers.
         seen = [part for part in parts if self._examples(part)] or parts
         weights = np.array([self._examples(part) for part in seen]) / sum(map(self._examples, seen))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from kerastricks.diagnosis import Finding, Report
-from kerastricks.diagnosis.drawing import marks_of
+from kerastricks.diagnosis.drawing import LONGEST, marks_of, short
 from kerastricks.diagnosis.figures import MAXIMUM_ROW_NAMES, loss_over_time, updates_over_time
 from kerastricks.diagnosis.later import Later
 from kerastricks.diagnosis.rules._learning import SMALL_START
@@ -28,6 +28,14 @@ def course(make):
 def named(svg):
     """What is written in a picture, in order."""
     return re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+
+
+def test_long_names_that_differ_at_either_end_are_told_apart():
+    names = [f"{start}{'x' * 60}{end}" for start in "ab" for end in ("_1", "_2")]
+    shown = [short(f"model/{name}") for name in names]
+    assert len(set(shown)) == 4
+    assert {len(name) for name in shown} == {LONGEST}
+    assert short("y" * LONGEST) == "y" * LONGEST
 
 
 def test_an_update_is_told_relative_to_its_kernel_in_the_order_of_the_forward_pass(make, course):

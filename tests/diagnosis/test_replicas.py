@@ -79,3 +79,19 @@ def test_a_replica_without_examples_is_not_seen():
     assert observation.loss == 0.25
     assert observation.layers[0].samples == 4
     np.testing.assert_array_equal(observation.layers[0].mean, 1)
+
+
+@pytest.mark.parametrize("losses", [(np.inf, -np.inf), (np.nan, 1.0), (3e38, 3e38)])
+def test_what_is_not_finite_is_joined_without_a_warning(losses):
+    slot = SLOTS["layer"][0]
+    plan = Plan(layers=(slot,))
+    parts = []
+    for loss in losses:
+        part = np.full(plan.length, loss, "float32")
+        block = layer(np.ones((4, UNITS), "float32"))
+        part[plan.parts[id(slot)]] = keras.ops.convert_to_numpy(block)
+        part[plan.calls_at : plan.calls_at + 2] = 1.0, loss
+        parts.append(part)
+    joined = plan.joined(parts)
+    assert plan.read(0, joined).layers[0].samples == 8
+    assert not np.isfinite(joined[plan.calls_at + 1])

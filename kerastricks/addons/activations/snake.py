@@ -12,7 +12,8 @@ def snake(x: Any, frequency: Any = 1) -> Any:
 
         f(x) = x + (1 - cos(2 * frequency * x)) / (2 * frequency)
 
-    which equals x + sin^2(frequency * x) / frequency. `frequency` must not be 0; it is learned by
+    which equals x + sin^2(frequency * x) / frequency, the form that is computed: it does not drown
+    in rounding near 0, nor overflow at half as much. `frequency` must not be 0; it is learned by
     the layer `Snake`.
 
     Args:
@@ -34,4 +35,4 @@ def snake(x: Any, frequency: Any = 1) -> Any:
     """
     x = ops.convert_to_tensor(x)
     frequency = ops.cast(frequency, x.dtype)
-    return x + (1 - ops.cos(2 * frequency * x)) / (2 * frequency)
+    return x + ops.square(ops.sin(frequency * x)) / frequency

@@ -19,7 +19,7 @@ class TimeStopping(keras.callbacks.Callback):
         verbose: 1 to say so when training was stopped. Defaults to 0.
 
     Raises:
-        ValueError: If `seconds` is negative.
+        ValueError: If `seconds` is negative or NaN.
 
     Example:
     >>> import keras, numpy as np
@@ -37,8 +37,10 @@ class TimeStopping(keras.callbacks.Callback):
 
     def __init__(self, seconds: float = 86400, verbose: int = 0) -> None:
         super().__init__()
-        if seconds < 0:
-            raise ValueError(f"Argument `seconds` cannot be negative. Received: {seconds}.")
+        if not seconds >= 0:
+            raise ValueError(
+                f"Argument `seconds` must be a number, and not negative. Received: {seconds}."
+            )
         self.seconds = seconds
         self.verbose = verbose
         self.stopped_epoch: int | None = None

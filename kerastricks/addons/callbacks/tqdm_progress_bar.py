@@ -31,7 +31,7 @@ class TQDMProgressBar(keras.callbacks.Callback):
 
     Raises:
         ImportError: If tqdm is not installed.
-        ValueError: If `update_per_second` is not positive.
+        ValueError: If `update_per_second` is not positive, or a format is none for what it shows.
 
     Example:
     >>> import kerastricks.addons as tfa
@@ -65,7 +65,7 @@ class TQDMProgressBar(keras.callbacks.Callback):
             raise ImportError(
                 "`TQDMProgressBar` needs tqdm: pip install kerastricks[addons]"
             ) from error
-        if update_per_second <= 0:
+        if not update_per_second > 0:  # nor is NaN
             raise ValueError(
                 f"Argument `update_per_second` must be positive. Received: {update_per_second}."
             )
@@ -83,6 +83,28 @@ class TQDMProgressBar(keras.callbacks.Callback):
         self.epoch_progress_tqdm: Any = None
         self.is_training = False
         self._updated = time.monotonic()
+        self._try_formats()
+
+    def _try_formats(self) -> None:
+        """Raises now what would break training off later."""
+        try:
+            self.format_metrics({"loss": 0.5})
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ValueError(
+                'Arguments `metrics_format`, a format of "{name}" and "{value}", and '
+                "`metrics_separator` must be text. Received: "
+                f"metrics_format={self.metrics_format!r}, "
+                f"metrics_separator={self.metrics_separator!r}."
+            ) from error
+        for argument in ("overall_bar_format", "epoch_bar_format"):
+            text = getattr(self, argument)
+            try:
+                self.tqdm.format_meter(0, 1, 0, bar_format=text)
+            except (AttributeError, LookupError, TypeError, ValueError) as error:
+                raise ValueError(
+                    f"Argument `{argument}` must be a `bar_format` of tqdm's. "
+                    f"Received: {argument}={text!r}."
+                ) from error
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Draws the bar for all epochs."""
@@ -165,7 +187,7 @@ class TQDMProgressBar(keras.callbacks.Callback):
         bar.close()
 
     def format_metrics(self, logs: Any = None, factor: float = 1) -> str:
-        """Returns metrics as text.
+        """Returns metrics as text, in whose names what cannot be seen is spelled out.
 
         Args:
             logs: The values by name. Defaults to none.

@@ -115,3 +115,9 @@ def test_rrelu_does_what_the_layer_around_it_does():
     outer.add(keras.layers.Dense(1))
     outer.compile("sgd", "mse")
     assert np.isfinite(outer.fit(x, x[:, :1], verbose=0).history["loss"]).all()
+
+
+@pytest.mark.parametrize(("dtype", "largest"), [("float16", 65504.0), ("float32", 3.4e38)])
+def test_snake_is_finite_up_to_the_largest_number(dtype, largest):
+    x = ops.cast([-largest, -largest / 2, largest / 2, largest], dtype)
+    np.testing.assert_array_equal(array(tfa.activations.snake(x)), array(x))

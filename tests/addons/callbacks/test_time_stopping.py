@@ -41,3 +41,5 @@ def test_arguments_are_kept():
     assert (again.seconds, again.verbose) == (7, 1)
     with pytest.raises(ValueError, match=r"seconds.*Received: -1"):
         tfa.callbacks.TimeStopping(-1)
+    with pytest.raises(ValueError, match=r"seconds.*Received: nan"):
+        tfa.callbacks.TimeStopping(float("nan"))

@@ -104,6 +104,28 @@ def test_arguments_are_kept():
     assert again.format_metrics({"loss": 4.0, "size": 3}, factor=2) == "loss: 2.0000"
     with pytest.raises(ValueError, match=r"update_per_second.*Received: 0"):
         bar(update_per_second=0)
+    with pytest.raises(ValueError, match=r"update_per_second.*Received: nan"):
+        bar(update_per_second=float("nan"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"metrics_separator": 1.5},
+        {"metrics_format": "{nonsense}"},
+        {"metrics_format": "{value:s}"},
+        {"overall_bar_format": "{nonsense}"},
+        {"epoch_bar_format": 3},
+    ],
+)
+def test_what_is_no_format_is_refused_before_training(arguments):
+    ((name, value),) = arguments.items()
+    with pytest.raises(ValueError, match=f"`{name}`.*Received: .*{name}={value!r}"):
+        bar(**arguments)
+
+
+def test_a_metric_steers_no_terminal():
+    assert bar().format_metrics({"\x1b[2Jloss\n": 0.5}) == r"\x1b[2Jloss\n: 0.5000"
 
 
 def test_without_tqdm(monkeypatch):
