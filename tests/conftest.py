@@ -9,8 +9,6 @@ from collections import Counter, defaultdict
 
 import pytest
 
-TALLY = pytest.StashKey()
-
 
 def pytest_addoption(parser):
     parser.addoption(
@@ -38,22 +36,17 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in left_out]
 
 
-def pytest_configure(config):
-    config.stash[TALLY] = defaultdict(Counter)
-
-
 @pytest.fixture
 def count(request):
-    """Counts an outcome under the name of the test."""
-    tally = request.config.stash[TALLY]
+    """Counts an outcome under the name of the test: "right", "error" (a clear one), or another."""
+    tally = Counter()
 
-    def count(outcome, what=None):
-        tally[what or request.node.originalname][outcome] += 1
+    def count(outcome):
+        tally[outcome] += 1
 
     yield count
     # Reports are what a worker of pytest-xdist hands over.
-    request.node.user_properties.append(("fuzzed", json.dumps(tally)))
-    tally.clear()
+    request.node.user_properties.append(("fuzzed", json.dumps([request.node.originalname, tally])))
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -62,11 +55,12 @@ def pytest_terminal_summary(terminalreporter):
         for report in reports:
             for name, value in getattr(report, "user_properties", ()):
                 if name == "fuzzed" and report.when == "teardown":
-                    for test, counts in json.loads(value).items():
-                        total[test].update(counts)
+                    test, counts = json.loads(value)
+                    total[test].update(counts)
     if not total:
         return
     terminalreporter.section("fuzzing")
     for test, counts in sorted(total.items()):
-        told = ", ".join(f"{number} {outcome}" for outcome, number in counts.most_common())
-        terminalreporter.write_line(f"{test}: {counts.total()} examples: {told}")
+        told = [f"{counts.pop('right', 0)} right answers", f"{counts.pop('error', 0)} clear errors"]
+        told += [f"{number} {outcome}" for outcome, number in counts.most_common()]
+        terminalreporter.write_line(f"{test}: {', '.join(told)}")

@@ -65,6 +65,7 @@ hdf5_damage = st.one_of(
     st.tuples(st.just("array"), fractions, st.sampled_from(["huge", "text", "scalar", "gone"])),
     st.tuples(st.just("attribute"), fractions, st.sampled_from([b"\xff", 3, np.zeros(0), "["])),
 )
+json_damage = st.tuples(fractions, odd_values)
 
 
 def damaged_bytes(data, damage):
@@ -153,6 +154,11 @@ def damaged_hdf5(data, damage):
             elif what == "scalar":
                 file[name] = 1.0
     return image.getvalue()
+
+
+def damaged_notebook(data, damage):
+    """A notebook that is JSON, with other things in it."""
+    return damaged_json(data, *damage).encode()
 
 
 def damaged_json(text, where, value):

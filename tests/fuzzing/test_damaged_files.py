@@ -43,34 +43,37 @@ def amounts(few, many):
     )
 
 
+AS_IT_IS = (lambda whole, how: whole), None
+KINDS = {
+    ".keras": (damage.archive_damage, damage.damaged_archive),
+    ".h5": (damage.hdf5_damage, damage.damaged_hdf5),
+    ".ipynb": (damage.json_damage, damage.damaged_notebook),
+}
+
+
+def damage_of(suffix):
+    """Draws what damages a file of this kind: any bytes, or its parts."""
+    drawn = st.tuples(st.just(damage.damaged_bytes), damage.bytes_damage)
+    if suffix in KINDS:
+        of_kind, change = KINDS[suffix]
+        drawn |= st.tuples(st.just(change), of_kind)
+    return drawn
+
+
 @amounts(6, 40)
 @pytest.mark.parametrize("name", ["tiny", "tiny_functional"])
-def test_old_archives(name, examples, fuzz, law, tmp_path):
-    whole, path = gzip.decompress((OLD / f"{name}.keras.gz").read_bytes()), tmp_path / "a.keras"
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_old_models(suffix, name, examples, fuzz, law, tmp_path):
+    whole = gzip.decompress((OLD / f"{name}{suffix}.gz").read_bytes())
+    path = tmp_path / f"a{suffix}"
 
-    def hold(drawn):
-        kind, how = drawn
-        change = damage.damaged_archive if kind == "archive" else damage.damaged_bytes
+    def hold(drawn, allowed=("right", "other", "error")):
+        change, how = drawn
         path.write_bytes(change(whole, how))
-        law("load", path, OLD / f"{name}.npz", allowed={"right", "other", "error"})
+        law("load", path, OLD / f"{name}.npz", allowed=allowed)
 
-    of_archive = st.tuples(st.just("archive"), damage.archive_damage)
-    fuzz(of_archive | st.tuples(st.just("bytes"), damage.bytes_damage), examples, hold)
-
-
-@amounts(6, 40)
-@pytest.mark.parametrize("name", ["tiny", "tiny_functional"])
-def test_old_hdf5(name, examples, fuzz, law, tmp_path):
-    whole, path = gzip.decompress((OLD / f"{name}.h5.gz").read_bytes()), tmp_path / "a.h5"
-
-    def hold(drawn):
-        kind, how = drawn
-        change = damage.damaged_hdf5 if kind == "hdf5" else damage.damaged_bytes
-        path.write_bytes(change(whole, how))
-        law("load", path, OLD / f"{name}.npz", allowed={"right", "other", "error"})
-
-    of_hdf5 = st.tuples(st.just("hdf5"), damage.hdf5_damage)
-    fuzz(of_hdf5 | st.tuples(st.just("bytes"), damage.bytes_damage), examples, hold)
+    hold(AS_IT_IS, allowed=["right"])
+    fuzz(damage_of(suffix), examples, hold)
 
 
 @pytest.fixture
@@ -91,20 +94,14 @@ def test_checkup(which, examples, healthy, fuzz, law, tmp_path):
     files = dict(zip(("model", "data"), healthy, strict=True))
     whole = files[which].read_bytes()
     files[which] = tmp_path / f"broken{files[which].suffix}"
-    kinds = damage.archive_damage if which == "model" else damage.bytes_damage
 
-    def hold(drawn):
-        kind, how = drawn
-        change = damage.damaged_archive if kind == "archive" else damage.damaged_bytes
+    def hold(drawn, allowed=("right", "other", "error")):
+        change, how = drawn
         files[which].write_bytes(change(whole, how))
-        law("checkup", *files.values(), allowed={"right", "other", "error"})
+        law("checkup", *files.values(), allowed=allowed)
 
-    kind = "archive" if which == "model" else "bytes"
-    fuzz(
-        st.tuples(st.just(kind), kinds) | st.tuples(st.just("bytes"), damage.bytes_damage),
-        examples,
-        hold,
-    )
+    hold(AS_IT_IS, allowed=["right"])
+    fuzz(damage_of(files[which].suffix), examples, hold)
 
 
 PROGRAM = """\
@@ -125,20 +122,15 @@ NOTEBOOK = json.dumps(
 @pytest.mark.parametrize("suffix", [".py", ".ipynb"])
 def test_programs(suffix, examples, fuzz, law, tmp_path):
     path = tmp_path / f"program{suffix}"
-    text = PROGRAM if suffix == ".py" else NOTEBOOK
+    whole = (PROGRAM if suffix == ".py" else NOTEBOOK).encode()
 
-    def hold(drawn):
-        kind, how = drawn
-        if kind == "json":
-            path.write_text(damage.damaged_json(text, *how), encoding="utf-8")
-        else:
-            path.write_bytes(damage.damaged_bytes(text.encode(), how))
-        law("check", path, suffix, allowed={"right", "error"})
+    def hold(drawn, allowed=("right", "error")):
+        change, how = drawn
+        path.write_bytes(change(whole, how))
+        law("check", path, suffix, allowed=allowed)
 
-    drawn = st.tuples(st.just("bytes"), damage.bytes_damage)
-    if suffix == ".ipynb":
-        drawn |= st.tuples(st.just("json"), st.tuples(damage.fractions, damage.odd_values))
-    fuzz(drawn, examples, hold)
+    hold(AS_IT_IS, allowed=["right"])
+    fuzz(damage_of(suffix), examples, hold)
 
 
 @pytest.mark.parametrize(

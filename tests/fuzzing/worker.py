@@ -83,6 +83,12 @@ def check(path, suffix):
     return "right", said
 
 
+def peak():
+    """The most bytes that this process has taken so far."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
+
+
 TASKS = {"load": load, "checkup": checkup, "check": check}
 
 
@@ -98,8 +104,7 @@ def main():
         except Exception:
             outcome, said = "wrong", traceback.format_exc()
         keras.backend.clear_session()
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        answer = {"outcome": outcome, "said": said, "peak": peak}
+        answer = {"outcome": outcome, "said": said, "peak": peak()}
         print(json.dumps(answer), file=answers, flush=True)
 
 
