@@ -46,7 +46,8 @@ UPDATES_CAPTION = (
 def units_over_time(timeline: Timeline) -> str:
     """Heat map of every hidden unit over the run: one row a unit, one column an observed step."""
     layers = [path for path in timeline.hidden if path in timeline.moments[-1].units]
-    height = 1.2 + 0.32 * max(len(layers), 2)
+    every = -(-len(layers) // MAXIMUM_ROW_NAMES) or 1
+    height = 1.2 + 0.32 * min(max(len(layers), 2), MAXIMUM_ROW_NAMES)
 
     def draw(figure: "Figure", axes: "Axes") -> None:
         blocks = [_block(timeline.moments, path, timeline.kinds[path]) for path in layers]
@@ -54,9 +55,10 @@ def units_over_time(timeline: Timeline) -> str:
             np.concatenate(blocks), aspect="auto", cmap="magma", vmin=0, vmax=1, rasterized=True
         )
         edges = np.cumsum([0, *(len(block) for block in blocks)])
-        for edge in edges[1:-1]:
+        for edge in edges[1:-1] if every == 1 else ():
             axes.axhline(edge - 0.5, color="white", linewidth=0.8)
-        axes.set_yticks((edges[:-1] + edges[1:]) / 2 - 0.5, [short(path) for path in layers])
+        middles = (edges[:-1] + edges[1:]) / 2 - 0.5
+        axes.set_yticks(middles[::every], [short(path) for path in layers[::every]])
         axes.tick_params(axis="y", length=0)
         axes.grid(False)
         mark_steps(axes, timeline.moments)
@@ -143,7 +145,7 @@ def updates_over_time(timeline: Timeline, root_causes: Sequence[Finding]) -> str
             interpolation="nearest",
             rasterized=True,
         )
-        for edge in range(1, len(paths)):
+        for edge in range(1, len(paths)) if every == 1 else ():  # else they would cover the rows
             axes.axhline(edge - 0.5, color="white", linewidth=0.8)
         axes.set_yticks(range(0, len(paths), every), names[::every])
         axes.tick_params(axis="y", length=0)

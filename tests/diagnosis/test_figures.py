@@ -6,7 +6,12 @@ import pytest
 
 from kerastricks.diagnosis import Finding, Report
 from kerastricks.diagnosis.drawing import LONGEST, marks_of, short
-from kerastricks.diagnosis.figures import MAXIMUM_ROW_NAMES, loss_over_time, updates_over_time
+from kerastricks.diagnosis.figures import (
+    MAXIMUM_ROW_NAMES,
+    loss_over_time,
+    units_over_time,
+    updates_over_time,
+)
 from kerastricks.diagnosis.later import Later
 from kerastricks.diagnosis.rules._learning import SMALL_START
 from kerastricks.diagnosis.timeline import MAXIMUM_POINTS, Timeline
@@ -84,6 +89,19 @@ def test_a_deep_network_has_as_many_names_as_fit(make, course):
     weights = [make.kernel(f"layer_{i}") for i in range(3 * MAXIMUM_ROW_NAMES)]
     texts = [t for t in named(updates_over_time(course(weights, weights), [])) if "layer" in t]
     assert texts == [f"layer_{i}" for i in range(0, 3 * MAXIMUM_ROW_NAMES, 3)]
+
+
+def test_pictures_of_a_deep_network_are_no_taller_than_a_page(make):
+    heights = []
+    for count in (MAXIMUM_ROW_NAMES, 10 * MAXIMUM_ROW_NAMES):
+        timeline = Timeline()
+        layers = [make.layer(f"layer_{i}") for i in range(count)]
+        for step in range(3):
+            timeline.add(make.observation(step, layers=layers))
+        picture = units_over_time(timeline)
+        heights.append(float(re.search(r'height="([\d.]+)pt"', picture)[1]))
+        assert sum("layer" in text for text in named(picture)) == MAXIMUM_ROW_NAMES
+    assert heights[0] == pytest.approx(heights[1])
 
 
 @pytest.mark.parametrize("losses", [(2.30, 2.31), (2.0, 5.0), (0.3, 2.9), (1e-3, 10.0), (0.0, 0.0)])
