@@ -101,11 +101,6 @@ class Plan:
         return sum(slot.length for slot in self.weights)
 
     @cached_property
-    def small_sizes(self) -> list[int]:
-        """Elements of the small weights, in their order."""
-        return [slot.size for slot in self.weights if slot.small]
-
-    @cached_property
     def forward_length(self) -> int:
         """Numbers that are written after the forward pass."""
         return self.calls_at + FORWARD_TAIL + len(self.layers) + 1

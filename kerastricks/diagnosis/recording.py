@@ -1,5 +1,6 @@
 """Listens to one observed training step and carries its numbers to a variable."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -15,6 +16,7 @@ from kerastricks.diagnosis.slots import (
     WeightSlot,
 )
 from kerastricks.diagnosis.statistics import Tensor, first_tensor, is_float
+from kerastricks.diagnosis.together import Group, groups_of, moved, reduced
 
 INPUT_LOOKS = 128
 """Looks in which the inputs are seen: as many as are pooled for a remedy."""
@@ -39,12 +41,14 @@ class Recording:
         slots: list[Any] = [*plan.layers, *plan.normalizations, *plan.dropouts, *plan.inputs]
         for slot in slots:
             self._slots.setdefault(id(slot.layer), []).append(slot)
+        self._reductions: dict[Any, Callable[[Tensor], Tensor]] = {}
         self._blocks: dict[int, Tensor] = {}
         self._outputs: dict[int, list[Tensor]] = {}
         self._inputs: dict[int, list[Tensor]] = {}
         self._weights: list[Tensor] = []
         self._before: list[Tensor] = []
         self._positions: list[int | None] = []
+        self._groups: list[Group] = []
         self._moves: dict[int, list[Tensor]] = {}
         self._vector: Tensor = None
         self._stateless = keras.backend.backend() == "jax"
@@ -55,7 +59,7 @@ class Recording:
             if isinstance(slot, LayerSlot):
                 output = ops.stop_gradient(first_tensor(outputs))
                 self._outputs.setdefault(id(slot), []).append(output)
-                self._add(slot, statistics.layer_vector(output, slot.axis, slot.activation))
+                self._add(slot, self._layer_reduction(slot)(output))
             elif isinstance(slot, InputSlot):
                 given = ops.stop_gradient(first_tensor(inputs))
                 self._inputs.setdefault(id(slot.data), []).append(given)
@@ -66,6 +70,14 @@ class Recording:
                     moving = [ops.cast(average, "float32") for average in averages]
                     block = ops.concatenate([block, *moving])
                 self._add(slot, block)
+
+    def _layer_reduction(self, slot: LayerSlot) -> Callable[[Tensor], Tensor]:
+        axis, activation = slot.axis, slot.activation
+        if (axis, activation) not in self._reductions:
+            self._reductions[axis, activation] = steps.traced_once(
+                lambda output: statistics.layer_vector(output, axis, activation)
+            )
+        return self._reductions[axis, activation]
 
     def saw_loss(self, x: Any, y: Any, y_pred: Any, loss: Tensor) -> None:
         """Write the forward vector."""
@@ -121,7 +133,9 @@ class Recording:
         ]
         vector = ops.concatenate([*blocks, ops.stack([*calls_and_loss, looks + 1])])
         seen = [self._outputs.get(id(slot), []) for slot in self._plan.layers]
-        counts = statistics.counts_where_needed(vector, [*seen, given])
+        counts = statistics.counts_where_needed(
+            vector, len(seen) + 1, lambda: statistics.nonfinite_of_groups([*seen, given])
+        )
         rest = ops.zeros((self._plan.backward_length,), "float32")
         self._write(ops.concatenate([vector, counts, rest]))
         self._blocks, self._outputs = {}, {}
@@ -152,43 +166,48 @@ class Recording:
         # The optimizer adds them up after this.
         totals = iter(steps.total_over_replicas(parts))
         pairs = [None if before is None else (next(totals), before) for before in self._before]
-        seen_of = list(zip(self._plan.weights, pairs, strict=True))
-        blocks = [_weight_block(slot, pair, scale) for slot, pair in seen_of if not slot.small]
-        small = [pair for slot, pair in seen_of if slot.small]
-        vector = ops.concatenate([*blocks, *_small_blocks(self._plan.small_sizes, small, scale)])
-        counts = statistics.counts_where_needed(vector, [list(pair or ()) for pair in pairs])
+        self._groups = groups_of(self._plan.weights, pairs)
+        blocks, counters = [], []
+        for slots, seen in self._groups:
+            block, counter = reduced(slots, seen, scale)
+            blocks.append(block)
+            counters.append(counter)
+        vector = ops.concatenate(blocks)
+        counts = statistics.counts_where_needed(
+            vector, len(pairs), lambda: ops.concatenate([counted() for counted in counters])
+        )
         self._weights = [vector, counts]
 
     def saw_move(self, variable: Any, move: Tensor) -> None:
         """Remember what is added to a variable, or subtracted from it."""
         self._moves.setdefault(id(variable), []).append(move)
 
-    def saw_weights(self, values: list[Tensor]) -> None:
-        """Measure how far each weight moved."""
+    def saw_weights(self, value: Callable[[int], Tensor]) -> None:
+        """Measure how far each weight moved.
+
+        Args:
+            value: Gives the weight at a position, after the update.
+        """
         if not self._weights:
             return  # they could not be reduced
-        moved: list[Tensor] = []
-        small: list[Tensor] = []
-        pairs = zip(self._before, self._positions, strict=True)
-        for slot, (before, position) in zip(self._plan.weights, pairs, strict=True):
-            moves = self._moves.get(id(slot.weight), [])
-            if before is None or position is None:
-                change = ops.zeros((slot.size,), "float32")
-            elif len(moves) == 1 and slot.weight.constraint is None:
-                change = _shaped(moves[0], before)
-            else:
-                change = ops.cast(values[position], "float32") - ops.cast(before, "float32")
-            if slot.small:
-                small.append(change)
-            else:
-                moved.append(ops.reshape(statistics.squared_norm(change), (1,)))
-        if small:
-            norms = statistics.small_norms(self._plan.small_sizes, small)
-            moved.append(ops.reshape(norms, [-1]))
-        self._vector = ops.concatenate([*self._weights, *moved, ops.ones((1,), "float32")])
-        self._weights, self._before, self._moves = [], [], {}
+        pairs = zip(self._plan.weights, self._before, self._positions, strict=True)
+        changes = iter([self._change(*pair, value) for pair in pairs])
+        norms = [moved(slots, [next(changes) for _ in slots]) for slots, _ in self._groups]
+        self._vector = ops.concatenate([*self._weights, *norms, ops.ones((1,), "float32")])
+        self._weights, self._before, self._groups, self._moves = [], [], [], {}
         if not self._stateless:
             self.saw_end()
+
+    def _change(
+        self, slot: WeightSlot, before: Tensor, position: int | None, value: Callable[[int], Tensor]
+    ) -> Tensor:
+        """How a weight changed; None for one that got no gradient."""
+        if before is None or position is None:
+            return None
+        moves = self._moves.get(id(slot.weight), [])
+        if len(moves) == 1 and slot.weight.constraint is None:
+            return ops.cast(_shaped(moves[0], before), "float32")
+        return ops.cast(value(position), "float32") - ops.cast(before, "float32")
 
     def saw_end(self) -> None:
         """Write the backward vector, where it is not written yet.
@@ -216,29 +235,3 @@ def _dense(gradient: Any, weight: Tensor) -> Tensor:
 def _shaped(change: Tensor, weight: Tensor) -> Tensor:
     """What changes a weight, in its shape, which a graph of TensorFlow may not know."""
     return change if change.shape == weight.shape else ops.reshape(change, weight.shape)
-
-
-def _weight_block(slot: WeightSlot, pair: tuple[Tensor, Tensor] | None, scale: Any) -> Tensor:
-    if pair is None:
-        return statistics.unseen(slot.length)
-    gradient, weight = pair
-    if slot.unit_axes is None:
-        return statistics.weight_vector(weight, gradient, scale)
-    return statistics.kernel_vector(weight, gradient, scale, slot.unit_axes)
-
-
-def _small_blocks(
-    sizes: list[int], pairs: list[tuple[Tensor, Tensor] | None], scale: Any
-) -> list[Tensor]:
-    """The blocks of all small weights, in their order."""
-    if not pairs:
-        return []
-    zeros = [(ops.zeros((size,), "float32"),) * 2 for size in sizes]
-    seen = [pair or nothing for pair, nothing in zip(pairs, zeros, strict=True)]
-    gradients, weights = ([pair[i] for pair in seen] for i in range(2))
-    norms = statistics.small_norms(sizes, gradients, weights)
-    if scale is not None:
-        squared = ops.square(ops.cast(scale, "float32"))
-        norms = norms / ops.stack([squared, ops.ones((), "float32")])
-    unseen = [[-1.0, -1.0] if pair is None else [0.0, 0.0] for pair in pairs]
-    return [ops.reshape(norms + ops.convert_to_tensor(unseen, "float32"), [-1])]

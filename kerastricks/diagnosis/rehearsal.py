@@ -1,7 +1,8 @@
 """Listens to a forward pass on symbolic tensors, to find out what can be seen of a model."""
 
+import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import keras
@@ -40,7 +41,9 @@ class Rehearsal:
     def start(self) -> None:
         """Begin anew: a backend may run the symbolic pass more than once."""
         self._wiring = Wiring()
-        self._vectors: dict[int, Tensor] = {}
+        # An operation takes time on symbolic tensors too: what fits one output fits its like.
+        self._lengths: dict[Any, int] = {}
+        self._vectors: dict[int, tuple[Tensor, int]] = {}
         self._failures: dict[str, str] = {}
         # In inference mode within a training step, as in fine-tuning; or with a mask, which the
         # statistics taken here do not know.
@@ -58,9 +61,13 @@ class Rehearsal:
         axis = self._wiring.axes[id(layer)]
         if not _is_observable(layer, output, axis):
             return
+        activation = self._activation(layer)
+        kind = tuple(output.shape), str(output.dtype), axis, activation
         try:
-            vector = statistics.layer_vector(output, axis, self._activation(layer))
-            self._vectors[id(layer)] = vector
+            if kind not in self._lengths:
+                vector = statistics.layer_vector(output, axis, activation)
+                self._lengths[kind] = int(vector.shape[0])
+            self._vectors[id(layer)] = output, self._lengths[kind]
         except Exception as error:
             self._failures[path_of(layer)] = f"{type(error).__name__} in its statistics"
 
@@ -77,11 +84,11 @@ class Rehearsal:
         """
         wiring = self._wiring
         for layer in wiring.order:
-            vector = self._vectors.get(id(layer))
-            if vector is None:
+            if id(layer) not in self._vectors:
                 continue
+            output, _ = self._vectors[id(layer)]
             try:
-                ops.add(vector, 1.0)
+                ops.negative(output)
             except Exception:
                 del self._vectors[id(layer)]
                 self._failures[path_of(layer)] = "runs inside a loop"
@@ -116,8 +123,7 @@ class Rehearsal:
                 unobserved[path_of(layer)] = "is not called in the forward pass"
         return Plan(
             layers=self._layers,
-            # Those that are reduced together stand together.
-            weights=tuple(sorted(self._weight_slots(leaves, weights), key=lambda s: s.small)),
+            weights=_beside_their_like(self._weight_slots(leaves, weights)),
             unobserved=unobserved,
             inputs=self._inputs,
             outputs=self._outputs,
@@ -142,7 +148,7 @@ class Rehearsal:
         heads = {id(each) for layer in last or seen[-1:] for each in wiring.chain(layer)}
         for layer in seen:
             source = wiring.source(layer)
-            length = int(self._vectors[id(layer)].shape[0]) - statistics.LAYER_SCALARS
+            length = self._vectors[id(layer)][1] - statistics.LAYER_SCALARS
             yield LayerSlot(
                 layer=layer,
                 path=path_of(layer),
@@ -217,6 +223,14 @@ class Rehearsal:
                 unit_axes=axes,
                 units=units,
             )
+
+
+def _beside_their_like(slots: Iterable[WeightSlot]) -> tuple[WeightSlot, ...]:
+    """Weights in an order in which those that are reduced together stand together."""
+    groups: dict[Any, list[WeightSlot]] = {}
+    for slot in slots:
+        groups.setdefault((tuple(slot.weight.shape), slot.unit_axes), []).append(slot)
+    return tuple(sorted(itertools.chain(*groups.values()), key=lambda slot: slot.small))
 
 
 class _OnShapes(keras.Operation):

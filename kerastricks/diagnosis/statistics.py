@@ -8,6 +8,7 @@ the same as their neighbours. Norms are of all elements.
 """
 
 import math
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -35,7 +36,10 @@ MAXIMUM_POSITIONS = 64
 SMALL = 4096
 """Elements up to which a weight without units of its own is reduced together with others."""
 LARGE = 65_536
-"""Elements of a tensor above which its squares are not stored: they would not stay in the cache."""
+"""Elements of a tensor above which its squares are not stored: they would not stay in the cache.
+Larger ones are reduced one by one."""
+TOGETHER = 2**20
+"""Elements that are reduced together of tensors of one shape."""
 MAXIMUM_ROWS = 256
 """Incoming weights that are seen of each unit where units are told apart."""
 
@@ -98,69 +102,95 @@ def moments_vector(inputs: Tensor, axis: int) -> Tensor:
     return ops.concatenate([ops.ones((1,), "float32"), mean, variance])
 
 
-def weight_vector(weight: Tensor, gradient: Tensor, scale: Tensor | None) -> Tensor:
-    """Reduce a weight and its gradient to the squares of their norms.
+def weight_vectors(weights: Tensor, gradients: Tensor, scale: Tensor | None) -> Tensor:
+    """Reduce weights of one shape and their gradients to the squares of their norms.
 
     Args:
-        weight: The weight.
-        gradient: Its gradient, of the same shape.
+        weights: The weights, stacked on a first axis.
+        gradients: Their gradients, of the same shape.
         scale: The loss scale to divide out, or None.
 
     Returns:
-        A vector: squared norm of the gradient, squared norm of the weight.
+        A matrix, a row for each weight: squared norm of the gradient, squared norm of the weight.
     """
-    norms = [squared_norm(gradient), squared_norm(weight)]
+    norms = [squared_norms(gradients), squared_norms(weights)]
     if scale is not None:
         norms[0] = norms[0] / ops.square(ops.cast(scale, "float32"))
-    return ops.stack(norms)
+    return ops.stack(norms, axis=1)
 
 
-def kernel_vector(
-    kernel: Tensor, gradient: Tensor, scale: Tensor | None, axes: tuple[int, ...]
+def kernel_vectors(
+    kernels: Tensor, gradients: Tensor, scale: Tensor | None, axes: tuple[int, ...]
 ) -> Tensor:
-    """Reduce a kernel and its gradient to the squares of their norms, and to numbers per unit.
+    """Reduce kernels of one shape and their gradients to squares of norms, and numbers per unit.
 
     Args:
-        kernel: The kernel.
-        gradient: Its gradient, of the same shape.
+        kernels: The kernels, stacked on a first axis.
+        gradients: Their gradients, of the same shape.
         scale: The loss scale to divide out, or None.
-        axes: The axes of the units, from the end; every other axis is incoming.
+        axes: The axes of the units, from the end; every other axis but the first is incoming.
 
     Returns:
-        A vector: what `weight_vector` gives; then for each unit the squared norm of its gradient
-        and that of its weights; then both projected on a fixed random vector; then both projected
-        on another.
+        A matrix, a row for each kernel: what `weight_vectors` gives; then for each unit the squared
+        norm of its gradient and that of its weights; then both projected on a fixed random vector;
+        then both projected on another.
     """
-    units = math.prod(kernel.shape[axis] for axis in axes)
-    rows = math.prod(kernel.shape) // units
+    count = kernels.shape[0]
+    units = math.prod(kernels.shape[axis] for axis in axes)
+    rows = math.prod(kernels.shape[1:]) // units
     seen = min(rows, MAXIMUM_ROWS)
-    columns = [_incoming(each, axes, rows, units) for each in (gradient, kernel)]
+    columns = [_incoming(each, axes, rows, units) for each in (gradients, kernels)]
     if scale is not None:
         columns[0] = columns[0] / ops.cast(scale, "float32")
-    both = ops.concatenate(columns, axis=1)
-    squares = ops.sum(ops.square(both), axis=0)
+    both = ops.concatenate(columns, axis=2)
+    squares = ops.sum(ops.square(both), axis=1)
     if seen == rows:
-        norms = ops.sum(ops.reshape(squares, (2, units)), axis=1)
+        norms = ops.sum(ops.reshape(squares, (count, 2, units)), axis=2)
     else:
         squares = squares * (rows / seen)
-        norms = weight_vector(kernel, gradient, scale)
+        norms = weight_vectors(kernels, gradients, scale)
     projected = ops.matmul(_directions(seen), both)
-    return ops.concatenate([norms, squares, ops.reshape(projected, [-1])])
+    return ops.concatenate([norms, squares, ops.reshape(projected, (count, -1))], axis=1)
 
 
-def small_norms(sizes: list[int], *rows: list[Tensor]) -> Tensor:
+def stacked(tensors: list[Tensor]) -> Tensor:
+    """Tensors of one shape on a new first axis; a single one is not copied."""
+    return ops.stack(tensors) if len(tensors) > 1 else ops.expand_dims(tensors[0], 0)
+
+
+def side_by_side(*rows: list[Tensor]) -> Tensor:
+    """The elements of small tensors as a matrix.
+
+    Args:
+        rows: Lists of tensors, one for each place.
+
+    Returns:
+        A row for each element of each place, a column for each list.
+    """
+    return ops.stack([_joined(row) for row in rows], axis=1)
+
+
+def small_norms(sizes: list[int], elements: Tensor) -> Tensor:
     """Squares of the norms of many small tensors, in few operations.
 
     Args:
         sizes: Elements of the tensors in each place.
-        rows: Lists of tensors, one for each place.
+        elements: What `side_by_side` gives.
 
     Returns:
         A matrix: a row for each place, a column for each list.
     """
+    return _in_places(sizes, ops.square(elements))
+
+
+def small_nonfinite(sizes: list[int], elements: Tensor) -> Tensor:
+    """Count the NaN and infinite elements in each place, of all lists together."""
+    return ops.sum(_in_places(sizes, _not_finite(elements)), axis=1)
+
+
+def _in_places(sizes: list[int], elements: Tensor) -> Tensor:
     places = np.repeat(np.arange(len(sizes)), sizes).astype("int32")
-    squares = ops.square(ops.stack([_joined(row) for row in rows], axis=1))
-    return ops.segment_sum(squares, places, num_segments=len(sizes))
+    return ops.segment_sum(elements, places, num_segments=len(sizes))
 
 
 def thinned(tensor: Tensor, axis: int) -> Tensor:
@@ -213,42 +243,50 @@ def unseen(length: int) -> Tensor:
     return -ops.ones((length,), "float32")
 
 
-def squared_norm(tensor: Tensor) -> Tensor:
-    """Square of the Euclidean norm in float32."""
-    tensor = ops.cast(tensor, "float32")
-    if math.prod(tensor.shape) <= LARGE:
-        return ops.sum(ops.square(tensor))
+def squared_norms(tensors: Tensor) -> Tensor:
+    """Squares of the Euclidean norms in float32, of tensors stacked on a first axis."""
+    tensors = ops.cast(tensors, "float32")
+    size = math.prod(tensors.shape[1:])
+    if size <= LARGE:
+        return ops.sum(ops.square(tensors), axis=list(range(1, len(tensors.shape))))
     # A product of row and column, as the squares of a large tensor would have to be stored.
-    row = ops.reshape(tensor, (1, -1))
-    return ops.reshape(ops.matmul(row, ops.transpose(row)), ())
+    row = ops.reshape(tensors, (1, size))
+    return ops.reshape(ops.matmul(row, ops.transpose(row)), (1,))
 
 
-def nonfinite(tensor: Tensor) -> Tensor:
-    """Count the NaN and infinite elements of a tensor."""
-    return ops.sum(ops.cast(ops.logical_not(ops.isfinite(tensor)), "float32"))
+def nonfinite(tensor: Tensor, axis: list[int] | None = None) -> Tensor:
+    """Count the NaN and infinite elements of a tensor, or along some of its axes."""
+    return ops.sum(_not_finite(tensor), axis=axis)
 
 
-def counts_where_needed(vector: Tensor, tensors: list[list[Tensor]]) -> Tensor:
+def counts_where_needed(vector: Tensor, length: int, counted: Callable[[], Tensor]) -> Tensor:
     """Count the NaN and infinite elements of many tensors, unless their reductions are finite.
 
     Args:
         vector: Sums over the tensors; it is not finite when they are not.
-        tensors: Groups of tensors; each group gets one number.
+        length: How many numbers are counted.
+        counted: Gives them.
 
     Returns:
         A vector of counts. All zero, at the cost of a sum over `vector`, in a step without NaN.
     """
-
-    def counted() -> Tensor:
-        none = ops.zeros((), "float32")
-        return ops.stack([sum(map(nonfinite, group), none) for group in tensors])
-
     finite = ops.isfinite(ops.sum(vector))
-    return ops.cond(finite, lambda: ops.zeros((len(tensors),), "float32"), counted)
+    return ops.cond(finite, lambda: ops.zeros((length,), "float32"), counted)
+
+
+def nonfinite_of_groups(groups: list[list[Tensor]]) -> Tensor:
+    """A vector with the NaN and infinite elements of each group of tensors."""
+    none = ops.zeros((), "float32")
+    return ops.stack([sum(map(nonfinite, group), none) for group in groups])
+
+
+def _not_finite(tensor: Tensor) -> Tensor:
+    return ops.cast(ops.logical_not(ops.isfinite(tensor)), "float32")
 
 
 def _joined(tensors: list[Tensor]) -> Tensor:
-    return ops.concatenate([ops.reshape(ops.cast(each, "float32"), [-1]) for each in tensors])
+    flat = [each if len(each.shape) == 1 else ops.reshape(each, [-1]) for each in tensors]
+    return ops.concatenate([ops.cast(each, "float32") for each in flat])
 
 
 def _all_but(tensor: Tensor, axis: int) -> list[int]:
@@ -265,14 +303,14 @@ def _sizes(outputs: Tensor, axis: int) -> tuple[Any, Any]:
     return sizes[0], math.prod(seen[1:], start=seen[0])
 
 
-def _incoming(kernel: Tensor, axes: tuple[int, ...], rows: int, units: int) -> Tensor:
-    """The units in columns, some of their incoming weights in rows."""
+def _incoming(kernels: Tensor, axes: tuple[int, ...], rows: int, units: int) -> Tensor:
+    """The units in columns, some of their incoming weights in rows, of each kernel."""
     last = tuple(range(-len(axes), 0))
     if axes != last:
-        kernel = ops.moveaxis(kernel, axes, last)
-    if len(kernel.shape) > 2:
-        kernel = ops.reshape(kernel, (rows, units))
-    return ops.cast(_some(kernel, 0, MAXIMUM_ROWS), "float32")
+        kernels = ops.moveaxis(kernels, axes, last)
+    if len(kernels.shape) > 3:
+        kernels = ops.reshape(kernels, (kernels.shape[0], rows, units))
+    return ops.cast(_some(kernels, 1, MAXIMUM_ROWS), "float32")
 
 
 def _some(tensor: Tensor, axis: int, count: int) -> Tensor:

@@ -185,6 +185,18 @@ def total_over_replicas(parts: list[Any]) -> list[Any]:
     return kernel.total(parts)
 
 
+def traced_once(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A function of a tensor that is used in many places, as one operation in each.
+
+    To trace an operation takes TensorFlow about a millisecond, and a deep model has many places.
+    """
+    if keras.backend.backend() != "tensorflow" or replicas() > 1:
+        return function
+    from kerastricks.diagnosis._kernels import traced
+
+    return traced.once(function)
+
+
 def loss_scale(optimizer: Any, state: Any) -> Any:
     """The factor by which the loss, and so every gradient, is multiplied; None for 1.
 

@@ -118,7 +118,7 @@ class Taps:
             scale = steps.loss_scale(optimizer, state)
             self._tell("saw_gradients", variables() or [], weights, grads, scale)
             result = stateless_apply(state, grads, weights)
-            self._tell("saw_weights", result[0])
+            self._tell("saw_weights", result[0].__getitem__)
             return result
 
         def tapped_apply(grads: Any, trainable_variables: Any = None) -> Any:
@@ -131,7 +131,7 @@ class Taps:
             values = [ops.copy(weight) for weight in weights]
             self._tell("saw_gradients", weights, values, grads, steps.loss_scale(optimizer, None))
             result = apply(grads, weights)
-            self._tell("saw_weights", [ops.convert_to_tensor(weight) for weight in weights])
+            self._tell("saw_weights", lambda i: ops.convert_to_tensor(weights[i]))
             return result
 
         if keras.backend.backend() == "jax":
@@ -153,9 +153,10 @@ class Taps:
         def tapped(assign: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
             def tapped_assign(variable: Any, value: Any) -> Any:
                 if self._heard and hasattr(value, "shape"):
-                    # On TensorFlow an update is given the backend's variables.
-                    places.update((id(each.value), each) for each in variables() or ())
-                    weight = places.get(id(variable), variable)
+                    if id(variable) not in places:
+                        # On TensorFlow an update is given the backend's variables.
+                        places.update((id(each.value), each) for each in variables() or ())
+                    weight = places.setdefault(id(variable), variable)
                     self._tell("saw_move", weight, ops.convert_to_tensor(value))
                 return assign(variable, value)
 

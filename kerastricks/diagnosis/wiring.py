@@ -51,23 +51,25 @@ class Wiring:
         self.outputs: dict[int, Tensor] = {}
         self.inputs: dict[int, Tensor] = {}
         self.axes: dict[int, int] = {}
+        self._made_by: dict[int, Any] = {}
+        self._taken_by: dict[int, Any] = {}
 
     def add(self, layer: Any, inputs: Tensor, outputs: Tensor) -> None:
         """Append a layer that was called for the first time."""
         self.order.append(layer)
         self.inputs[id(layer)] = inputs
         self.outputs[id(layer)] = outputs
+        self._made_by.setdefault(id(outputs), layer)
+        self._taken_by.setdefault(id(inputs), layer)
         self.axes[id(layer)] = self._channel_axis(layer)
 
     def before(self, layer: Any) -> Any:
         """The layer whose output another took in; None when it is not known."""
-        wanted = id(self.inputs[id(layer)])
-        return next((x for x in self.order if id(self.outputs[id(x)]) == wanted), None)
+        return self._made_by.get(id(self.inputs[id(layer)]))
 
     def behind(self, layer: Any) -> Any:
         """The first layer that took in another's output; None without one."""
-        wanted = id(self.outputs[id(layer)])
-        return next((x for x in self.order if id(self.inputs[id(x)]) == wanted), None)
+        return self._taken_by.get(id(self.outputs[id(layer)]))
 
     def back(self, layer: Any) -> Iterator[Any]:
         """The layer and those before it, as far as they are known."""

@@ -67,7 +67,7 @@ def test_a_rule_or_tap_that_fails_does_not_reach_the_training(monkeypatch, train
     def fail(*arguments):
         raise RuntimeError("no statistics today")
 
-    monkeypatch.setattr(statistics, "kernel_vector", fail)
+    monkeypatch.setattr(statistics, "kernel_vectors", fail)
     doctor = TrainingDoctor(verbose=0)
     _, history = trained(deferred, doctor)
     assert np.isfinite(history["loss"]).all()

@@ -8,6 +8,12 @@ from kerastricks.diagnosis.activations import Activation
 RANDOM = np.random.default_rng(0)
 
 
+def kernel_vector(kernel, gradient, scale, axes):
+    """Of one kernel, which is a stack of one."""
+    (vector,) = statistics.kernel_vectors(kernel[None], gradient[None], scale, axes)
+    return vector
+
+
 def layer_vector(x, axis, activation):
     return statistics.layer_vector(ops.convert_to_tensor(x), axis, activation)
 
@@ -91,7 +97,9 @@ def test_non_finite_elements_are_counted_where_they_show():
     groups = [[ops.convert_to_tensor(bad)] * 2, [ops.ones((3,))], []]
     for total, counts in ((np.nan, [4, 0, 0]), (np.inf, [4, 0, 0]), (1.0, [0, 0, 0])):
         vector = ops.convert_to_tensor([1.0, total], "float32")
-        counted = statistics.counts_where_needed(vector, groups)
+        counted = statistics.counts_where_needed(
+            vector, len(groups), lambda: statistics.nonfinite_of_groups(groups)
+        )
         np.testing.assert_array_equal(ops.convert_to_numpy(counted), counts)
 
 
@@ -99,7 +107,7 @@ def test_norms_are_of_all_elements_and_units_are_told_apart_by_some():
     """5000 rows of which 256 are seen: the squared norm of a unit to four standard errors."""
     g = RANDOM.normal(size=(5000, 3)).astype("float32")
     tensor = ops.convert_to_tensor(g)
-    vector = ops.convert_to_numpy(statistics.kernel_vector(tensor, tensor, None, (-1,)))
+    vector = ops.convert_to_numpy(kernel_vector(tensor, tensor, None, (-1,)))
     np.testing.assert_allclose(vector[:2], (g**2).sum(), rtol=1e-5)
     squares, *_ = np.split(vector[2:], statistics.KERNEL_ROWS)
     np.testing.assert_allclose(squares, (g**2).sum(0), rtol=4 * np.sqrt(2 / 256))
@@ -109,10 +117,10 @@ def test_norms_are_of_all_elements_and_units_are_told_apart_by_some():
 def test_the_loss_scale_is_undone_in_all_that_comes_of_the_gradient(rows):
     arrays = RANDOM.normal(size=(2, rows, 5)).astype("float32")
     w, g = map(ops.convert_to_tensor, arrays)
-    norms = ops.convert_to_numpy(statistics.weight_vector(w, 1024 * g, 1024.0))
+    (norms,) = ops.convert_to_numpy(statistics.weight_vectors(w[None], 1024 * g[None], 1024.0))
     np.testing.assert_allclose(norms, (arrays[::-1] ** 2).sum((1, 2)), rtol=1e-5)
     scaled, plain = (
-        ops.convert_to_numpy(statistics.kernel_vector(w, factor * g, scale, (-1,)))
+        ops.convert_to_numpy(kernel_vector(w, factor * g, scale, (-1,)))
         for factor, scale in ((1024, 1024.0), (1, None))
     )
     np.testing.assert_allclose(scaled, plain, rtol=1e-5)
@@ -136,7 +144,7 @@ def test_kernel_vector_tells_equal_units_from_others(shape, axes):
         axes,
     )
     kernel = ops.convert_to_tensor(restored)
-    vector = ops.convert_to_numpy(statistics.kernel_vector(kernel, kernel, None, axes))
+    vector = ops.convert_to_numpy(kernel_vector(kernel, kernel, None, axes))
     np.testing.assert_allclose(vector[:2], (twins**2).sum(), rtol=1e-5)
     squares, _, _, signature, *_ = np.split(vector[2:], statistics.KERNEL_ROWS)
     np.testing.assert_allclose(squares, (twins**2).sum(0), rtol=1e-5)
@@ -148,6 +156,32 @@ def test_norms_of_small_tensors_are_those_of_each():
     shapes = [(3,), (2, 5), (1,), (7,)]
     first, second = ([RANDOM.normal(size=s).astype("float32") for s in shapes] for _ in range(2))
     rows = (list(map(ops.convert_to_tensor, tensors)) for tensors in (first, second))
-    norms = statistics.small_norms([3, 10, 1, 7], *rows)
+    norms = statistics.small_norms([3, 10, 1, 7], statistics.side_by_side(*rows))
     expected = [[(a**2).sum(), (b**2).sum()] for a, b in zip(first, second, strict=True)]
     np.testing.assert_allclose(ops.convert_to_numpy(norms), expected, rtol=1e-5)
+
+
+def test_not_finite_elements_of_small_tensors_are_counted_in_each():
+    first, second = ([np.ones(3), np.ones(2)] for _ in range(2))
+    first[0][1] = second[0][2] = np.nan
+    second[1][0] = np.inf
+    rows = ([ops.convert_to_tensor(x, "float32") for x in tensors] for tensors in (first, second))
+    counts = statistics.small_nonfinite([3, 2], statistics.side_by_side(*rows))
+    np.testing.assert_array_equal(ops.convert_to_numpy(counts), [2, 1])
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((6, 4), (-1,)), ((300, 5), (-1,)), ((3, 3, 4, 2), (-2,))]
+)
+def test_kernels_reduced_together_give_what_each_gives(shape, axes):
+    kernels, gradients = map(
+        ops.convert_to_tensor, RANDOM.normal(size=(2, 7, *shape)).astype("float32")
+    )
+    together = statistics.kernel_vectors(kernels, gradients, 8.0, axes)
+    alone = [kernel_vector(k, g, 8.0, axes) for k, g in zip(kernels, gradients, strict=True)]
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(together),
+        [ops.convert_to_numpy(x) for x in alone],
+        rtol=1e-5,
+        atol=1e-5,
+    )

@@ -110,7 +110,7 @@ def small_disk():
         if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
             pytest.skip("may not mount")
         yield Path(folder)
-        subprocess.run(["umount", folder], check=True)
+        subprocess.run(["umount", "--lazy", folder], check=True)  # TensorBoard holds a file open
 
 
 # The thread in which TensorBoard writes ends with the error, and says so on its own.
