@@ -76,6 +76,7 @@ LAYERS = {
     ),
 }
 PAIRS = ("addons.layers.PolynomialCrossing", "addons.layers.StochasticDepth")
+AUGMENTS = "augment.Pipeline"
 DRAWS = "layers.MonteCarloDropout"
 """Draws random numbers at inference, so that two calls of it never agree."""
 on_tensorflow = pytest.mark.skipif(BACKEND != "tensorflow", reason="is so on TensorFlow")
@@ -174,21 +175,21 @@ EXCEPTIONS = {
         (DRAWS, "ONNX"): "StatelessRandomUniform",
         ("addons.layers.AdaptiveAveragePooling3D", "LiteRT"): "XNNPackDelegate",
         ("addons.layers.AdaptiveMaxPooling3D", "LiteRT"): "XNNPackDelegate",
-        ("augment.Pipeline", "SavedModel"): "Not equal to tolerance",
-        ("augment.Pipeline", "ONNX"): "Op",
+        (AUGMENTS, "SavedModel"): "Not equal to tolerance",
+        (AUGMENTS, "ONNX"): "Op",
     },
     "jax": {
         (DRAWS, "SavedModel"): "symbolic dimensions",
         (DRAWS, "ONNX"): "symbolic dimensions",
-        ("augment.Pipeline", "SavedModel"): "Not equal to tolerance",
+        (AUGMENTS, "SavedModel"): "Not equal to tolerance",
     },
     "torch": {
         (DRAWS, "ONNX"): "aten::view",
-        ("augment.Pipeline", "ONNX"): "bitwise_xor",
+        (AUGMENTS, "ONNX"): "bitwise_xor",
     },
 }[BACKEND]
 """What of the table in docs/export.md is not "yes", and by what that is known."""
-RANDOM = {DRAWS, "augment.Pipeline"}
+RANDOM = {DRAWS, AUGMENTS}
 VOLUMES = [name for name, _ in EXCEPTIONS if name.endswith("3D")]
 
 
@@ -271,6 +272,12 @@ def test_every_layer_of_a_model_out_of_a_file_predicts_the_same(form, tmp_path):
         wanted = np.split(expected[:count], ends, axis=1)
         for name, got, want in zip(names, found, wanted, strict=True):
             np.testing.assert_allclose(got, want, **TOLERANCE, err_msg=name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", [form for form in FORMATS if (AUGMENTS, form) not in EXCEPTIONS])
+def test_a_pipeline_augments_nothing_where_the_table_says_yes(form, tmp_path):
+    predicts_the_same(model_of(AUGMENTS), form, tmp_path)
 
 
 @pytest.mark.slow
