@@ -47,10 +47,6 @@ def test_metrics_within_an_epoch_are_keras_own(averaged_model, train, capsys):
     assert not {m for m in moves if "- -0.50" in m and m.startswith("3/3")}
 
 
-def test_a_metric_that_came_with_a_file_does_not_steer_the_terminal():
-    assert bar().format_metrics({"auc\n\x1b[2J": 1.0}) == r"auc\n\x1b[2J: 1.0000"
-
-
 def test_the_bar_of_an_evaluation(averaged_model, capsys):
     model = averaged_model()
     model.set_weights([np.full((1, 1), 2.0)])
