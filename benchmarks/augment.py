@@ -10,7 +10,7 @@ once as there are cores; kornia takes batches with as many threads of torch, alb
 images in as many threads. Images are uint8, in batches of 64; kornia's are scaled to 0..1 and back,
 as it needs them.
 
-`tf.image` is what TensorFlow has: its colours, image by image, and the kernel behind Keras' layers
+`tf.image` is what TensorFlow has: its colors, image by image, and the kernel behind Keras' layers
 with one matrix of rotation, zoom, translation and shear made by hand. "kerastricks" is ours with
 the engine that it chooses: OpenCV's for images of more than 64 x 64 pixels and for RandAugment, if
 OpenCV is installed, and else XLA's. "kerastricks, xla" is always XLA's.
@@ -20,7 +20,7 @@ pip install kornia albumentations torch "kerastricks[opencv]"
 
 Sets: `nine` is flip, rotation 36 degrees, zoom 0.8 to 1.2, translation 0.1, shear 6 degrees,
 brightness 0.2, contrast 0.2, saturation 0.5 and hue 0.1; `crop` is RandomResizedCrop from images of
-1.5 times the size, and a flip; `boxes` is `nine` without colours, on images with ten boxes each;
+1.5 times the size, and a flip; `boxes` is `nine` without colors, on images with ten boxes each;
 `randaugment` is two operations of RandAugment an image, of magnitude 9 of 30.
 """
 

@@ -42,7 +42,7 @@ LISTS = {
     "rotation, flip, zoom": GEOMETRY[:3],
     "all five geometric": GEOMETRY,
     "five, brightness": GEOMETRY + COLORS[:1],
-    "five, all four colours": GEOMETRY + COLORS,
+    "five, all four colors": GEOMETRY + COLORS,
     "nine, solarize": [*GEOMETRY, *COLORS, A.RandomSolarize()],
 }
 BATCH = 64
@@ -117,7 +117,7 @@ def one_peak(name, engine):
 
 def memory():
     print("\n| transforms | output batches, opencv | output batches, xla |\n|---|---|---|")
-    for name in ("rotation", "five, all four colours", "AugMix"):
+    for name in ("rotation", "five, all four colors", "AugMix"):
         cells = []
         for engine in ENGINES:
             command = [sys.executable, __file__, "--peak", name, engine]

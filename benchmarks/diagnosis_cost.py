@@ -5,7 +5,7 @@
     KERAS_BACKEND=tensorflow python benchmarks/diagnosis_cost.py --memory
 
 All kinds of run train side by side in one process, each a model and a `fit` of its own, and take
-turns of a few steps: what else the machine does slows neighbouring turns alike. A run's clock, by
+turns of a few steps: what else the machine does slows neighboring turns alike. A run's clock, by
 which the doctor keeps its budget too, stands still in the turns of the others. The first steps hold
 the compilations and the dense start. After them, each turn's ratio is its time over that of the
 turn of the run without any of them; the table in Markdown has medians and quartiles.

@@ -1,4 +1,4 @@
-"""The catalogue of conditions: what its pages say of the rules is what the rules do."""
+"""The catalog of conditions: what its pages say of the rules is what the rules do."""
 
 import ast
 import importlib

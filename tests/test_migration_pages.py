@@ -169,7 +169,7 @@ def test_the_tangent_of_the_shear_is_the_factor_of_keras():
     ours = augmented(kt.augment.RandomShear((angle, angle)), line, fill_mode="constant")
     theirs = by_keras(keras.layers.RandomShear((0.5, 0.5), 0.0, fill_mode="constant"), line)
     columns = ours[0, :, :, 0].argmax(axis=1)
-    assert columns[16] == 16  # about the centre
+    assert columns[16] == 16  # about the center
     assert columns[0] - columns[32] == 16
     columns = theirs[0, :, :, 0].argmax(axis=1)
     assert columns[0] == 16  # about the upper edge, in either direction
@@ -220,7 +220,7 @@ def test_one_number_of_keras_contrast_only_raises_it():
         assert 1.38 < drawn.max() < 1.41
 
 
-def test_one_number_of_keras_saturation_makes_half_of_the_images_grey():
+def test_one_number_of_keras_saturation_makes_half_of_the_images_gray():
     red = np.tile(np.array([200.0, 100.0, 100.0], "float32"), (2000, 1, 1, 1))
     colors = by_keras(keras.layers.RandomSaturation(0.4, seed=0), red)
     # 2,000 coins: three standard errors are 0.034.

@@ -202,7 +202,7 @@ def _of_kernels(model, start: list[np.ndarray]) -> Measured:
 
 
 def _equal_units(kernel: np.ndarray) -> float:
-    """Share of the units that are the same as their neighbour."""
+    """Share of the units that are the same as their neighbor."""
     if kernel.shape[1] < 2 or not np.isfinite(kernel).all():
         return 0.0
     difference = np.linalg.norm(np.diff(kernel, axis=1), axis=0)

@@ -22,7 +22,7 @@ STILL = 0.02
 SIZES = (0.1, 10.0)
 """Root mean square of inputs that passes for normalized."""
 OFFSET = 5.0
-"""Mean over deviation of a column that is not centred."""
+"""Mean over deviation of a column that is not centered."""
 UNEVEN = 30.0
 """Deviation of the widest column over that of the median one."""
 DEVIATIONS = (0.05, 20.0)

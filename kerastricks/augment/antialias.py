@@ -75,7 +75,7 @@ def triangle_taps(
         out[i] = sum_j w_j images[j],  w_j = max(0, 1 - |j - x| / s),  s = max(1, |scale|)
 
     with weights that add up to 1, pixels of the image alone having any. A constant fills what is
-    centred beyond it.
+    centered beyond it.
 
     Args:
         ops: `keras.ops` or a namespace like it.
@@ -106,7 +106,7 @@ def triangle_taps(
         return ops.where(there, total, ops.ones_like(total)) if border.is_constant else total
 
     def index(whole: Tensor) -> Tensor:
-        return ops.cast(border.neighbour(ops, whole, rows), "int32")
+        return ops.cast(border.neighbor(ops, whole, rows), "int32")
 
     if isinstance(count, int):
         whole = first[..., None] + ops.arange(count, dtype="float32")
@@ -149,7 +149,7 @@ def resample_axis(
 
     output_length = ops.shape(there)[1]
     batch, height, width, channels = ops.shape(images)
-    # Of neighbours in memory one is read after the other, as far as they go together.
+    # Of neighbors in memory one is read after the other, as far as they go together.
     others = width * channels if axis == 1 else channels
     flat = ops.reshape(images, (-1, others))
     first = ops.arange(batch, dtype="int32")
@@ -176,7 +176,7 @@ def resample_axis(
 
 
 def spans(ops: Ops, matrices: Tensor) -> tuple[Tensor, Tensor]:
-    """Tell how many input pixels an output pixel at the centre spans along y and x, each (B,)."""
+    """Tell how many input pixels an output pixel at the center spans along y and x, each (B,)."""
     m = matrices / matrices[:, 2:, 2:]
     lengths = []
     for row in (1, 0):
@@ -221,7 +221,7 @@ def convolve_axis(
         return weight(ops.abs(number - middle) + ops.zeros_like(like))
 
     def term(number: Any) -> Tensor:
-        whole = around.neighbour(ops, around.fold(ops, place + (number - middle), rows), rows)
+        whole = around.neighbor(ops, around.fold(ops, place + (number - middle), rows), rows)
         moved = ops.take(images, ops.cast(whole, "int32"), axis=axis)
         return weights(number)[:, None, None, None] * ops.cast(moved, "float32")
 

@@ -45,7 +45,7 @@ class Border:
             return ops.clip(coordinate, 0.0, length - 1.0)
         return coordinate
 
-    def neighbour(self, ops: Ops, whole: Tensor, length: Tensor) -> Tensor:
+    def neighbor(self, ops: Ops, whole: Tensor, length: Tensor) -> Tensor:
         """Give the pixel to read for one that may lie just outside the image."""
         if self.fill_mode == "wrap":
             whole = ops.where(whole >= length, whole - length, whole)

@@ -104,7 +104,7 @@ class BoxContract:
         object.__setattr__(self, "minimum_visibility", share)
 
     def read(self, ops: Ops, boxes: Mapping[str, Tensor], size: Size) -> VisibleBoxes:
-        """Take boxes in: those of no area, and those labelled -1, are no boxes.
+        """Take boxes in: those of no area, and those labeled -1, are no boxes.
 
         Raises:
             tf.errors.InvalidArgumentError: On TensorFlow, boxes that `check` would refuse.
@@ -123,7 +123,7 @@ class BoxContract:
     def check(self, boxes: Mapping[str, Any], size: Size) -> None:
         """Refuse boxes that are none, where their numbers are there to be looked at.
 
-        What is labelled -1, or has four times the same number, is padding. Boxes that reach beyond
+        What is labeled -1, or has four times the same number, is padding. Boxes that reach beyond
         the image are cut, and those of no width or height are lost, as no pixel is theirs.
 
         Raises:
@@ -159,7 +159,7 @@ class BoxContract:
     def _misplaced(self, received: str = "") -> str:
         return (
             "Boxes begin before they end and have a part in the image, but for padding: what is "
-            "labelled -1, or has four times the same number. Is "
+            "labeled -1, or has four times the same number. Is "
             f"bounding_box_format={self.bounding_box_format!r} how they are written?"
             + (f" Received: {received} (height x width)" if received else "")
         )

@@ -1,6 +1,6 @@
 """Bounding boxes in Keras' formats, and what a map of the pixels makes of them.
 
-Boxes are measured from the outer edges of pixels, from 0 to the width, as in Keras; the centre of
+Boxes are measured from the outer edges of pixels, from 0 to the width, as in Keras; the center of
 pixel i lies at i + 1/2 there.
 """
 
@@ -84,7 +84,7 @@ def hull(
     Args:
         ops: `keras.ops` or a namespace like it.
         corners: The boxes.
-        move: From points (B, K, 2), as (x, y) of pixel centres, to where they go.
+        move: From points (B, K, 2), as (x, y) of pixel centers, to where they go.
         bent: Whether straight lines may be bent, so that points between corners are looked at too.
     """
     left, top, right, bottom = corners

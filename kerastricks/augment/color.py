@@ -6,15 +6,15 @@ from kerastricks.augment.geometry import cosine_and_sine
 from kerastricks.augment.kernels import Ops, Tensor
 
 LUMA = (0.299, 0.587, 0.114)
-"""Shares of red, green and blue in the grey of a colour: ITU-R BT.601, as in PIL."""
+"""Shares of red, green and blue in the gray of a color: ITU-R BT.601, as in PIL."""
 _YIQ = np.array([LUMA, (0.595716, -0.274453, -0.321263), (0.211456, -0.522591, 0.311135)])
 """NTSC's luma and two axes of chroma. Its first column sums to what makes white free of chroma."""
 _QUARTER = np.linalg.inv(_YIQ) @ np.array([[0, 0, 0], [0, 0, 1], [0, -1, 0]]) @ _YIQ
 """A quarter turn of chroma from red towards yellow and green, luma taken out."""
 
 
-def grey_of(ops: Ops, mean: Tensor) -> Tensor:
-    """Give the grey of colours (B, K): their luma where K is 3, themselves where it is 1."""
+def gray_of(ops: Ops, mean: Tensor) -> Tensor:
+    """Give the gray of colors (B, K): their luma where K is 3, themselves where it is 1."""
     if mean.shape[-1] == 1:
         return mean[:, 0]
     return sum(mean[:, channel] * share for channel, share in enumerate(LUMA))
@@ -25,16 +25,16 @@ def diagonal(ops: Ops, factor: Tensor, channels: int) -> Tensor:
     return factor[:, None, None] * ops.cast(np.eye(channels), "float32")
 
 
-def blend_with_grey(ops: Ops, factor: Tensor, channels: int) -> Tensor:
-    """Give the matrices factor I + (1 - factor) G, where G makes grey of a colour."""
+def blend_with_gray(ops: Ops, factor: Tensor, channels: int) -> Tensor:
+    """Give the matrices factor I + (1 - factor) G, where G makes gray of a color."""
     if channels == 1:
         return diagonal(ops, ops.ones_like(factor), 1)
-    to_grey = ops.cast(np.tile(LUMA, (3, 1)), "float32")
-    return diagonal(ops, factor, 3) + (1.0 - factor)[:, None, None] * to_grey
+    to_gray = ops.cast(np.tile(LUMA, (3, 1)), "float32")
+    return diagonal(ops, factor, 3) + (1.0 - factor)[:, None, None] * to_gray
 
 
 def turn_of_hue(ops: Ops, turns: Tensor, channels: int) -> Tensor:
-    """Give the matrices that turn chroma about the grey axis, and keep luma and saturation.
+    """Give the matrices that turn chroma about the gray axis, and keep luma and saturation.
 
     Args:
         ops: `keras.ops` or a namespace like it.
@@ -45,7 +45,7 @@ def turn_of_hue(ops: Ops, turns: Tensor, channels: int) -> Tensor:
         return diagonal(ops, ops.ones_like(turns), 1)
     cosine, sine = cosine_and_sine(ops, 360.0 * turns)
     quarter = ops.cast(_QUARTER, "float32")
-    return blend_with_grey(ops, cosine, 3) + sine[:, None, None] * quarter
+    return blend_with_gray(ops, cosine, 3) + sine[:, None, None] * quarter
 
 
 def compose_colors(
@@ -59,6 +59,6 @@ def compose_colors(
 
 
 def mix(ops: Ops, color: tuple[Tensor, Tensor], values: Tensor) -> Tensor:
-    """Apply matrices (B, K, K) and offsets (B, K) to colours (B, K)."""
+    """Apply matrices (B, K, K) and offsets (B, K) to colors (B, K)."""
     matrix, offset = color
     return ops.sum(matrix * values[:, None, :], axis=2) + offset

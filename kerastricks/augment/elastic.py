@@ -15,7 +15,7 @@ def displacement(ops: Ops, grid: Tensor, x: Tensor, y: Tensor, size: Size) -> tu
         ops: `keras.ops` or a namespace like it.
         grid: float32 tensor (B, G, G, 2): control points, x and y in pixels, G - 3 cells along each
             axis, the outer points one cell beyond the image.
-        x: Places, float32 tensor (B, h, w), in pixels from the centre.
+        x: Places, float32 tensor (B, h, w), in pixels from the center.
         y: The same, downwards.
         size: (height, width) of the image.
 

@@ -45,8 +45,8 @@ class Pipeline(keras.layers.Layer):
 
     Values: uint8 stays uint8 and every other dtype stays itself, unless `output_dtype` says
     otherwise. Arithmetic is float32; results are clipped to `value_range`, and rounded where the
-    dtype counts in whole numbers. Pixel centres lie at whole numbers, and warps turn about the
-    image centre ((W - 1) / 2, (H - 1) / 2).
+    dtype counts in whole numbers. Pixel centers lie at whole numbers, and warps turn about the
+    image center ((W - 1) / 2, (H - 1) / 2).
 
     With `training=False` images pass through as they are; only a given `output_dtype` is applied,
     so that a model sees one dtype in training and in use. As with Keras' own augmentation layers
@@ -65,7 +65,7 @@ class Pipeline(keras.layers.Layer):
             "center_yxhw", or "rel_" before "xyxy", "yxyx", "xywh" and "center_xywh", as in Keras.
             None, the default, where there are none.
         minimum_visibility: Share of a box's area that must be left after the cuts at borders, 0 to
-            1. What is less is no box any more: zeros, labelled -1. Defaults to 0.0.
+            1. What is less is no box any more: zeros, labeled -1. Defaults to 0.0.
         output_dtype: The dtype that comes out; None, the default, keeps the images' own.
         fill_mode: What lies beyond the border: "reflect" (the default), "constant", "nearest" or
             "wrap", drawn in `kerastricks.augment.warp.warp`.
@@ -82,7 +82,7 @@ class Pipeline(keras.layers.Layer):
             "bounding_boxes", a dictionary of "boxes" (B, N, 4) and perhaps "labels" (B, N), -1
             where there is no box: become the upright hull of their moved corners, cut to the image.
             What is wholly outside of it, or turned inside out, is refused where it can be seen.
-            "keypoints" (B, K, 2), (x, y) in pixels, whole numbers at the centres of pixels: move
+            "keypoints" (B, K, 2), (x, y) in pixels, whole numbers at the centers of pixels: move
             with what they lie on, out of the image too.
         training: Whether to augment.
 

@@ -23,7 +23,7 @@ def check_images(images: Any) -> Tensor:
         shape = "of unknown rank" if rank is None else f"{tuple(images.shape)}"
         raise ValueError(
             "Images have the shape (batch, height, width, channels) or (height, width, channels); "
-            "greyscale images have one channel, and videos are (batch, frames, height, width, "
+            "grayscale images have one channel, and videos are (batch, frames, height, width, "
             f"channels). Received: shape={shape}"
         )
     if 0 in tuple(images.shape)[-3:]:

@@ -15,7 +15,7 @@ class Transform(ABC):
     """Declare what may happen to an image, and how many random numbers that takes.
 
     A transform holds no state and touches no pixels. It turns the uniform numbers it is handed into
-    parameters of its family (a matrix for geometry), and neighbours of one family fuse into one
+    parameters of its family (a matrix for geometry), and neighbors of one family fuse into one
     pass over the pixels. A family is a subclass of this class; `kerastricks.augment.passes.plan`
     maps each family to the pass that carries it out.
 
@@ -69,7 +69,7 @@ class GeometricTransform(Transform):
     """Move pixels by one 3x3 matrix a sample.
 
     The matrix maps where a pixel goes to where it comes from, output to input, on homogeneous
-    points (x, y, 1) in pixels, x to the right, y down, with the image centre as the origin: that of
+    points (x, y, 1) in pixels, x to the right, y down, with the image center as the origin: that of
     the input, and that of the output, where their sizes differ. In these coordinates turning,
     flipping and stretching need no image size, and the composition of two transforms is the product
     of their matrices.
@@ -153,7 +153,7 @@ class ColorTransform(Transform):
 
     @property
     def needs_color(self) -> bool:
-        """Whether it means nothing but for red, green and blue, or for grey, which it leaves."""
+        """Whether it means nothing but for red, green and blue, or for gray, which it leaves."""
         return False
 
     @abstractmethod

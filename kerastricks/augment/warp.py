@@ -1,6 +1,6 @@
 """Move pixels by one matrix a sample, whatever it does to the axes.
 
-Pixel centres lie at whole numbers and matrices turn about the centre ((W - 1) / 2, (H - 1) / 2).
+Pixel centers lie at whole numbers and matrices turn about the center ((W - 1) / 2, (H - 1) / 2).
 Indices and weights are computed once for all channels, and pixels are gathered in the dtype they
 came in, so that uint8 images cross memory as bytes.
 """
@@ -9,10 +9,10 @@ from kerastricks.augment.border import Border, is_inside
 from kerastricks.augment.kernels import Ops, Size, Tensor
 
 Places = tuple[Tensor, Tensor]
-"""x and y of places, in pixels from the centre of an image."""
+"""x and y of places, in pixels from the center of an image."""
 
 
-def centred(ops: Ops, size: Size) -> Places:
+def centered(ops: Ops, size: Size) -> Places:
     """Give the places of all pixels of an image, (1, 1, W) and (1, H, 1)."""
     y, x = (
         ops.arange(length, dtype="float32") - (ops.cast(length, "float32") - 1.0) / 2.0
@@ -39,7 +39,7 @@ def mapped(ops: Ops, matrices: Tensor, places: Places, *, projective: bool = Fal
 
 
 def from_corner(ops: Ops, places: Places, size: Size) -> Places:
-    """Count places from the first pixel of an image instead of from its centre."""
+    """Count places from the first pixel of an image instead of from its center."""
     middle_y, middle_x = ((ops.cast(length, "float32") - 1.0) / 2.0 for length in size)
     return places[0] + middle_x, places[1] + middle_y
 
@@ -49,14 +49,14 @@ def source(ops: Ops, matrices: Tensor, size: Size, output_size: Size) -> Places:
 
     Args:
         ops: `keras.ops` or a namespace like it.
-        matrices: float32 tensor (B, 3, 3), output to input, the centres as origins.
+        matrices: float32 tensor (B, 3, 3), output to input, the centers as origins.
         size: (height, width) of the input.
         output_size: (height, width) of the output.
 
     Returns:
         x and y in pixels of the input, each (B, height, width) of the output.
     """
-    return from_corner(ops, mapped(ops, matrices, centred(ops, output_size)), size)
+    return from_corner(ops, mapped(ops, matrices, centered(ops, output_size)), size)
 
 
 class _Pixels:
@@ -92,7 +92,7 @@ def copy_nearest(ops: Ops, images: Tensor, x: Tensor, y: Tensor, border: Border)
     # Halves go up: whole pixels that a rounded product has missed by little are met.
     x, y = ops.floor(x + 0.5), ops.floor(y + 0.5)
     x, y = border.fold(ops, x, width), border.fold(ops, y, height)
-    value = pixels(border.neighbour(ops, y, height), border.neighbour(ops, x, width))
+    value = pixels(border.neighbor(ops, y, height), border.neighbor(ops, x, width))
     if not border.is_constant:
         return value
     inside = ops.logical_and(is_inside(ops, x, width), is_inside(ops, y, height))
@@ -135,7 +135,7 @@ def warp(ops: Ops, images: Tensor, x: Tensor, y: Tensor, border: Border) -> Tens
     left, top = ops.floor(x), ops.floor(y)
 
     def read(row: Tensor, column: Tensor) -> Tensor:
-        value = pixels(border.neighbour(ops, row, height), border.neighbour(ops, column, width))
+        value = pixels(border.neighbor(ops, row, height), border.neighbor(ops, column, width))
         value = ops.cast(value, "float32")
         if not border.is_constant:
             return value

@@ -84,7 +84,7 @@ def arranged(
     return ops.reshape(ops.transpose(unfolded, np.argsort(order).tolist()), tuple(shape))
 
 
-def centred_axes(shape: Sequence[int], kernel: str, groups: int, name: str) -> KernelAxes:
+def centered_axes(shape: Sequence[int], kernel: str, groups: int, name: str) -> KernelAxes:
     """Sorts the axes of a kernel that has a receptive field, or raises a ValueError.
 
     Args:
@@ -107,8 +107,8 @@ def centred_axes(shape: Sequence[int], kernel: str, groups: int, name: str) -> K
     return axes
 
 
-def centre_mask(axes: KernelAxes) -> npt.NDArray[np.bool_]:
-    """Makes an array over the receptive field that is true at its centre only.
+def center_mask(axes: KernelAxes) -> npt.NDArray[np.bool_]:
+    """Makes an array over the receptive field that is true at its center only.
 
     An even size has no middle: the tap at `(size - 1) // 2` is taken, which is the one that
     `padding="same"` of Keras lays on the position itself.

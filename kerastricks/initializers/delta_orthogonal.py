@@ -8,8 +8,8 @@ import keras
 from kerastricks.initializers._orthogonal import (
     OrthogonalInitializer,
     arranged,
-    centre_mask,
-    centred_axes,
+    center_mask,
+    centered_axes,
 )
 from kerastricks.initializers._random import checked_float_dtype
 from kerastricks.theory._kernel_axes import checked_kernel
@@ -21,17 +21,17 @@ class DeltaOrthogonal(OrthogonalInitializer):
 
     Use it for very deep convolutional networks without normalization or skips, at stride 1 and
     with `padding="same"`: every image keeps its norm, position by position. Do not use it for
-    the first layer of a network that is to look at neighbourhoods at once, as all taps but the
+    the first layer of a network that is to look at neighborhoods at once, as all taps but the
     middle one start at zero and have to be learned.
 
-        weights[centre] = gain * Q,     Q orthogonal, of shape (n_in, n_out)
+        weights[center] = gain * Q,     Q orthogonal, of shape (n_in, n_out)
         weights[elsewhere] = 0
 
     All singular values of the convolution equal `gain`. Where n_out >= n_in it keeps norms (times
     the gain); where n_out < n_in it is a projection.
 
     One instance gives every weight a new draw; a clone, `from_config(get_config())`, starts over.
-    The centre of an even size is the tap at `(size - 1) // 2`, which Keras' `padding="same"` lays
+    The center of an even size is the tap at `(size - 1) // 2`, which Keras' `padding="same"` lays
     on the position itself. Each group of a grouped convolution has an orthogonal matrix of its
     own.
 
@@ -93,14 +93,14 @@ class DeltaOrthogonal(OrthogonalInitializer):
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
         """Draws a weight; see the class."""
-        axes = centred_axes(shape, self.kernel, self.groups, "DeltaOrthogonal")
+        axes = centered_axes(shape, self.kernel, self.groups, "DeltaOrthogonal")
         blocks = self._draw_blocks(
             axes.count(axes.blocks),
             axes.count(axes.inputs),
             axes.count(axes.outputs),
             checked_float_dtype(dtype),
         )
-        at_centre = centre_mask(axes)[..., None, None, None]
-        values = keras.ops.where(at_centre, blocks, keras.ops.zeros_like(blocks))
+        at_center = center_mask(axes)[..., None, None, None]
+        values = keras.ops.where(at_center, blocks, keras.ops.zeros_like(blocks))
         order = axes.taps + axes.blocks + axes.inputs + axes.outputs
         return arranged(values, order, axes, shape)

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from kerastricks.initializers._orthogonal import arranged, centre_mask, centred_axes
+from kerastricks.initializers._orthogonal import arranged, center_mask, centered_axes
 from kerastricks.theory._kernel_axes import checked_groups, checked_kernel
 
 
@@ -18,14 +18,14 @@ class Dirac(keras.initializers.Initializer):
     start near the identity. Do not use it for all layers of a network that is wider than its
     input: the surplus channels start equal, at zero (use `DeltaOrthogonal`).
 
-        weights[centre, i, i] = 1 for i < min(n_in, n_out),     0 elsewhere
+        weights[center, i, i] = 1 for i < min(n_in, n_out),     0 elsewhere
 
     At stride 1 and with `padding="same"` the layer reproduces its input. Where n_out > n_in the
     surplus outputs are zero; where n_out < n_in the surplus inputs are dropped. In a grouped
     convolution each group reproduces its own channels; the outputs of a depthwise convolution with
     a multiplier are each channel followed by zeros.
 
-    Nothing is drawn: every call gives the same values. The centre of an even size is the tap at
+    Nothing is drawn: every call gives the same values. The center of an even size is the tap at
     `(size - 1) // 2`, which Keras' `padding="same"` lays on the position itself;
     `torch.nn.init.dirac_` takes `size // 2`, and equals this one for odd sizes. Behind a `Dense`
     layer it is `keras.initializers.Identity`.
@@ -75,10 +75,10 @@ class Dirac(keras.initializers.Initializer):
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
         """Makes a weight; see the class."""
-        axes = centred_axes(shape, self.kernel, self.groups, "Dirac")
+        axes = centered_axes(shape, self.kernel, self.groups, "Dirac")
         identity = np.eye(axes.count(axes.inputs), axes.count(axes.outputs), dtype="float32")
         blocks = np.broadcast_to(identity, (axes.count(axes.blocks), *identity.shape))
-        values = centre_mask(axes)[..., None, None, None] * blocks
+        values = center_mask(axes)[..., None, None, None] * blocks
         order = axes.taps + axes.blocks + axes.inputs + axes.outputs
         values = arranged(values, order, axes, shape, ops=np)
         return keras.ops.cast(values, keras.backend.standardize_dtype(dtype))

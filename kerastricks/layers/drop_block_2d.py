@@ -15,7 +15,7 @@ from kerastricks.theory._checks import checked_integer
 class DropBlock2D(keras.layers.Layer):
     """Drops square blocks of each feature map, where single entries would be guessed from the rest.
 
-    Use it behind convolutions on large maps: neighbours there are alike, and plain dropout removes
+    Use it behind convolutions on large maps: neighbors there are alike, and plain dropout removes
     nothing that they do not tell. Do not use it on maps hardly larger than the block, nor in
     networks that underfit. The paper places it in the last two groups of a ResNet, on the branch
     and on the shortcut.

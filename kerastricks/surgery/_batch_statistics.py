@@ -57,5 +57,5 @@ def statistics(inputs: Any, axis: int, mask: Any) -> tuple[Any, Any, Any]:
     divisor = ops.maximum(count, 1)
     mean = ops.sum(ops.where(counted, x, 0), axes) / divisor
     shape = [-1 if i not in axes else 1 for i in range(len(x.shape))]
-    centred = ops.where(counted, x - ops.reshape(mean, shape), 0)
-    return mean, ops.sum(ops.square(centred), axes) / divisor, count
+    centered = ops.where(counted, x - ops.reshape(mean, shape), 0)
+    return mean, ops.sum(ops.square(centered), axes) / divisor, count

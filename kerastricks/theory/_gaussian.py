@@ -185,6 +185,6 @@ def _check_elementwise(activation: Activation, x: Array, values: Array) -> None:
         raise ValueError(
             "The activation must act on each element alone, always in the same way. Its value at "
             f"x={x.ravel()[::3][np.argmax(differ)]:.4g} changed when other elements were left out: "
-            "it depends on its neighbours, as softmax and normalization do, or on chance. Treat "
+            "it depends on its neighbors, as softmax and normalization do, or on chance. Treat "
             'the layer in front of a softmax as "linear"; replace chance by its expectation.'
         )

@@ -270,7 +270,7 @@ def test_boxes_that_are_none_are_refused_at_every_call(rows, transform):
         ([[3, 3, 3, 9]], 0),
         ([[-2, -2, 50, 50]], 0),
     ],
-    ids=["zeros", "ones", "labelled", "a line", "larger than the image"],
+    ids=["zeros", "ones", "labeled", "a line", "larger than the image"],
 )
 def test_padding_and_boxes_beyond_the_border_are_served(rows, label, to_numpy):
     given = boxed(rows, None if label is None else np.int32([label]))

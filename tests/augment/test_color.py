@@ -1,4 +1,4 @@
-"""Laws of the colour pass: one matrix, whatever the transforms."""
+"""Laws of the color pass: one matrix, whatever the transforms."""
 
 import colorsys
 
@@ -8,7 +8,7 @@ import pytest
 from sklearn.datasets import load_sample_image
 
 import kerastricks as kt
-from kerastricks.augment.color import LUMA, blend_with_grey, turn_of_hue
+from kerastricks.augment.color import LUMA, blend_with_gray, turn_of_hue
 
 A = kt.augment
 PHOTO = load_sample_image("flower.jpg")[None, 100:164, 200:296]
@@ -82,15 +82,13 @@ def test_any_number_of_channels_may_be_scaled(run, channels):
 
 
 @pytest.mark.parametrize("transform", [FIXED[2], FIXED[3], A.RandomGrayscale(1)])
-def test_a_grey_image_has_no_colour_and_two_channels_are_none(run, transform):
-    grey = PHOTO[..., :1]
-    np.testing.assert_array_equal(run([transform], grey), grey)
-    three = np.repeat(grey, 3, axis=-1)
+def test_a_gray_image_has_no_color_and_two_channels_are_none(run, transform):
+    gray = PHOTO[..., :1]
+    np.testing.assert_array_equal(run([transform], gray), gray)
+    three = np.repeat(gray, 3, axis=-1)
     np.testing.assert_array_equal(run([transform], three), three)
     name = type(transform).__name__
-    with pytest.raises(
-        ValueError, match=rf"{name} works on colours.*Received images of 2 channels"
-    ):
+    with pytest.raises(ValueError, match=rf"{name} works on colors.*Received images of 2 channels"):
         run([transform], PHOTO[..., :2])
 
 
@@ -120,5 +118,5 @@ def test_hue_turns_chroma_and_keeps_luma_and_saturation(to_numpy, turns):
 def test_a_blend_of_one_is_the_identity(to_numpy):
     ones = keras.ops.ones((2,))
     np.testing.assert_array_equal(
-        to_numpy(blend_with_grey(keras.ops, ones, 3)), np.tile(np.eye(3), (2, 1, 1))
+        to_numpy(blend_with_gray(keras.ops, ones, 3)), np.tile(np.eye(3), (2, 1, 1))
     )

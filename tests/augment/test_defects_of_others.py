@@ -21,8 +21,8 @@ def distinct(out):
 
 def test_saturation_stays_in_the_range_and_goes_both_ways(run):
     """1, 2: Keras' goes down to -1990 for the range (0, 255), and never raises saturation."""
-    colour = np.tile(np.float32([200, 30, 30]), (64, 2, 2, 1))
-    out = run([A.RandomSaturation(0.2)], colour)
+    color = np.tile(np.float32([200, 30, 30]), (64, 2, 2, 1))
+    out = run([A.RandomSaturation(0.2)], color)
     assert 0 <= out.min() <= out.max() <= 255
     spread = (out.max(axis=-1) - out.min(axis=-1))[:, 0, 0]
     assert (spread > 175).any()
@@ -95,7 +95,7 @@ def test_chains_are_drawn_anew_at_each_call_and_repeat_with_the_seed(same, to_nu
     np.testing.assert_array_equal(first, second)
 
 
-def test_a_blend_keeps_the_shapes_of_masks_and_of_labelled_boxes(same, to_numpy):
+def test_a_blend_keeps_the_shapes_of_masks_and_of_labeled_boxes(same, to_numpy):
     """10: Keras' masks lose their batch, and boxes go without their labels."""
     masks = np.zeros((8, 24, 24, 4), "float32")
     boxes = {"boxes": np.ones((8, 2, 4), "float32") * [1, 1, 9, 9], "labels": np.ones((8, 2))}

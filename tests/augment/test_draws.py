@@ -39,7 +39,7 @@ def test_random_numbers_are_those_of_threefry(to_numpy, count, transform, epoch,
 
 
 def test_random_numbers_are_uniform_and_independent(to_numpy):
-    """Over positions, draws, transforms, epochs and seeds, and between any two neighbours."""
+    """Over positions, draws, transforms, epochs and seeds, and between any two neighbors."""
     names = [(0, 0, SEED), (1, 0, SEED), (0, 1, SEED), (1, 1, SEED), (0, 0, SEED + 1)]
     columns = np.concatenate([to_numpy(drawn(4, *name)) for name in names], axis=1)
     for column in columns.T:

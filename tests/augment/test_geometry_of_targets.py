@@ -32,7 +32,7 @@ def augmented(transforms, parts, to_numpy, **kwargs):
 
 @pytest.mark.parametrize("name", TRANSFORMS)
 def test_a_point_goes_where_its_pixel_goes(to_numpy, name):
-    """A blurred dot has its centre of mass where its point is."""
+    """A blurred dot has its center of mass where its point is."""
     points = np.random.default_rng(0).uniform((20, 14), (40, 26), (24, 1, 2)).astype("float32")
     y, x = np.mgrid[: SIZE[0], : SIZE[1]]
     distance = (x - points[:, :, :1]) ** 2 + (y - points[:, :, 1:]) ** 2
@@ -43,7 +43,7 @@ def test_a_point_goes_where_its_pixel_goes(to_numpy, name):
     center = (
         np.stack([(mass * x).sum((1, 2)), (mass * y).sum((1, 2))], -1) / mass.sum((1, 2))[:, None]
     )
-    # What a border cuts off has no centre; what bends a large dot moves it a little.
+    # What a border cuts off has no center; what bends a large dot moves it a little.
     moved = out["keypoints"][:, 0]
     room = np.minimum(moved, np.array(mass.shape[:0:-1]) - 1 - moved).min(axis=1)
     inside = room > 9
@@ -98,7 +98,7 @@ def test_a_box_holds_what_it_held(to_numpy, name):
 
 
 def test_one_map_serves_all_across_passes(to_numpy):
-    """Geometry, colour, geometry: two warps, and everything follows both."""
+    """Geometry, color, geometry: two warps, and everything follows both."""
     corners = np.array([[[10, 10, 30, 25]]], "float32")
     points = np.array([[[10, 10], [29, 10], [29, 24], [10, 24]]], "float32")
     parts = {
@@ -129,7 +129,7 @@ def test_boxes_that_leave_the_image_are_none_any_more(to_numpy):
     assert out["labels"].tolist() == [[-1, -1, 9, -1]]
 
 
-def test_what_is_labelled_no_box_stays_none(to_numpy):
+def test_what_is_labeled_no_box_stays_none(to_numpy):
     parts = {
         "images": np.zeros((1, *SIZE, 3), "uint8"),
         "bounding_boxes": {

@@ -112,8 +112,8 @@ def test_any_channels_and_a_single_image(to_numpy, channels):
 
 
 def test_channels_are_moved_alike(to_numpy):
-    grey = np.random.default_rng(0).uniform(0, 255, (4, 9, 9, 1)).astype("float32")
-    out = to_numpy(kt.augment.Pipeline(TRANSFORMS, seed=0)(np.repeat(grey, 3, axis=-1)))
+    gray = np.random.default_rng(0).uniform(0, 255, (4, 9, 9, 1)).astype("float32")
+    out = to_numpy(kt.augment.Pipeline(TRANSFORMS, seed=0)(np.repeat(gray, 3, axis=-1)))
     np.testing.assert_array_equal(out[..., 0], out[..., 2])
 
 

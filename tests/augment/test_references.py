@@ -91,8 +91,8 @@ def assert_close(out, exact, case, dtype, slack=0.0):
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
 def test_the_layer_gives_what_the_reference_says(case, to_numpy):
     kinds = KINDS[:5:2] if case.count > COUNT else KINDS
-    for dtype, any_number, colours, size in kinds:
-        images = rough(case.count, colours if case.colours else any_number, size)
+    for dtype, any_number, colors, size in kinds:
+        images = rough(case.count, colors if case.colors else any_number, size)
         given = keras.ops.convert_to_tensor(images.astype(dtype))
         dtype = keras.backend.standardize_dtype(given.dtype)  # JAX has no float64 by default
         out = A.Pipeline([case.transform], seed=SEED)(given, training=True)

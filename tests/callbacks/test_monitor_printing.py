@@ -29,7 +29,7 @@ def printed(capsys):
     return printed
 
 
-def test_a_terminal_gets_colours_and_a_file_does_not(capsys, monkeypatch):
+def test_a_terminal_gets_colors_and_a_file_does_not(capsys, monkeypatch):
     def printed():
         broken = kt.diagnosis.Observation(0, math.nan, input_nonfinite=0, layers=(), weights=())
         kt.callbacks.TrainingDoctor().observe(broken)
@@ -37,11 +37,11 @@ def test_a_terminal_gets_colours_and_a_file_does_not(capsys, monkeypatch):
 
     plain = printed()
     monkeypatch.setenv("FORCE_COLOR", "1")
-    coloured = printed()
+    colored = printed()
     assert "non_finite" in plain
     assert "\x1b" not in plain
-    assert "\x1b[1;31m" in coloured  # bold and red
-    assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == plain
+    assert "\x1b[1;31m" in colored  # bold and red
+    assert re.sub(r"\x1b\[[\d;]*m", "", colored) == plain
 
 
 def test_what_is_said_begins_on_a_line_of_its_own_beside_the_progress_bar(printed):

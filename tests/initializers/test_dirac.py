@@ -98,12 +98,12 @@ def test_whole_numbers_will_do():
     assert keras.ops.convert_to_numpy(values).sum() == 2
 
 
-def test_matrices_have_no_centre():
+def test_matrices_have_no_center():
     with pytest.raises(ValueError, match=r"`shape` must have at least 3 axes.*Identity\(\)"):
         kt.initializers.Dirac()((4, 4))
 
 
-def test_equations_have_no_centre():
+def test_equations_have_no_center():
     with pytest.raises(ValueError, match=r'`kernel` must be "convolution", "depthwise" or "transp'):
         kt.initializers.Dirac(kernel="abc,cde->abde")
 

@@ -94,11 +94,11 @@ def test_double_precision():
 
 
 @pytest.mark.parametrize("size", [(3,), (4,), (3, 5), (2, 3), (3, 3, 1)])
-def test_everything_but_the_centre_is_zero(size):
+def test_everything_but_the_center_is_zero(size):
     weights = drawn(kt.initializers.DeltaOrthogonal(1.5, seed=1), (*size, 4, 6))
-    centre = tuple((n - 1) // 2 for n in size)
-    assert_all_singular_values_are(weights[centre], 1.5)
-    weights[centre] = 0
+    center = tuple((n - 1) // 2 for n in size)
+    assert_all_singular_values_are(weights[center], 1.5)
+    weights[center] = 0
     assert (weights == 0).all()
 
 
@@ -190,12 +190,12 @@ def test_gain_must_be_a_number(make):
 
 
 @pytest.mark.parametrize("kernel", ["depthwise", "abc,cde->abde"])
-def test_delta_orthogonal_needs_a_kernel_with_a_centre(kernel):
+def test_delta_orthogonal_needs_a_kernel_with_a_center(kernel):
     with pytest.raises(ValueError, match=r'`kernel` must be "convolution" or "transposed"'):
         kt.initializers.DeltaOrthogonal(kernel=kernel)
 
 
-def test_matrices_have_no_centre():
+def test_matrices_have_no_center():
     with pytest.raises(ValueError, match=r"`shape` must have at least 3 axes.*Orthogonal\(\)"):
         kt.initializers.DeltaOrthogonal()((4, 4))
 

@@ -63,7 +63,7 @@ def test_he_keeps_the_signal_through_thirty_rectified_layers():
 # --- Draws ---------------------------------------------------------------------------------------
 
 
-def test_neighbouring_seeds_share_no_draw():
+def test_neighboring_seeds_share_no_draw():
     draws = []
     for seed in (0, 1, 2):
         initializer = kt.initializers.He(seed=seed)

@@ -45,7 +45,7 @@ def test_the_drawn_share_is_near_and_scales_the_outputs(keep):
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.3, 0.002])
-def test_entries_are_independent_of_their_neighbours(keep):
+def test_entries_are_independent_of_their_neighbors(keep):
     # Several entries come from one random word; 131 is no multiple of their number.
     seeds = keras.random.SeedGenerator(5)
     mask = random_mask((2000, 131), keep, seeds, keras.ops.ones(1)).values

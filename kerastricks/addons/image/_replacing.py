@@ -1,4 +1,4 @@
-"""Transforms that put given colours where nothing of the image comes to lie."""
+"""Transforms that put given colors where nothing of the image comes to lie."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from kerastricks.addons.image.transform import transformed
 
 
 def transform_and_replace(image: Any, transforms: Any, replace: Any) -> Tensor:
-    """Transform one image, nearest pixels, and put colours where nothing of it comes to lie.
+    """Transform one image, nearest pixels, and put colors where nothing of it comes to lie.
 
     Args:
         image: (H, W, C).
@@ -30,7 +30,7 @@ def transform_and_replace(image: Any, transforms: Any, replace: Any) -> Tensor:
             "`image` must be (height, width, channels); map over the images of a batch. "
             f"Received: an image of shape {tuple(image.shape)}"
         )
-    colours = ops.reshape(ops.cast(replace, dtype_of(batch)), (-1,))
+    colors = ops.reshape(ops.cast(replace, dtype_of(batch)), (-1,))
     numbers, channels = known(replace), batch.shape[-1]
     if numbers is not None and channels is not None and numbers.size not in (1, channels):
         raise ValueError(
@@ -40,4 +40,4 @@ def transform_and_replace(image: Any, transforms: Any, replace: Any) -> Tensor:
     # A channel of ones shows where the image has come to lie.
     marked = ops.concatenate([batch, ops.ones_like(batch[..., :1])], axis=-1)
     moved = transformed(marked, transforms, "nearest", "constant", 0.0, affine=True)[0]
-    return ops.where(moved[..., -1:] == 1, moved[..., :-1], colours)
+    return ops.where(moved[..., -1:] == 1, moved[..., :-1], colors)

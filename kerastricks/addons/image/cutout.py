@@ -17,7 +17,7 @@ def cutout(images: Any, mask_size: Any, offset: Any = (0, 0), constant_values: A
     Args:
         images: (B, H, W, C), whole or floating-point numbers.
         mask_size: Even height and width of the rectangle in pixels, one integer or two.
-        offset: Its centre (y, x) in pixels, for all images, or (B, 2). Defaults to (0, 0).
+        offset: Its center (y, x) in pixels, for all images, or (B, 2). Defaults to (0, 0).
         constant_values: The value to paint, cast to the images' dtype. Defaults to 0.
 
     Returns:
@@ -44,15 +44,15 @@ def cutout(images: Any, mask_size: Any, offset: Any = (0, 0), constant_values: A
     _, height, width, _ = ops.shape(images)
     half_height, half_width = (size // 2 for size in _sizes(mask_size))
     offset = ops.cast(ops.convert_to_tensor(offset), "int32")
-    centres = offset[None] if len(offset.shape) == 1 else offset
-    if len(centres.shape) != 2 or centres.shape[1] not in (None, 2):
+    centers = offset[None] if len(offset.shape) == 1 else offset
+    if len(centers.shape) != 2 or centers.shape[1] not in (None, 2):
         raise ValueError(
             "`offset` must be (y, x), or one such row for each image. "
             f"Received: offset of shape {tuple(offset.shape)}"
         )
     covered = ops.logical_and(
-        _within(height, centres[:, 0], half_height)[:, :, None],
-        _within(width, centres[:, 1], half_width)[:, None, :],
+        _within(height, centers[:, 0], half_height)[:, :, None],
+        _within(width, centers[:, 1], half_width)[:, None, :],
     )
     paint = ops.cast(constant_values, dtype_of(images))
     return ops.where(covered[..., None], paint, images)
@@ -63,11 +63,11 @@ def random_cutout(
 ) -> Tensor:
     """Paint over a rectangle of each image, where it lies by chance.
 
-    Its centre (y, x) is drawn uniformly from the whole numbers
+    Its center (y, x) is drawn uniformly from the whole numbers
 
         mask_height / 2 <= y < H - mask_height / 2,    mask_width / 2 <= x < W - mask_width / 2
 
-    so that all of it lies within the image; where it is as large as the image or larger, the centre
+    so that all of it lies within the image; where it is as large as the image or larger, the center
     is H // 2 or W // 2. As in TensorFlow Addons, the last row and the last column of an image that
     is larger than the rectangle are never covered.
 
@@ -102,13 +102,13 @@ def random_cutout(
     images = _checked(images)
     batch, height, width, _ = ops.shape(images)
     drawn = uniform((2, batch), seed)
-    centres = [
-        _centre(share, size, length)
+    centers = [
+        _center(share, size, length)
         for share, size, length in zip(
             (drawn[0], drawn[1]), _sizes(mask_size), (height, width), strict=True
         )
     ]
-    return cutout(images, mask_size, ops.stack(centres, axis=1), constant_values)
+    return cutout(images, mask_size, ops.stack(centers, axis=1), constant_values)
 
 
 def _checked(images: Any) -> Tensor:
@@ -137,14 +137,14 @@ def _sizes(mask_size: Any) -> tuple[Any, Any]:
     return int(height), int(width)
 
 
-def _within(length: Any, centres: Tensor, half: Any) -> Tensor:
-    """Which of `length` pixels lie within `half` of each centre, (B, length)."""
-    distance = ops.cast(ops.arange(length), "int32")[None, :] - centres[:, None]
+def _within(length: Any, centers: Tensor, half: Any) -> Tensor:
+    """Which of `length` pixels lie within `half` of each center, (B, length)."""
+    distance = ops.cast(ops.arange(length), "int32")[None, :] - centers[:, None]
     return ops.logical_and(distance >= -half, distance < half)
 
 
-def _centre(share: Tensor, size: Any, length: Any) -> Tensor:
-    """Centres for shares in [0, 1), int32."""
+def _center(share: Tensor, size: Any, length: Any) -> Tensor:
+    """Centers for shares in [0, 1), int32."""
     size, length = ops.cast(size, "int32"), ops.cast(length, "int32")
     places = ops.maximum(length - size // 2 * 2, 1)
     step = ops.cast(ops.floor(share * ops.cast(places, "float32")), "int32")

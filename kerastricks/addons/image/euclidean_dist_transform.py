@@ -96,7 +96,7 @@ def _along_rows(squares: Tensor) -> Tensor:
 
     The places of the minima do not decrease along a row. So those of every second pixel bound those
     of the pixels between, and all ranges that are searched make up twice a row: from pixels far
-    apart to neighbours, each halving of the distance takes one pass.
+    apart to neighbors, each halving of the distance takes one pass.
     """
     count, height, width, channels = ops.shape(squares)
     lines = count * channels * height

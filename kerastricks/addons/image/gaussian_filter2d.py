@@ -7,7 +7,7 @@ from keras import ops
 
 from kerastricks.addons.image._images import as_batch, as_dtype, dtype_of, floating, known, pair
 from kerastricks.addons.image._kernels import Tensor
-from kerastricks.addons.image._neighbours import padded, weighed_sum
+from kerastricks.addons.image._neighbors import padded, weighed_sum
 
 
 def gaussian_filter2d(
@@ -20,7 +20,7 @@ def gaussian_filter2d(
 ) -> Tensor:
     """Blur images by weights of a Gaussian, cut off at a rectangle.
 
-    The weight of a neighbour d pixels away along an axis is exp(-d^2 / (2 sigma^2)), divided by the
+    The weight of a neighbor d pixels away along an axis is exp(-d^2 / (2 sigma^2)), divided by the
     sum of these.
 
     Args:
@@ -69,7 +69,7 @@ def gaussian_filter2d(
 
 
 def _weights(length: int, sigma: Any, dtype: str) -> list[Any]:
-    """Weights from the first neighbour to the last: numbers, or tensors where `sigma` is one."""
+    """Weights from the first neighbor to the last: numbers, or tensors where `sigma` is one."""
     squares = [float(place - (length - 1) // 2) ** 2 for place in range(length)]
     if (number := known(sigma)) is not None:
         width = 2.0 * float(number) ** 2

@@ -6,7 +6,7 @@ from keras import ops
 
 from kerastricks.addons.image._images import as_batch, as_dtype, dtype_of, floating, pair
 from kerastricks.addons.image._kernels import Tensor
-from kerastricks.addons.image._neighbours import padded, weighed_sum
+from kerastricks.addons.image._neighbors import padded, weighed_sum
 
 
 def mean_filter2d(

@@ -9,7 +9,7 @@ from keras import ops
 
 from kerastricks.addons.image._images import as_batch, dtype_of, pair
 from kerastricks.addons.image._kernels import Tensor
-from kerastricks.addons.image._neighbours import padded, shifted
+from kerastricks.addons.image._neighbors import padded, shifted
 
 
 def median_filter2d(

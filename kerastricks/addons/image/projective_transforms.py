@@ -12,7 +12,7 @@ from kerastricks.addons.image.transform import as_rows
 def angles_to_projective_transforms(
     angles: Any, image_height: Any, image_width: Any, name: str | None = None
 ) -> Tensor:
-    """Make the transforms that rotate images about their centre.
+    """Make the transforms that rotate images about their center.
 
         a0 = cos(angle), a1 = -sin(angle), b0 = sin(angle), b1 = cos(angle)
 

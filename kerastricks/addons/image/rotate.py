@@ -1,4 +1,4 @@
-"""Rotation of images about their centre."""
+"""Rotation of images about their center."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ def rotate(
     name: str | None = None,
     fill_value: Any = 0.0,
 ) -> Tensor:
-    """Rotate images counterclockwise about their centre.
+    """Rotate images counterclockwise about their center.
 
     Args:
         images: (H, W), (H, W, C) or (B, H, W, C), whole or floating-point numbers.

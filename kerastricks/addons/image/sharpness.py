@@ -6,14 +6,14 @@ from keras import ops
 
 from kerastricks.addons.image._images import as_batch, as_dtype, dtype_of
 from kerastricks.addons.image._kernels import Tensor
-from kerastricks.addons.image._neighbours import padded, weighed_sum
+from kerastricks.addons.image._neighbors import padded, weighed_sum
 from kerastricks.addons.image.blend import blend
 
 
 def sharpness(image: Any, factor: Any, name: str | None = None) -> Tensor:
     """Smooth or sharpen images of values from 0 to 255.
 
-        s = (5 v + sum of the eight neighbours) / 13,  but v itself at the border
+        s = (5 v + sum of the eight neighbors) / 13,  but v itself at the border
         out = blend(s, v, factor)
 
     Args:

@@ -53,7 +53,7 @@ def translate(
 
 
 def translate_xy(image: Any, translate_to: Any, replace: Any) -> Tensor:
-    """Shift one image, and fill what becomes empty with a colour.
+    """Shift one image, and fill what becomes empty with a color.
 
     Args:
         image: (H, W, C), whole or floating-point numbers.

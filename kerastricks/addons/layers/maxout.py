@@ -14,7 +14,7 @@ class Maxout(keras.layers.Layer):
 
         outputs[..., j] = max over i of inputs[..., i * num_units + j],   i = 0 ... k - 1
 
-    so that a set is every `num_units`-th feature, not `k` neighbours.
+    so that a set is every `num_units`-th feature, not `k` neighbors.
 
     Args:
         num_units: The number of features that remain; it divides their number along `axis`.

@@ -66,7 +66,7 @@ def resample(
     width_first = size[1], size[0]
     starts, ends = windows[:, :2], windows[:, 2:]
     scales = (ends - starts) / width_first
-    # Pixel centres lie at whole numbers, half a pixel from the edges.
+    # Pixel centers lie at whole numbers, half a pixel from the edges.
     slopes = np.where(mirrored, -scales, scales)
     offsets = np.where(mirrored, ends, starts) + slopes / 2 - 0.5
 

@@ -11,7 +11,7 @@ from kerastricks.augment.values import ValueContract
 
 
 class Pass(ABC):
-    """Carry out neighbouring transforms of one family together.
+    """Carry out neighboring transforms of one family together.
 
     Args:
         transforms: Pairs (place in the pipeline's list, transform), in the order they apply.

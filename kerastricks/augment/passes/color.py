@@ -1,4 +1,4 @@
-"""The colour pass: any number of transforms, one matrix a sample."""
+"""The color pass: any number of transforms, one matrix a sample."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from kerastricks.augment.passes.base import Pass
 
 
 class ColorPass(Pass):
-    """Carry out neighbouring colour transforms by one matrix and one offset a sample.
+    """Carry out neighboring color transforms by one matrix and one offset a sample.
 
     Between them nothing is clipped: the result is clipped at the end of the pass. The mean that
     contrast needs is taken once, of what comes in, and follows through the matrices: it is linear.
@@ -72,11 +72,11 @@ class ColorPass(Pass):
         return (mean - self.values.low) / self.values.span
 
     def check(self, channels: Any) -> None:
-        """Refuse numbers of channels that are no colours, where colours are asked for."""
+        """Refuse numbers of channels that are no colors, where colors are asked for."""
         wanting = [t for _, t in self.transforms if t.needs_color]
         if wanting and channels not in (1, 3):
             raise ValueError(
-                f"{type(wanting[0]).__name__} works on colours: images of 3 channels (red, green, "
+                f"{type(wanting[0]).__name__} works on colors: images of 3 channels (red, green, "
                 "blue), or of 1, which it leaves as they are. Received images of "
                 f"{channels} channels."
             )

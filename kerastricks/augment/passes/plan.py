@@ -50,7 +50,7 @@ def _parts(transform: Transform) -> tuple[Transform, ...]:
 
 
 def _runs(places: Sequence[tuple[int, Any]]) -> list[tuple[type, list[tuple[int, Any]]]]:
-    """Put neighbours of one family together, and those that do not fuse each by itself."""
+    """Put neighbors of one family together, and those that do not fuse each by itself."""
     runs: list[tuple[type, list[tuple[int, Any]]]] = []
     for place in places:
         family = _family(place[1])

@@ -13,7 +13,7 @@ _MOST = float(LEVELS - 1)
 
 
 class TablePass(Pass):
-    """Carry out neighbouring table transforms by one table a sample, or a sample and channel.
+    """Carry out neighboring table transforms by one table a sample, or a sample and channel.
 
     Where a table depends on how often each level occurs, the levels of the image are counted once;
     what earlier tables make of the counts follows from the tables.

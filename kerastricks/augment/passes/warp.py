@@ -19,7 +19,7 @@ from kerastricks.augment.kernels import Compiler, Ops, Size, Stage, Tensor, mate
 from kerastricks.augment.passes.base import CarryOut, Pass
 from kerastricks.augment.threefry import SampleKeys
 from kerastricks.augment.transform import ElasticTransform
-from kerastricks.augment.warp import Places, centred, copy_nearest, from_corner, mapped, warp
+from kerastricks.augment.warp import Places, centered, copy_nearest, from_corner, mapped, warp
 
 Warp = tuple[tuple[Tensor, ...], tuple[Tensor, ...]]
 """Matrices (B, 3, 3), output to input, and the control points of the bends between them."""
@@ -29,7 +29,7 @@ _SLACK = 1e-6
 
 
 class WarpPass(Pass):
-    """Carry out neighbouring geometric transforms in one resample.
+    """Carry out neighboring geometric transforms in one resample.
 
     Their matrices are multiplied, sample by sample, and the pixels move once: as whole pixels,
     where every transform moves whole pixels; along each axis by a triangle filter, where rows stay
@@ -120,7 +120,7 @@ class WarpPass(Pass):
         """Where each output pixel comes from, in pixels of the input."""
         matrices, grids = drawn
         frames = self._frames(size)
-        at = centred(ops, frames[-1])
+        at = centered(ops, frames[-1])
         for number in range(len(grids), -1, -1):
             at = mapped(ops, matrices[number], at, projective=self.is_projective)
             if number:

@@ -207,7 +207,7 @@ def _windows(step: WarpPass, images: Any, drawn: Any) -> tuple[Any, Any, Any]:
 
 
 def _shift(size: Any) -> Any:
-    """From places about the centre to places from the first pixel."""
+    """From places about the center to places from the first pixel."""
     return np.array([[1, 0, (size[1] - 1) / 2], [0, 1, (size[0] - 1) / 2], [0, 0, 1]], "float64")
 
 

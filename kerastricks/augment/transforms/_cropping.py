@@ -23,7 +23,7 @@ def window(
         extent: Their heights and widths.
 
     Returns:
-        float32 tensor (B, 3, 3), between centres.
+        float32 tensor (B, 3, 3), between centers.
     """
 
     def axis(index: int) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from kerastricks.augment.color import LUMA, blend_with_grey
+from kerastricks.augment.color import LUMA, blend_with_gray
 from kerastricks.augment.geometry import affine, cosine_and_sine
 from kerastricks.augment.kernels import Ops, Size, Tensor, replaced
 from kerastricks.augment.transform import (
@@ -127,7 +127,7 @@ class Policy(CompositeTransform):
 
     @property
     def parts(self) -> tuple[Transform, ...]:
-        """What moves pixels, then tables, colours and sharpness of each slot."""
+        """What moves pixels, then tables, colors and sharpness of each slot."""
         slots = range(self.slots)
         moves = tuple(_Move(self, slot) for slot in slots)
         rest = (part(self, slot) for slot in slots for part in (_Table, _Color, _Sharpness))
@@ -135,7 +135,7 @@ class Policy(CompositeTransform):
 
 
 def chain_of(policy: Chooser, slots: Iterable[int]) -> tuple[Transform, ...]:
-    """Give what moves pixels, then tables, of slots that hold neither colours nor sharpness."""
+    """Give what moves pixels, then tables, of slots that hold neither colors nor sharpness."""
     return *(_Move(policy, slot) for slot in slots), *(_Table(policy, slot) for slot in slots)
 
 
@@ -211,7 +211,7 @@ class _Table(_Slot, TableTransform):
             return rounded(ops.cast(every, "float32") * column(1.0 + amount))
 
         def contrasted(every: Tensor, amount: Tensor, counts: Tensor) -> Tensor:
-            mean = column(_mean_grey(ops, counts))
+            mean = column(_mean_gray(ops, counts))
             return rounded(mean + (ops.cast(every, "float32") - mean) * column(1.0 + amount))
 
         def posterized(every: Tensor, amount: Tensor) -> Tensor:
@@ -253,13 +253,13 @@ class _Color(_Slot, ColorTransform):
 
     @property
     def needs_color(self) -> bool:
-        """Only colours have a saturation."""
+        """Only colors have a saturation."""
         return True
 
     def matrix(self, ops: Ops, uniforms: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
-        """Blend with grey."""
+        """Blend with gray."""
         factor = 1.0 + self.choice(ops, uniforms).of(ops, "saturation", 0.0)
-        return blend_with_grey(ops, factor, mean.shape[-1]), ops.zeros_like(mean)
+        return blend_with_gray(ops, factor, mean.shape[-1]), ops.zeros_like(mean)
 
 
 @dataclass(frozen=True, repr=False)
@@ -271,8 +271,8 @@ class _Sharpness(_Slot, Sharpening):
         return 1.0 + self.choice(ops, uniforms).of(ops, "sharpness", 0.0)
 
 
-def _mean_grey(ops: Ops, counts: Tensor) -> Tensor:
-    """The luma of the mean colour of images whose levels were counted, (B,)."""
+def _mean_gray(ops: Ops, counts: Tensor) -> Tensor:
+    """The luma of the mean color of images whose levels were counted, (B,)."""
     level = ops.arange(LEVELS, dtype="float32")
     share = ops.cast(counts, "float32")
     means = ops.sum(share * level, axis=2) / ops.maximum(ops.sum(share, axis=2), 1.0)

@@ -21,7 +21,7 @@ class ColorJitter(ColorTransform):
 
     The four are those of `RandomBrightness`, `RandomContrast`, `RandomSaturation` and `RandomHue`.
     Their order makes no difference here, as nothing is clipped in between: the first two scale
-    about black and about the mean grey, and the others move chroma alone. torchvision, which clips
+    about black and about the mean gray, and the others move chroma alone. torchvision, which clips
     after each and turns hue in HSV, draws an order.
 
     Args:
@@ -71,7 +71,7 @@ class ColorJitter(ColorTransform):
 
     @property
     def needs_color(self) -> bool:
-        """Only colours have a saturation and a hue."""
+        """Only colors have a saturation and a hue."""
         return self.saturation != (1.0, 1.0) or self.hue != (0.0, 0.0)
 
     def matrix(self, ops: Ops, uniforms: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,7 @@ class CutMix(MixTransform):
 
         height = H sqrt(1 - s),  width = W sqrt(1 - s),  s ~ Beta(alpha, alpha)
 
-    in whole pixels, centred anywhere in the image and cut to it; the labels' share is that of the
+    in whole pixels, centered anywhere in the image and cut to it; the labels' share is that of the
     pixels that are left. Labels must be in floating point, classes as one-hot vectors. Masks are
     pasted with their numbers. Boxes lose what is covered: a box that is cut right through its width
     or height becomes what is left of it, others stay, and `minimum_visibility` counts the rest. The

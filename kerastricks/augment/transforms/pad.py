@@ -68,6 +68,6 @@ class Pad(GeometricTransform):
         return tuple(a if a is None else a + b for a, b in zip(size, borders, strict=True))  # type: ignore[return-value]
 
     def matrix(self, ops: Ops, uniforms: Tensor, size: Size) -> Tensor:
-        """Build the identity: the centre stays the centre."""
+        """Build the identity: the center stays the center."""
         zeros = ops.zeros_like(uniforms[:, 0])
         return shifting(ops, zeros, zeros)

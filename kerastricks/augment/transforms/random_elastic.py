@@ -10,7 +10,7 @@ from kerastricks.augment.transform import ElasticTransform, sometimes
 
 _STEEPEST = 0.5
 """Largest slope of a displacement. A slope of a spline is a weighted mean of the differences of
-neighbouring control points, a cell apart, whatever shift they have in common. Where the slopes of
+neighboring control points, a cell apart, whatever shift they have in common. Where the slopes of
 each coordinate along both axes add up to less than 1, no two places go to one; and the inverse is
 soon found."""
 

@@ -23,7 +23,7 @@ class RandomFlip(GeometricTransform):
     A flip moves whole pixels: a pipeline of flips alone reproduces every value bit for bit, in any
     dtype.
 
-        x_in = -x_out, with the image centre as the origin; "vertical": y_in = -y_out
+        x_in = -x_out, with the image center as the origin; "vertical": y_in = -y_out
 
     Args:
         mode: "horizontal" (left and right change places), "vertical" (top and bottom do), or

@@ -1,11 +1,11 @@
-"""Take the colour out of images."""
+"""Take the color out of images."""
 
 from dataclasses import dataclass
 
 import keras
 
 from kerastricks.augment.checks import check_probability
-from kerastricks.augment.color import blend_with_grey
+from kerastricks.augment.color import blend_with_gray
 from kerastricks.augment.kernels import Ops, Tensor
 from kerastricks.augment.transform import ColorTransform, sometimes
 
@@ -13,14 +13,14 @@ from kerastricks.augment.transform import ColorTransform, sometimes
 @keras.saving.register_keras_serializable(package="kerastricks")
 @dataclass(frozen=True)
 class RandomGrayscale(ColorTransform):
-    """Make some of the images grey, with as many channels as before.
+    """Make some of the images gray, with as many channels as before.
 
         out = g,  g = 0.299 red + 0.587 green + 0.114 blue
 
     as PIL's `convert("L")`. Images of one channel are left as they are.
 
     Args:
-        probability: Share of the samples that become grey, 0 to 1. Defaults to 0.1.
+        probability: Share of the samples that become gray, 0 to 1. Defaults to 0.1.
 
     Raises:
         ValueError: A probability outside 0 to 1; when it runs, images of neither 1 nor 3 channels.
@@ -47,11 +47,11 @@ class RandomGrayscale(ColorTransform):
 
     @property
     def needs_color(self) -> bool:
-        """Only colours have a grey."""
+        """Only colors have a gray."""
         return True
 
     def matrix(self, ops: Ops, uniforms: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
-        """Blend with grey, wholly or not at all."""
+        """Blend with gray, wholly or not at all."""
         ones = ops.ones_like(uniforms[:, 0])
         kept = sometimes(ops, uniforms[:, 0], self.probability, ops.zeros_like(ones), ones)
-        return blend_with_grey(ops, kept, mean.shape[-1]), ops.zeros_like(mean)
+        return blend_with_gray(ops, kept, mean.shape[-1]), ops.zeros_like(mean)

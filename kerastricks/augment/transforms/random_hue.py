@@ -1,4 +1,4 @@
-"""Turn colours into their neighbours."""
+"""Turn colors into their neighbors."""
 
 from dataclasses import dataclass
 
@@ -61,11 +61,11 @@ class RandomHue(ColorTransform):
 
     @property
     def needs_color(self) -> bool:
-        """Only colours have a hue."""
+        """Only colors have a hue."""
         return True
 
     def matrix(self, ops: Ops, uniforms: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn chroma about the grey axis."""
+        """Turn chroma about the gray axis."""
         turns = between(uniforms[:, 1], self.hue)
         turns = sometimes(ops, uniforms[:, 0], self.probability, turns, ops.zeros_like(turns))
         return turn_of_hue(ops, turns, mean.shape[-1]), ops.zeros_like(mean)

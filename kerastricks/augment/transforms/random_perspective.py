@@ -71,7 +71,7 @@ class RandomPerspective(GeometricTransform):
         return True
 
     def minification(self, size: Size) -> float:
-        """At the centre, all corners having come in as far as they may."""
+        """At the center, all corners having come in as far as they may."""
         del size
         return 1.0 / (1.0 - self.distortion[1])  # type: ignore[index]
 
@@ -111,7 +111,7 @@ def _convex(ops: Ops, ways: Tensor) -> Tensor:
 def _together(ops: Ops, ways: Tensor) -> Tensor:
     """Draw the ways of a sample towards their mean m until they give a convex quadrilateral.
 
-    A corner that has come in by w <= highest lies outside of the line between its neighbours
+    A corner that has come in by w <= highest lies outside of the line between its neighbors
     whenever highest - lowest < 2 (1 - highest); ways m + t (w - m) fulfil that for
 
         t < 2 (1 - m) / (highest - lowest + 2 (highest - m))

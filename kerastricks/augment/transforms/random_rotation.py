@@ -13,13 +13,13 @@ from kerastricks.augment.transform import GeometricTransform
 @keras.saving.register_keras_serializable(package="kerastricks")
 @dataclass(frozen=True)
 class RandomRotation(GeometricTransform):
-    """Turn each image about its centre by an angle drawn uniformly from a range.
+    """Turn each image about its center by an angle drawn uniformly from a range.
 
     Use small angles (5 to 20 degrees) for upright subjects, the full (-180, 180) for pictures
     without an upright. What enters at the corners is the pipeline's `fill_mode`.
 
         x_in = cos(a) x_out - sin(a) y_out
-        y_in = sin(a) x_out + cos(a) y_out,  a ~ U(low, high), y down, image centre as the origin
+        y_in = sin(a) x_out + cos(a) y_out,  a ~ U(low, high), y down, image center as the origin
 
     Positive angles turn counter-clockwise on the screen, as in PIL, `scipy.ndimage.rotate` and
     torchvision. Multiples of 90 degrees are exact.

@@ -1,10 +1,10 @@
-"""Make colours stronger and paler."""
+"""Make colors stronger and paler."""
 
 from dataclasses import dataclass
 
 import keras
 
-from kerastricks.augment.color import blend_with_grey
+from kerastricks.augment.color import blend_with_gray
 from kerastricks.augment.kernels import Ops, Tensor
 from kerastricks.augment.transform import ColorTransform
 from kerastricks.augment.transforms._factor import FactorTransform
@@ -13,7 +13,7 @@ from kerastricks.augment.transforms._factor import FactorTransform
 @keras.saving.register_keras_serializable(package="kerastricks")
 @dataclass(frozen=True)
 class RandomSaturation(FactorTransform, ColorTransform):
-    """Draw the colours of each image away from their grey, by a factor drawn uniformly.
+    """Draw the colors of each image away from their gray, by a factor drawn uniformly.
 
         out = g + f (v - g),  f ~ U(low, high),  g = 0.299 red + 0.587 green + 0.114 blue
 
@@ -21,7 +21,7 @@ class RandomSaturation(FactorTransform, ColorTransform):
 
     Args:
         factor: A number f from 0 to 1 for the range (1 - f, 1 + f), or a pair (low, high) of
-            factors, 0 or more; 0 takes all colour out.
+            factors, 0 or more; 0 takes all color out.
         probability: Share of the samples that are changed, 0 to 1. Defaults to 1.0.
 
     Raises:
@@ -39,10 +39,10 @@ class RandomSaturation(FactorTransform, ColorTransform):
 
     @property
     def needs_color(self) -> bool:
-        """Only colours have a saturation."""
+        """Only colors have a saturation."""
         return True
 
     def matrix(self, ops: Ops, uniforms: Tensor, mean: Tensor) -> tuple[Tensor, Tensor]:
-        """Blend with grey."""
+        """Blend with gray."""
         factor = self.factors(ops, uniforms)
-        return blend_with_grey(ops, factor, mean.shape[-1]), ops.zeros_like(mean)
+        return blend_with_gray(ops, factor, mean.shape[-1]), ops.zeros_like(mean)

@@ -18,7 +18,7 @@ class Sharpening(PixelTransform):
     @property
     def summary(self) -> str:
         """Name the pass in a few words."""
-        return "blend with the mean of 3 x 3 neighbours"
+        return "blend with the mean of 3 x 3 neighbors"
 
     def stages(self, ops: Ops, border: Border, values: ValueContract) -> list[Stage]:
         """Blend in one loop."""
@@ -48,7 +48,7 @@ class RandomSharpness(FactorTransform, Sharpening):
     """Draw each image away from a smoothed one, by a factor drawn uniformly.
 
         out = s + f (v - s),  f ~ U(low, high)
-        s = (sum of the eight neighbours + 5 v) / 13,  but v itself at the border
+        s = (sum of the eight neighbors + 5 v) / 13,  but v itself at the border
 
     as PIL's `ImageEnhance.Sharpness`, which rounds s.
 

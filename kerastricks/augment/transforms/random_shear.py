@@ -20,7 +20,7 @@ class RandomShear(GeometricTransform):
 
     Use small angles for handwriting and for views from the side.
 
-        y_in = y_out + tan(b) x_out,  x_in = x_out + tan(a) y_in,  image centre as the origin
+        y_in = y_out + tan(b) x_out,  x_in = x_out + tan(a) y_in,  image center as the origin
 
     A positive angle moves the top to the right and, of `vertical_degrees`, the left side down, as
     in torchvision. Where both are drawn, the horizontal slant is done first. Across the slant an

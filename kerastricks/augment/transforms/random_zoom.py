@@ -16,13 +16,13 @@ _LEAST = 0.01
 @keras.saving.register_keras_serializable(package="kerastricks")
 @dataclass(frozen=True)
 class RandomZoom(GeometricTransform):
-    """Enlarge or shrink what is in each image, about its centre, by a factor drawn uniformly.
+    """Enlarge or shrink what is in each image, about its center, by a factor drawn uniformly.
 
     Use it where objects come in many sizes. The image keeps its size: above 1 its border is cut
     off, below 1 what lies beyond it (the pipeline's `fill_mode`) comes in. Shrinking is
     antialiased.
 
-        x_in = x_out / s_x,  y_in = y_out / s_y,  s ~ U(low, high), image centre as the origin
+        x_in = x_out / s_x,  y_in = y_out / s_y,  s ~ U(low, high), image center as the origin
 
     Args:
         scale: The size of what is seen, relative to before: a number f from 0 to below 1 for the

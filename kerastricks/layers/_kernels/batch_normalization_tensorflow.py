@@ -129,7 +129,7 @@ def _total(x: Any, axis: int) -> Any:
 
 
 def _total_by_rows(x: Any, axis: int) -> Any:
-    """The same with neighbours in memory first; twice as fast, and its rounding is smaller."""
+    """The same with neighbors in memory first; twice as fast, and its rounding is smaller."""
     rows = tf.reduce_sum(x, list(range(axis + 1, len(x.shape))), keepdims=True)
     return tf.reduce_sum(rows, list(range(axis)), keepdims=True)
 

@@ -230,7 +230,7 @@ def test_random_cutouts_lie_within_and_on_no_diagonal():
     out = numbers(image.random_cutout(x, (4, 2), seed=3))[..., 0]
     assert ((out == 0).sum((1, 2)) == 8).all()
     top, left = (out == 0).any(2).argmax(1), (out == 0).any(1).argmax(1)
-    # Centres: 2 <= y < 6 and 1 <= x < 7, so tops 0 ... 3 and lefts 0 ... 5, as in the real one.
+    # Centers: 2 <= y < 6 and 1 <= x < 7, so tops 0 ... 3 and lefts 0 ... 5, as in the real one.
     assert (set(top), set(left)) == (set(range(4)), set(range(6)))
     assert abs(np.corrcoef(top, left)[0, 1]) < 4 / np.sqrt(len(x))
     again = numbers(image.random_cutout(x, (4, 2), seed=3))[..., 0]
@@ -238,14 +238,14 @@ def test_random_cutouts_lie_within_and_on_no_diagonal():
 
 
 def test_random_hues_stay_in_their_ranges():
-    grey = np.full((1, 1, 3), 100.0, "float32")
+    gray = np.full((1, 1, 3), 100.0, "float32")
     values = [
-        float(numbers(image.random_hsv_in_yiq(grey, 1.0, 0.5, 2.0, 0.8, 1.1, seed=s))[0, 0, 0])
+        float(numbers(image.random_hsv_in_yiq(gray, 1.0, 0.5, 2.0, 0.8, 1.1, seed=s))[0, 0, 0])
         for s in range(30)
     ]
     assert 79.9 < min(values) < 90
     assert 100 < max(values) < 110.1
-    np.testing.assert_allclose(numbers(image.random_hsv_in_yiq(grey)), grey, rtol=1e-5)
+    np.testing.assert_allclose(numbers(image.random_hsv_in_yiq(gray)), gray, rtol=1e-5)
 
 
 def test_a_seed_generator_repeats_what_it_drew():
@@ -256,7 +256,7 @@ def test_a_seed_generator_repeats_what_it_drew():
     np.testing.assert_array_equal(once, again)
 
 
-def test_colours_replace_what_becomes_empty():
+def test_colors_replace_what_becomes_empty():
     x = np.full((3, 4, 3), 9, "uint8")
     out = numbers(image.translate_xy(x, [1, 0], [1, 2, 3]))
     assert out[:, 0].tolist() == [[1, 2, 3]] * 3

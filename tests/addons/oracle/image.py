@@ -108,7 +108,7 @@ def cutouts(image):
     }
 
 
-def colours(image):
+def colors(image):
     cases = {}
     for dtype in ("float32", "float64", "float16"):
         x = (picture((4, 5, 3)) / 255).astype(dtype)
@@ -230,7 +230,7 @@ def measures(image):
     values = {
         "mask": rng.random((31, 27)) > 0.4,
         "batch": rng.integers(0, 3, (3, 14, 17)),
-        "colours": rng.integers(0, 4, (40, 40)),
+        "colors": rng.integers(0, 4, (40, 40)),
         "full": np.ones((6, 7)),
         "empty": np.zeros((6, 7)),
         "row": np.array([[1, 1, 0, 2, 2, 1]]),
@@ -291,7 +291,7 @@ def gradients(image):
 def cases(tfa):
     """All cases: functions of no arguments, by name."""
     together = {}
-    for family in (warps, cutouts, colours, filters, interpolations, measures, gradients):
+    for family in (warps, cutouts, colors, filters, interpolations, measures, gradients):
         together |= family(tfa.image)
     return together
 

@@ -53,7 +53,7 @@ class Case:
         transform: The transform, its amounts ranges.
         reference: A function of (image, numbers), and perhaps of `whole` or the partner.
         tolerance: In levels, of float32: of coordinates, tables of quantiles, or rounded tables.
-        colours: Whether other numbers of channels than 1 and 3 are refused.
+        colors: Whether other numbers of channels than 1 and 3 are refused.
         count: Samples.
         stray: Share of values that may be off, where what is rounded is then spread.
     """
@@ -61,7 +61,7 @@ class Case:
     transform: Transform
     reference: Callable
     tolerance: float = 0.02
-    colours: bool = False
+    colors: bool = False
     count: int = COUNT
     stray: float = 0.0
 
@@ -99,10 +99,10 @@ CASES = [
     Case(A.Resize(9, 20), lambda x, u: resized(x, 9, 20)),
     Case(A.RandomBrightness((0.5, 1.5)), ranged(lambda x, f: f * x, 0.5, 1.5)),
     Case(A.RandomContrast(0.6), ranged(contrasted, 0.4, 1.6)),
-    Case(A.RandomSaturation((0.2, 1.9)), ranged(saturated, 0.2, 1.9), colours=True),
-    Case(A.RandomHue((-0.2, 0.4)), ranged(hued, -0.2, 0.4), 0.05, colours=True),
+    Case(A.RandomSaturation((0.2, 1.9)), ranged(saturated, 0.2, 1.9), colors=True),
+    Case(A.RandomHue((-0.2, 0.4)), ranged(hued, -0.2, 0.4), 0.05, colors=True),
     Case(A.ColorJitter((0.6, 1.2), (0.5, 1.1), (0.4, 1.5), (-0.1, 0.2)), jittered, 0.05, True),
-    Case(A.RandomGrayscale(0.5), sometimes(lambda x: saturated(x, 0)), colours=True),
+    Case(A.RandomGrayscale(0.5), sometimes(lambda x: saturated(x, 0)), colors=True),
     Case(A.RandomInvert(0.5), sometimes(lambda x: 255 - x)),
     Case(A.RandomSolarize((0.2, 0.8)), ranged(solarized, 0.2, 0.8)),
     Case(A.RandomPosterize((2, 6)), lambda x, u: posterized(x, math.floor(between(u[1], 2, 7)))),
@@ -125,7 +125,7 @@ CASES = [
             x, u[1:], FOURTEEN, strongest(0.3, 150 / 331, 30, 0.9, (8, 4)), (0.1, 0.9)
         ),
         ROUNDED,
-        colours=True,
+        colors=True,
         count=20,
     ),
     Case(
@@ -134,10 +134,10 @@ CASES = [
             x, u[1:], FOURTEEN, strongest(0.99, 32 / 224, 135, 0.99, (8, 2)), (0, 1)
         ),
         ROUNDED,
-        colours=True,
+        colors=True,
         count=20,
     ),
-    Case(A.AutoAugment(), auto_augmented, ROUNDED, colours=True, count=20, stray=0.02),
+    Case(A.AutoAugment(), auto_augmented, ROUNDED, colors=True, count=20, stray=0.02),
     # What its chains round adds up.
     Case(A.AugMix((0, 0.6), 2, 1), aug_mixed, 1.01, count=12),
 ]

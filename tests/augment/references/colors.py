@@ -1,4 +1,4 @@
-"""Colours by their formulas, tables by PIL."""
+"""Colors by their formulas, tables by PIL."""
 
 import math
 
@@ -19,17 +19,17 @@ YIQ = np.array(
 )
 
 
-def grey_of(x):
+def gray_of(x):
     return (x @ LUMA)[..., None] if x.shape[-1] == 3 else x.mean(axis=-1, keepdims=True)
 
 
 def contrasted(x, factor):
-    mean = grey_of(x.mean(axis=(0, 1), keepdims=True)).mean()
+    mean = gray_of(x.mean(axis=(0, 1), keepdims=True)).mean()
     return mean + factor * (x - mean)
 
 
 def saturated(x, factor):
-    return x if x.shape[-1] == 1 else grey_of(x) + factor * (x - grey_of(x))
+    return x if x.shape[-1] == 1 else gray_of(x) + factor * (x - gray_of(x))
 
 
 def hued(x, turns):

@@ -33,7 +33,7 @@ def sampled(x, rows, columns):
 
 
 def warped(x, matrix):
-    """By a matrix from output to input, on (x, y, 1) about the centre."""
+    """By a matrix from output to input, on (x, y, 1) about the center."""
     height, width, _ = x.shape
     middle = np.array([(width - 1) / 2, (height - 1) / 2])
 

@@ -1,4 +1,4 @@
-"""Each colour transform against PIL, its draws, and its arguments."""
+"""Each color transform against PIL, its draws, and its arguments."""
 
 import numpy as np
 import pytest
@@ -21,13 +21,13 @@ FACTORS = {
 @pytest.mark.parametrize("transform", FACTORS)
 @pytest.mark.parametrize("factor", [0.0, 0.5, 1.0, 1.7])
 def test_factors_are_those_of_pil(run, transform, factor):
-    """PIL rounds the grey, or the mean, and truncates: up to 1.7 levels and one more."""
+    """PIL rounds the gray, or the mean, and truncates: up to 1.7 levels and one more."""
     out = run([transform((factor, factor))], PHOTO[None])[0].astype(int)
     expected = np.asarray(FACTORS[transform](Image.fromarray(PHOTO)).enhance(factor))
     assert np.abs(out - expected).max() <= (2 if factor > 1 else 1)
 
 
-def test_grey_is_that_of_pil(run):
+def test_gray_is_that_of_pil(run):
     out = run([A.RandomGrayscale(1)], PHOTO[None])[0].astype(int)
     expected = np.asarray(Image.fromarray(PHOTO).convert("L"))[..., None]
     assert np.abs(out - expected).max() <= 1

@@ -148,7 +148,7 @@ def test_a_probability_of_zero_changes_nothing(images, mixed, mix):
     np.testing.assert_array_equal(out["bounding_boxes"]["boxes"][:, 1:], 0)
 
 
-def test_a_damaged_neighbour_does_no_harm_to_an_image_that_is_not_mixed(to_numpy):
+def test_a_damaged_neighbor_does_no_harm_to_an_image_that_is_not_mixed(to_numpy):
     """Past the first batch, of which NaN is refused."""
     images = np.random.default_rng(0).uniform(0, 255, (3, 4, 4, 1)).astype("float32")
     pipeline = kt.augment.Pipeline([kt.augment.MixUp(probability=0)], seed=0)

@@ -187,7 +187,7 @@ def test_each_image_has_operations_of_its_own_in_any_batch(run, name):
     np.testing.assert_array_equal(run([POLICIES[name]], images[:5]), out[:5])
 
 
-def test_grey_images_are_served_and_two_channels_are_not(run):
+def test_gray_images_are_served_and_two_channels_are_not(run):
     out = run([POLICIES["rand"]], np.repeat(PHOTO[None, ..., :1], 8, axis=0))
     assert len({image.tobytes() for image in out}) > 4
     with pytest.raises(ValueError, match="Received images of 2 channels"):

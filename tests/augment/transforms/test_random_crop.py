@@ -22,7 +22,7 @@ def test_each_image_gives_a_part_of_itself_bit_for_bit(run, images, size, dtype)
 
 def test_every_place_is_as_likely_and_each_image_has_its_own(draw):
     matrices = draw(Crop(16, 26), size=(20, 30))
-    # Centre to centre, so that places are offsets from the middle.
+    # Center to center, so that places are offsets from the middle.
     top = matrices[:, 1, 2] + (20 - 16) / 2
     left = matrices[:, 0, 2] + (30 - 26) / 2
     places = np.bincount((5 * top + left).astype(int), minlength=25)

@@ -5,10 +5,10 @@ from scipy import stats
 import kerastricks as kt
 
 Noise = kt.augment.RandomNoise
-GREY = np.full((4, 48, 64, 3), 0.5, "float32")
+GRAY = np.full((4, 48, 64, 3), 0.5, "float32")
 
 
-def noise(run, std, images=GREY, **kwargs):
+def noise(run, std, images=GRAY, **kwargs):
     return run([Noise(std, probability=1)], images, value_range=(-9, 10), **kwargs) - 0.5
 
 

@@ -12,7 +12,7 @@ FLOWER = load_sample_image("flower.jpg")[100:300, 200:440]
 
 
 def test_shrinking_is_antialiased(run):
-    """Stripes of one pixel at a quarter of the size are grey, not stripes of another width."""
+    """Stripes of one pixel at a quarter of the size are gray, not stripes of another width."""
     stripes = np.tile(np.array([0, 200], "uint8"), 32)[None, None, :, None].repeat(8, 1)
     out = run([Zoom((0.25, 0.25))], stripes)
     np.testing.assert_allclose(out[0, :, 25:39], 100, atol=1)

@@ -1,4 +1,4 @@
-"""The neighbours of each pixel within a rectangle, and what lies beyond the border."""
+"""The neighbors of each pixel within a rectangle, and what lies beyond the border."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ PADDINGS = ("reflect", "constant", "symmetric")
 
 
 def padded(batch: Tensor, shape: tuple[int, int], padding: str, constant_values: Any) -> Tensor:
-    """Extend a batch so that every pixel has all neighbours within a rectangle.
+    """Extend a batch so that every pixel has all neighbors within a rectangle.
 
     Args:
         batch: (B, H, W, C).
@@ -41,16 +41,16 @@ def padded(batch: Tensor, shape: tuple[int, int], padding: str, constant_values:
 
 
 def weighed_sum(extended: Tensor, axis: int, length: Any, weights: Sequence[Any]) -> Tensor:
-    """Sum over neighbours along one axis.
+    """Sum over neighbors along one axis.
 
     Args:
         extended: (B, H, W, C), longer by the number of weights less 1 along `axis`.
         axis: 1 or 2.
         length: The length of the result along it.
-        weights: A number for each neighbour, from the first to the last.
+        weights: A number for each neighbor, from the first to the last.
 
     Returns:
-        The sum of weight * neighbour.
+        The sum of weight * neighbor.
     """
     total = None
     for position, weight in enumerate(weights):
