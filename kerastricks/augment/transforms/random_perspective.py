@@ -112,7 +112,7 @@ def _together(ops: Ops, ways: Tensor) -> Tensor:
     """Draw the ways of a sample towards their mean m until they give a convex quadrilateral.
 
     A corner that has come in by w <= highest lies outside of the line between its neighbors
-    whenever highest - lowest < 2 (1 - highest); ways m + t (w - m) fulfil that for
+    whenever highest - lowest < 2 (1 - highest); ways m + t (w - m) fulfill that for
 
         t < 2 (1 - m) / (highest - lowest + 2 (highest - m))
     """
