@@ -87,7 +87,7 @@ def test_what_is_not_finite_is_joined_without_a_warning(losses):
     plan = Plan(layers=(slot,))
     parts = []
     for loss in losses:
-        part = np.full(plan.length, loss, "float32")
+        part = np.zeros(plan.length, "float32")
         block = layer(np.ones((4, UNITS), "float32"))
         part[plan.parts[id(slot)]] = keras.ops.convert_to_numpy(block)
         part[plan.calls_at : plan.calls_at + 2] = 1.0, loss
