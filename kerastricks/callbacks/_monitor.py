@@ -167,7 +167,7 @@ class Monitor(keras.callbacks.Callback):
         if state["failed"] is not None:
             self._places[type(self).__name__] = state["failed"]
 
-    def recall(self, observation: Observation, epochs: int | None, *, within: bool) -> None:
+    def recall(self, observation: Observation, epochs: int, *, within: bool) -> None:
         """Look back on a step that is told of in `restore` (called by the probe)."""
         self._last = observation
         self._examination.recall(observation, epochs, within=within)

@@ -26,7 +26,7 @@ _FACTS: dict[str, dict[str, type]] = {
     "said": {"keys": list},
     "state": {"epoch": int, "step": int, "updates": int, "ended": list, "held": dict},
     "seen": {"step": int, "epochs": int, "within": bool},
-    "outline": {"held": dict},
+    "outline": {"held": dict, "epochs": int},
 }
 WITH_NUMBERS = ("look", "seen")
 

@@ -89,16 +89,15 @@ class Examination(Remembering):
         numbered = enumerate(self._window)
         return [(seen, n >= whole or seen is self._first) for n, seen in numbered]
 
-    def recall(self, observation: Observation, epochs: int | None, *, within: bool) -> None:
+    def recall(self, observation: Observation, epochs: int, *, within: bool) -> None:
         """Look back on a look of an earlier process, whose consequences are known.
 
         Args:
             observation: The look, or an outline of it.
-            epochs: How many epochs had ended; None for an outline, which knows them.
+            epochs: How many epochs had ended.
             within: Whether it is among those looked back on; else it is the first.
         """
-        if epochs is not None:
-            observation = replace(observation, epochs=tuple(self._epochs[:epochs]))
+        observation = replace(observation, epochs=tuple(self._epochs[:epochs]))
         if self._first is None:
             self._first = observation
         if within:

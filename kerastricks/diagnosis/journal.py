@@ -60,6 +60,7 @@ class Journal:
     ):
         self.path = path
         self.older = path.with_suffix(".older")
+        self.newer = path.with_suffix(".new")
         self.again = again
         self.replaying = False
         self.lost = lost
@@ -124,6 +125,7 @@ class Journal:
             if os.path.lexists(self.path) and not _is_ours(self.path):
                 os.replace(self.path, self.path.with_suffix(".unreadable"))
             _removed(self.older)
+            _removed(self.newer)
             self._file = open(self.path, "wb", buffering=0)  # noqa: SIM115
             self._began_with = self._epochs = 0
             _write(self._file, MAGIC)
@@ -161,39 +163,37 @@ class Journal:
 
         self._attempt(written)
 
-    def shorten(self, held: Any, looks: Sequence[Any]) -> None:
+    def shorten(self, held: Any, looks: Sequence[tuple[Any, int]]) -> None:
         """Go on in a file that begins with what has followed from this one.
 
         Args:
             held: What has followed, in JSON's types.
-            looks: What rules look back on, oldest first: the step of a look and how many epochs
-                had ended by then; or, of an outline, itself in JSON's types.
+            looks: What rules look back on, oldest first: the step of a look, or, of an outline,
+                itself in JSON's types; and how many epochs had ended by then.
         """
-        new = self.path.with_suffix(".new")
 
         def written() -> None:
-            with open(new, "wb", buffering=0) as file:
+            with open(self.newer, "wb", buffering=0) as file:
                 for data in self._shorter(held, looks):
                     _write(file, data)
                 os.fsync(file.fileno())
                 self._began_with, self._epochs = file.tell(), 0
+            self.close()  # on Windows no file changes its place while it is open
             os.replace(self.path, self.older)
-            os.replace(new, self.path)
-            before, self._file = self._file, open(self.path, "r+b", buffering=0)  # noqa: SIM115
+            os.replace(self.newer, self.path)
+            self._file = open(self.path, "r+b", buffering=0)  # noqa: SIM115
             self._file.seek(0, os.SEEK_END)
-            if before is not None:
-                before.close()
 
         self._attempt(written)
         with suppress(OSError):  # what there was no room for
-            new.unlink(missing_ok=True)
+            self.newer.unlink(missing_ok=True)
 
-    def _shorter(self, held: Any, looks: Sequence[Any]) -> Iterator[bytes]:
+    def _shorter(self, held: Any, looks: Sequence[tuple[Any, int]]) -> Iterator[bytes]:
         """The parts of the file that takes this one's place."""
         begin, first, epoch = None, None, {}
         ended: list[int] = []
         numbers: dict[int, Numbers] = {}
-        wanted = {look[0] for look in looks if isinstance(look, tuple)}
+        wanted = {look for look, _ in looks if isinstance(look, int)}
         for entry in read(self.path):
             facts = entry.facts
             if entry.kind == "begin":
@@ -216,13 +216,12 @@ class Journal:
         if first.facts["step"] not in wanted:
             facts = {"step": first.facts["step"], "epochs": 0, "within": False}
             yield packed("seen", first.numbers, facts)
-        for look in looks:
-            if isinstance(look, tuple):
-                step, epochs = look
-                facts = {"step": step, "epochs": epochs, "within": True}
-                yield packed("seen", numbers[step], facts)
+        for look, epochs in looks:
+            if isinstance(look, int):
+                facts = {"step": look, "epochs": epochs, "within": True}
+                yield packed("seen", numbers[look], facts)
             else:
-                yield packed("outline", None, {"held": look})
+                yield packed("outline", None, {"held": look, "epochs": epochs})
 
     def close(self) -> None:
         """Write no more."""
@@ -236,7 +235,8 @@ class Journal:
         self.close()
 
         def removed() -> None:
-            if any([_removed(self.path), _removed(self.older)]):
+            gone = [_removed(each) for each in (self.path, self.older, self.newer)]
+            if any(gone):
                 with suppress(OSError):  # of a folder that holds more, or is a volume
                     self.path.parent.rmdir()
 

@@ -168,7 +168,8 @@ class Reader:
                     seen, _ = self._seen(entry.facts["step"], entry.numbers)
                     observer.recall(seen, entry.facts["epochs"], within=entry.facts["within"])
                 elif entry.kind == "outline":
-                    observer.recall(decoded(entry.facts["held"]), None, within=True)
+                    seen = decoded(entry.facts["held"])
+                    observer.recall(seen, entry.facts["epochs"], within=True)
                 else:
                     journal.again(entry)
         if past.missing:
@@ -186,8 +187,11 @@ class Reader:
             if each is observer and journal.long:
                 state, window = observer.remembered()
                 held = {"watch": self._watch.remembered(), "observer": state}
-                looks = [
-                    (seen.step, len(seen.epochs)) if whole else encoded(seen)
+                looks = [  # each with the number of its epochs: all have the same ones, and many
+                    (
+                        seen.step if whole else encoded(replace(seen, epochs=())),
+                        len(seen.epochs),
+                    )
                     for seen, whole in window
                 ]
                 journal.shorten(encoded(held), looks)

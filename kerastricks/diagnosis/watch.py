@@ -51,11 +51,11 @@ class Observer(Protocol):
     def restore(self, state: Mapping[str, Any]) -> None:
         """What had followed in an earlier process."""
 
-    def recall(self, observation: Observation, epochs: int | None, *, within: bool) -> None:
+    def recall(self, observation: Observation, epochs: int, *, within: bool) -> None:
         """A step was observed in an earlier process, and what follows has been restored.
 
         Args:
-            observation: The step; an outline of it where `epochs` is None.
+            observation: The step, or an outline of it; the epochs of neither are known.
             epochs: How many epochs had ended.
             within: Whether it is still looked back on; else it is the first.
         """

@@ -343,6 +343,41 @@ def test_killed_while_files_change_places_one_is_there(journal, monkeypatch, tim
     monkeypatch.undo()
     past = journal.past(PLAN, Start(EPOCHS, EPOCHS * STEPS))
     assert kinds(journal, past).count("look") == EPOCHS * STEPS
+    journal.close()
+    again = Journal(journal.path, journal.lost)
+    again.go_on(past)
+    again.remove()
+    assert not journal.path.parent.exists()
+
+
+def test_no_file_is_open_while_it_changes_its_place(journal, monkeypatch):
+    """On Windows it cannot."""
+    opened, replace = [], journals.os.replace
+
+    def spied(*paths):
+        opened.append(journal._file)
+        replace(*paths)
+
+    monkeypatch.setattr(journals.os, "replace", spied)
+    journal.begin(PLAN, Start(0, 0))
+    shortened(journal)
+    assert opened == [None, None]
+    write(journal, EPOCHS + 1, EPOCHS, EPOCHS * STEPS)
+    past = journal.past(PLAN, Start(EPOCHS + 1, (EPOCHS + 1) * STEPS))
+    assert kinds(journal, past).count("look") == STEPS
+
+
+def test_epochs_are_written_once(journal):
+    """Each look knows all that ended before it."""
+    journal.begin(PLAN, Start(0, 0))
+    write(journal)
+    journal.shorten({}, [({"an": "outline"}, 2), (EPOCHS * STEPS - 1, EPOCHS - 1)])
+    journal.close()
+    *_, outline, newest = read(journal.path)
+    assert (outline.facts, newest.facts["epochs"]) == (
+        {"held": {"an": "outline"}, "epochs": 2},
+        EPOCHS - 1,
+    )
 
 
 def test_a_shorter_file_that_finds_no_room_leaves_the_longer(journal, lost, monkeypatch):
