@@ -114,7 +114,7 @@ class WeightStatistics:
 class ColumnStatistics:
     """A tensor of data or of predictions, reduced to numbers per column.
 
-    A column is an entry of the last axis: a feature, a colour, a class. A tensor of rank 1 has
+    A column is an entry of the last axis: a feature, a color, a class. A tensor of rank 1 has
     one; one with more than `kerastricks.diagnosis.statistics.MAXIMUM_COLUMNS` is seen as one.
 
     Attributes:

@@ -4,7 +4,7 @@ Everything is written in `keras.ops`, so one code serves TensorFlow, JAX and tor
 never outlives the step that made it.
 
 What is large is sampled: the positions of a feature map and the incoming weights of a unit say much
-the same as their neighbours. Norms are of all elements.
+the same as their neighbors. Norms are of all elements.
 """
 
 import math
@@ -316,7 +316,7 @@ def _incoming(kernels: Tensor, axes: tuple[int, ...], rows: int, units: int) -> 
 def _some(tensor: Tensor, axis: int, count: int) -> Tensor:
     """Of the entries of an axis as many at random, always the same.
 
-    Those in even distances may all belong to one colour, one tap of a kernel, or one phase of what
+    Those in even distances may all belong to one color, one tap of a kernel, or one phase of what
     a transposed convolution puts out.
     """
     size = tensor.shape[axis]

@@ -93,7 +93,7 @@ def unevenness(data: ColumnStatistics) -> Unevenness | None:
     """Compare the widest column with the narrow ones; None where that cannot be judged.
 
     The narrow ones are given half their range, which no deviation exceeds (Popoviciu, 1935): a
-    feature that is rarely on has a small deviation, but the same range as its neighbours.
+    feature that is rarely on has a small deviation, but the same range as its neighbors.
     """
     columns = finite_columns(data)
     varying = np.flatnonzero(columns.varying)

@@ -2,7 +2,7 @@
 
 Initial weights assume inputs whose mean square is about 1 (He, Zhang, Ren and Sun, "Delving Deep
 into Rectifiers" (2015), section 2.2), and the curvature of the loss along a first-layer weight goes
-with the mean square of its input, so that large, uneven or off-centre columns make a valley that
+with the mean square of its input, so that large, uneven or off-center columns make a valley that
 no single learning rate suits (LeCun, Bottou, Orr and Müller, "Efficient BackProp" (1998), sections
 4.3 and 5.1). The first observation is judged: data do not change, and a model that is resumed may
 be given others than it was trained on.

@@ -158,8 +158,8 @@ def _unchanged(inner: LayerStatistics, own: LayerStatistics, by: str) -> bool:
     with np.errstate(divide="ignore", invalid="ignore"):
         if by == "softmax":
             # The mean of exp z is that of a normal distribution: exp(mean + variance / 2).
-            centres = inner.mean + inner.variance / 2, np.log(mean)
-            wanted, told = (each - np.mean(each) for each in centres)
+            centers = inner.mean + inner.variance / 2, np.log(mean)
+            wanted, told = (each - np.mean(each) for each in centers)
             # Of independent units a softmax takes the part off that they have in common.
             spread = np.sqrt(inner.variance * (1 - 1 / inner.units))
             wanted, told = np.r_[wanted, spread], np.r_[told, deviation / mean]
