@@ -4,6 +4,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from kerastricks.diagnosis.causes import explain
@@ -291,17 +292,22 @@ def running_order(observations: Iterable[Observation]) -> dict[str, int]:
     """
     order: list[str] = []
     for observation in observations:
-        outputs = [layer.path for layer in observation.layers]
-        weights = [weight.layer for weight in observation.weights]
-        for paths in (outputs, weights):
-            place = 0
-            for path in paths:
-                if path in order:
-                    place = order.index(path) + 1
-                else:
-                    order.insert(place, path)
-                    place += 1
+        order = _merged(order, [layer.path for layer in observation.layers])
+        order = _merged(order, [weight.layer for weight in observation.weights])
     return {path: place for place, path in enumerate(order)}
+
+
+def _merged(order: list[str], paths: list[str]) -> list[str]:
+    """An order with more paths in it, each behind the one that comes before it."""
+    gaps = {path: place for place, path in enumerate(order, 1)}
+    added: list[list[str]] = [[] for _ in range(len(order) + 1)]
+    gap = 0
+    for path in paths:
+        if path not in gaps:
+            added[gap].append(path)
+            gaps[path] = gap
+        gap = gaps[path]
+    return [*added[0], *chain(*([path, *new] for path, new in zip(order, added[1:], strict=True)))]
 
 
 def size_of(observation: Observation) -> int:

@@ -3,12 +3,13 @@ import re
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from kerastricks.diagnosis import Finding, Report
-from kerastricks.diagnosis.examination import Examination
+from kerastricks.diagnosis.examination import Examination, running_order
 from kerastricks.diagnosis.page import Section, write_page
 from kerastricks.diagnosis.timeline import MAXIMUM_POINTS, MAXIMUM_UNITS, Timeline
 
@@ -233,6 +234,22 @@ def test_the_timeline_stays_small_and_keeps_both_ends(make):
     assert steps[-1] == 3 * MAXIMUM_POINTS - 1
     assert steps == sorted(steps)
     assert timeline.moments[-1].units["hidden"].shape == (MAXIMUM_UNITS,)
+
+
+def test_a_layer_without_output_stands_behind_the_one_before_it_however_deep_the_network():
+    """Whose 10,000 layers a search for each would take minutes to order."""
+    names = [f"block_{i}" for i in range(10_000)]
+    weights = [name for i in names[1::3] for name in (f"{i}/cell", f"{i}/cell", i, f"{i}/gate")]
+    seen = SimpleNamespace(
+        layers=[SimpleNamespace(path=name) for name in names],
+        weights=[SimpleNamespace(layer=name) for name in ["first", *weights]],
+    )
+    order = [*running_order([seen, seen])]
+    places = {name: place for place, name in enumerate(order)}
+    assert len(order) == len(places) == 10_000 + 1 + 2 * len(names[1::3])
+    assert order[:5] == ["first", "block_1/cell", "block_0", "block_1", "block_1/gate"]
+    assert sorted(names, key=places.get) == names
+    assert all(places[f"{name}/gate"] == places[name] + 1 for name in names[1::3])
 
 
 def test_layers_are_named_in_the_order_in_which_they_run(make, tmp_path):
