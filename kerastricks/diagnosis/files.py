@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shutil
 from contextlib import suppress
 from os import PathLike
 from pathlib import Path
@@ -25,6 +26,8 @@ def write_whole(path: str | PathLike[str], text: str) -> None:
     beside = place.with_name(f".{place.name}.{os.getpid()}")
     try:
         beside.write_bytes(data)
+        if place.exists():
+            shutil.copymode(place, beside)  # who may read the older one may read this one
         os.replace(beside, place)
     except OSError as error:
         with suppress(OSError):

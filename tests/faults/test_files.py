@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -152,6 +153,17 @@ def test_a_report_is_written_through_a_link_with_the_usual_rights(tmp_path):
     assert (tmp_path / "link").is_symlink()
     assert json.loads((tmp_path / "report").read_text())["findings"] == []
     assert (tmp_path / "report").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no rights of this kind")
+@pytest.mark.parametrize("mode", [0o600, 0o664])
+def test_a_report_keeps_the_rights_of_the_older_one(mode, tmp_path):
+    path = tmp_path / "report"
+    path.write_text("older")
+    path.chmod(mode)
+    kt.callbacks.TrainingDoctor().report.to_json(path)
+    assert json.loads(path.read_text())["findings"] == []
+    assert stat.S_IMODE(path.stat().st_mode) == mode
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EBUSY])
