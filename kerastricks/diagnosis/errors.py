@@ -9,7 +9,7 @@ import keras
 LONGEST = 300
 """Characters of an error's message that are quoted."""
 _HERE = str(Path(__file__).parent)
-_COLOURS = re.compile(r"\x1b\[[\d;]*m")
+_COLORS = re.compile(r"\x1b\[[\d;]*m")
 # What TensorFlow and Keras put around the sentence that tells what happened.
 _AROUND = re.compile(
     r"\{\{function_node .*?\}\} |\s*\[Op:.*|^(Graph execution error:|Detected at node|Traceback \()"
@@ -20,7 +20,7 @@ _AROUND = re.compile(
 
 def in_short(error: BaseException) -> str:
     """An error in one line: its type, and what its message says beside stack traces."""
-    lines = _AROUND.sub("", _COLOURS.sub("", str(error))).splitlines()
+    lines = _AROUND.sub("", _COLORS.sub("", str(error))).splitlines()
     message = " ".join(dict.fromkeys(line.strip() for line in lines if line.strip()))
     if len(message) > LONGEST:
         message = f"{message[:LONGEST]}…"

@@ -39,7 +39,7 @@ UPDATES_CAPTION = (
     "(learning_rate_too_high), where one step changes a kernel by as much as its size "
     f"(exploding_gradients), or where all stay below {SMALL_UPDATE:g}, or {SLOW:g} for {EPOCHS} "
     "epochs (learning_rate_too_low). A kernel near zero counts as one of a small but healthy size. "
-    "Grey is not a number."
+    "Gray is not a number."
 )
 
 

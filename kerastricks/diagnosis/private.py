@@ -1,4 +1,4 @@
-"""Keras' private attributes: the one file that touches them, and does without those that are gone.
+"""The one file of this room that touches Keras' private attributes; it does without missing ones.
 
 A later Keras may rename what is not part of its public interface. Then the training goes on, the
 doctor sees less, and its report says what it does not see.

@@ -131,7 +131,7 @@ class TestUnevenness:
         assert judged(signs(1e-3, 1e-3, 1e-3, 1e-3, 1))
 
     def test_a_column_that_is_rarely_on_is_not_small(self, judged):
-        """On in one of 40000 samples: a deviation of 1/200, but the range of its neighbours."""
+        """On in one of 40000 samples: a deviation of 1/200, but the range of its neighbors."""
         data = signs(1, 1, count=40_000)
         data[:, 1] = np.arange(40_000) == 0
         assert data.std(axis=0).max() / data.std(axis=0).min() > UNEVEN
@@ -147,7 +147,7 @@ class TestUnevenness:
         assert not judged(signs(1, 1e-3, count=7))
 
 
-class TestCentre:
+class TestCenter:
     def test_borders(self, judged):
         for ratio, severity in [
             (0.99 * OFF_CENTER, None),
