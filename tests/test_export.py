@@ -258,6 +258,9 @@ def together(names):
     return settled(keras.Model(inputs, outputs)), np.cumsum([x.shape[1] for x in parts])[:-1]
 
 
+@pytest.mark.skipif(
+    keras.__version__.startswith("3.10."), reason="opens one input as a list, and exports that"
+)
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_layer_of_a_model_out_of_a_file_predicts_the_same(form, tmp_path):
     names = [name for name in LAYERS if name not in RANDOM and (name, form) not in EXCEPTIONS]
