@@ -6,21 +6,6 @@ import pytest
 from kerastricks.diagnosis.watch import Watch
 
 
-class StopError(Exception):
-    pass
-
-
-class Stop(keras.callbacks.Callback):
-    def __init__(self, after):
-        super().__init__()
-        self.left = after
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if self.left == 0:
-            raise StopError
-
-
 @pytest.fixture
 def train(training, tmp_path):
     """Train, restored where something is to be restored; returns the doctor and the model."""
@@ -29,11 +14,11 @@ def train(training, tmp_path):
         doctor = training.doctor_of(backup_dir=tmp_path / "doctor", **arguments)
         backup = keras.callbacks.BackupAndRestore(tmp_path / "model")
         model = training.network()
-        callbacks = [doctor, backup, *([] if stop is None else [Stop(stop)])]
+        callbacks = [doctor, backup, *([] if stop is None else [training.Stop(stop)])]
         if stop is None:
             training.fitted(model, callbacks, epochs)
         else:
-            with pytest.raises(StopError):
+            with pytest.raises(training.StopError):
                 training.fitted(model, callbacks, epochs)
         return doctor, model
 

@@ -9,23 +9,6 @@ import pytest
 import kerastricks as kt
 
 
-class StopError(Exception):
-    pass
-
-
-class Stop(keras.callbacks.Callback):
-    """Breaks a training off after so many steps."""
-
-    def __init__(self, after):
-        super().__init__()
-        self.left = after
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if self.left == 0:
-            raise StopError
-
-
 def small():
     keras.utils.clear_session()
     keras.utils.set_random_seed(0)
@@ -59,8 +42,8 @@ def broken_off(training, tmp_path, stops, order, network, epochs=None, **backup)
         if after is None:
             training.fitted(model, callbacks, epochs)
         else:
-            with pytest.raises(StopError):
-                training.fitted(model, [*callbacks, Stop(after)], epochs)
+            with pytest.raises(training.StopError):
+                training.fitted(model, [*callbacks, training.Stop(after)], epochs)
     return doctor
 
 
@@ -96,14 +79,14 @@ def test_an_end_of_an_epoch_that_was_not_kept_is_told(training, tmp_path):
     class Killed(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             if epoch == 3:
-                raise StopError
+                raise training.StopError
 
     def callbacks(*others):
         backup = keras.callbacks.BackupAndRestore(tmp_path / "model")
         doctor = training.doctor_of(verbose=0, backup_dir=tmp_path / "doctor")
         return [backup, *others, doctor]
 
-    with pytest.raises(StopError):
+    with pytest.raises(training.StopError):
         training.fitted(small(), callbacks(Killed()), epochs=6)
     *_, doctor = all_of = callbacks()
     training.fitted(small(), all_of, epochs=6)
@@ -114,8 +97,8 @@ def test_an_end_of_an_epoch_that_was_not_kept_is_told(training, tmp_path):
 
 def test_another_model_begins_anew_and_says_so(training, tmp_path, capsys):
     doctor = training.doctor_of(verbose=0, backup_dir=tmp_path)
-    with pytest.raises(StopError):
-        training.fitted(small(), [doctor, Stop(9)], epochs=2)
+    with pytest.raises(training.StopError):
+        training.fitted(small(), [doctor, training.Stop(9)], epochs=2)
     model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1)])
     model.compile("sgd", "mse")
     doctor = training.doctor_of(backup_dir=tmp_path)
@@ -130,8 +113,8 @@ def test_another_model_begins_anew_and_says_so(training, tmp_path, capsys):
 def test_a_training_that_begins_anew_is_told_anew(training, tmp_path, capsys):
     """Whoever has changed something and starts again wants to know what is found now."""
     doctor = training.doctor_of(backup_dir=tmp_path)
-    with pytest.raises(StopError):
-        training.fitted(training.network(), [doctor, Stop(5)])
+    with pytest.raises(training.StopError):
+        training.fitted(training.network(), [doctor, training.Stop(5)])
     before = told(capsys.readouterr().out)
     doctor = training.doctor_of(backup_dir=tmp_path)
     training.fitted(training.network(), [doctor], epochs=1)
@@ -146,8 +129,8 @@ def test_monitors_share_a_folder_with_the_doctor(training, tmp_path):
         monitors = [kt.callbacks.GradientMonitor, kt.callbacks.TrainingDoctor]
         return [backup, *(monitor(**arguments) for monitor in monitors)]
 
-    with pytest.raises(StopError):
-        training.fitted(small(), [*callbacks(), Stop(20)], epochs=4)
+    with pytest.raises(training.StopError):
+        training.fitted(small(), [*callbacks(), training.Stop(20)], epochs=4)
     _, *monitors = resumed = callbacks()
     training.fitted(small(), resumed, epochs=4)
     for monitor in monitors:
@@ -166,14 +149,14 @@ def test_a_restored_model_is_not_at_its_start(training, tmp_path, listening):
     """Whichever callback begins first: what is judged at the start alone is not judged again."""
     for order in (1, -1):
         folder = tmp_path / str(order)
-        for stop in ([Stop(10)], []):
+        for stop in ([training.Stop(10)], []):
             backup = keras.callbacks.BackupAndRestore(folder)
             doctor = training.doctor_of(verbose=0)
             spy = listening(doctor)
             callbacks = [doctor, backup][::order]
             try:
                 training.fitted(small(), [*callbacks, *stop], epochs=2)
-            except StopError:
+            except training.StopError:
                 assert spy.seen[0].at_start
         assert not spy.seen[0].at_start
 

@@ -7,21 +7,6 @@ from kerastricks.diagnosis import examination
 from kerastricks.diagnosis import journal as journals
 
 
-class StopError(Exception):
-    pass
-
-
-class Stop(keras.callbacks.Callback):
-    def __init__(self, after):
-        super().__init__()
-        self.left = after
-
-    def on_train_batch_end(self, batch, logs=None):
-        self.left -= 1
-        if self.left == 0:
-            raise StopError
-
-
 @pytest.fixture
 def shortened(monkeypatch):
     """Files are short already after two epochs; lists what they give way to."""
@@ -58,8 +43,8 @@ def test_looks_that_are_not_judged_again_are_known_all_the_same(
         if stop is None:
             training.fitted(training.network(), callbacks)
         else:
-            with pytest.raises(StopError):
-                training.fitted(training.network(), [*callbacks, Stop(stop)])
+            with pytest.raises(training.StopError):
+                training.fitted(training.network(), [*callbacks, training.Stop(stop)])
             assert doctor.report.unobserved.keys() == {"the rest of the training"}
     outlines = sum(b'"kind": "outline"' in data for data in shortened)
     assert bool(outlines) == (memory == 0)

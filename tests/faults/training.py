@@ -80,6 +80,23 @@ def everything(report):
     return repr((report.to_dict(), moments, pooled, pool.update_ratio))
 
 
+class StopError(Exception):
+    pass
+
+
+class Stop(keras.callbacks.Callback):
+    """Breaks a training off after so many steps."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.left = after
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.left -= 1
+        if self.left == 0:
+            raise StopError
+
+
 class Told(keras.callbacks.Callback):
     """Tells whoever reads the output which step was made."""
 
