@@ -23,3 +23,9 @@ make, listening = _diagnosis.make, _diagnosis.listening
 def training():
     """The module `training.py`, which is a script as well."""
     return module("faults/training.py")
+
+
+@pytest.fixture(scope="session")
+def breaking():
+    """The module `breaking.py`, which is a script as well."""
+    return module("faults/breaking.py")

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from keras import layers, ops
+from keras import layers
 
 import kerastricks as kt
 
@@ -22,35 +22,9 @@ CASES = [
 """Layers and steps, drawn once."""
 
 
-class Breaking(layers.Dense):
-    """Puts out NaN for one example from some moment on; its weights stay numbers."""
-
-    def build(self, input_shape):
-        super().build(input_shape)
-        self.factor = self.add_weight(shape=(), initializer="ones", trainable=False, name="factor")
-
-    def call(self, inputs):
-        outputs = super().call(inputs)
-        return ops.concatenate([outputs[:1] * self.factor, outputs[1:]])
-
-
-class At(keras.callbacks.Callback):
-    """Does something to the model before one step."""
-
-    def __init__(self, step, fault):
-        super().__init__()
-        self.left = step
-        self.fault = fault
-
-    def on_train_batch_begin(self, batch, logs=None):
-        if self.left == 0:
-            self.fault(self.model)
-        self.left -= 1
-
-
-def network():
+def network(breaking):
     keras.utils.set_random_seed(0)
-    hidden = [Breaking(8, "tanh", name=f"layer{i}") for i in range(DEPTH)]
+    hidden = [breaking.Breaking(8, "tanh", name=f"layer{i}") for i in range(DEPTH)]
     model = keras.Sequential([layers.Input((6,)), *hidden, layers.Dense(1)])
     model.compile(keras.optimizers.SGD(0.01), "mse")
     return model
@@ -67,13 +41,13 @@ def weights(model, layer):
 
 
 @pytest.mark.parametrize("fault", [output, weights])
-def test_it_is_named_at_its_layer_and_its_step(fault):
-    model = network()
+def test_it_is_named_at_its_layer_and_its_step(fault, breaking):
+    model = network(breaking)
     start = model.get_weights()
     doctor = kt.callbacks.TrainingDoctor(verbose=0, every=1)
     for layer, step in CASES:
         model.set_weights(start)
-        at = At(step, lambda model, layer=layer: fault(model, layer))
+        at = breaking.At(step, lambda model, layer=layer: fault(model, layer))
         epochs = step // 4 + 1
         model.fit(X, Y, batch_size=8, epochs=epochs, verbose=0, callbacks=[at, doctor])
         (found,) = [f for f in doctor.report.root_causes if f.condition == "non_finite"]
