@@ -83,9 +83,9 @@ starts = {
 units, right = {}, {}
 for name, start in starts.items():
     keras.utils.set_random_seed(0)
-    first = keras.layers.Dense(32, "sigmoid", kernel_initializer=start)
-    last = keras.layers.Dense(10, "softmax", kernel_initializer=start)
-    model = keras.Sequential([keras.Input((64,)), first, last])
+    first = keras.layers.Dense(32, "sigmoid", kernel_initializer=start, dtype="float64")
+    last = keras.layers.Dense(10, "softmax", kernel_initializer=start, dtype="float64")
+    model = keras.Sequential([keras.Input((64,), dtype="float64"), first, last])
     model.compile(
         keras.optimizers.SGD(0.5), "sparse_categorical_crossentropy", metrics=["accuracy"]
     )
@@ -108,7 +108,9 @@ print(report.summary())
 
 # %% [markdown]
 # Each little square is what one of the 32 units looks for. With equal starts there are 32 copies
-# of one unit. We need to break the symmetry: random numbers.
+# of one unit. (In float64, that is: rounding errors break a symmetry too, and on some machines one
+# of the copies gets away in float32 after eight epochs, which is no way to train.) We need to break
+# it on purpose: random numbers.
 #
 # ## Inputs first
 #

@@ -216,7 +216,7 @@ turned = np.concatenate(
 doubt = kt.surgery.predict_with_uncertainty(
     model, turned.reshape(-1, 64), passes=50, seed=0, verbose=0
 )
-figure, axes = plt.subplots(1, 2, figsize=(9, 3), width_ratios=(1.4, 1))
+figure, axes = plt.subplots(1, 2, figsize=(9, 3), width_ratios=(1.4, 1), layout="constrained")
 axes[0].plot(angles, doubt.mutual_information, "o-", color="C3")
 axes[0].set(xlabel="a 3, turned by (degrees)", ylabel="disagreement (nats)", xticks=angles[::2])
 axes[0].set_ylim(0, 1.35 * doubt.mutual_information.max())
@@ -275,7 +275,7 @@ axes[1].plot(SIZES, gain, ".", color="C2", alpha=0.5)
 axes[1].errorbar(SIZES, gain.mean(axis=1), gain.std(axis=1) / np.sqrt(len(SEEDS)), color="C2")
 axes[1].axhline(0, color="black", linewidth=0.8)
 axes[0].set(title="loss: test (lines), training (dotted)", yscale="log")
-axes[1].set(title="more right with dropout (points of a percent)")
+axes[1].set(title="gain of dropout (percentage points)")
 for axis in axes:
     axis.set(xscale="log", xlabel="training images")
     axis.set_xticks(SIZES, SIZES)

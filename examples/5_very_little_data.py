@@ -88,7 +88,7 @@ def split(per_class, seed):
     return train, np.setdiff1d(order, train, assume_unique=True)[:800]
 
 
-def nearest_neighbour(per_class, seed):
+def nearest_neighbor(per_class, seed):
     train, test = split(per_class, seed)
     a, b = (images[part].reshape(len(part), -1).astype("float32") for part in (test, train))
     distances = (a**2).sum(1)[:, None] - 2 * a @ b.T + (b**2).sum(1)
@@ -97,8 +97,8 @@ def nearest_neighbour(per_class, seed):
 
 sizes = PER_CLASS[DATASET]
 shown = sizes[min(1, len(sizes) - 1)]
-neighbour = {n: np.mean([nearest_neighbour(n, seed) for seed in SEEDS]) for n in sizes}
-print(f"{shown} of each class, nearest neighbour: {neighbour[shown]:.1%} right")
+neighbor = {n: np.mean([nearest_neighbor(n, seed) for seed in SEEDS]) for n in sizes}
+print(f"{shown} of each class, nearest neighbor: {neighbor[shown]:.1%} right")
 
 # %% [markdown]
 # ## Why distort?
@@ -233,16 +233,16 @@ print(f"{count} trainings of {STEPS} steps, {network().count_params():,} weights
 print("of each class   nearest    plain          augmented      (mean and deviation over seeds)")
 for column, per_class in enumerate(sizes):
     cells = [f"{a.mean():.1%} ± {a.std():.1%}" for a in accuracies[:, column]]
-    print(f"{per_class:>13}   {neighbour[per_class]:.1%}      {cells[0]:<14} {cells[1]}")
+    print(f"{per_class:>13}   {neighbor[per_class]:.1%}      {cells[0]:<14} {cells[1]}")
 
 figure, axes = plt.subplots(figsize=(6.4, 3.6))
 for values, name, color in zip(accuracies, ("plain", "augmented"), ("C7", "C0"), strict=True):
     errors = 100 * (1 - values)
     axes.plot(sizes, errors, ".", color=color, alpha=0.5)
     axes.plot(sizes, errors.mean(axis=1), "o-", color=color, label=name)
-errors = [100 * (1 - neighbour[n]) for n in sizes]
-axes.plot(sizes, errors, ":", color="black", label="nearest neighbour")
-axes.set(xscale="log", yscale="log", xlabel="labelled images of each class", ylabel="errors (%)")
+errors = [100 * (1 - neighbor[n]) for n in sizes]
+axes.plot(sizes, errors, ":", color="black", label="nearest neighbor")
+axes.set(xscale="log", yscale="log", xlabel="labeled images of each class", ylabel="errors (%)")
 axes.set_xticks(sizes, sizes)
 axes.set_yticks([2, 5, 10, 20], [2, 5, 10, 20])
 axes.minorticks_off()
@@ -324,7 +324,7 @@ print(f"host and device differ by at most {difference} of 255")
 # %%
 plain, augmented = accuracies.mean(axis=2)
 assert augmented.mean() > plain.mean()
-assert augmented[sizes.index(shown)] > neighbour[shown]
+assert augmented[sizes.index(shown)] > neighbor[shown]
 two_away = curves[:, [0, 4]].mean(axis=(1, 2))
 assert two_away[0] < two_away[2]
 assert difference <= 1

@@ -59,7 +59,7 @@ def run(path, small, monkeypatch, conclude=True):
         tree.body = [node for node in tree.body if not isinstance(node, ast.Assert)]
     pyplot.switch_backend("agg")
     with pyplot.rc_context():
-        exec(compile(ast.fix_missing_locations(tree), path.name, "exec"), {"__name__": "__main__"})
+        exec(compile(ast.fix_missing_locations(tree), str(path), "exec"), {"__name__": "__main__"})
     keras.backend.clear_session()
 
 

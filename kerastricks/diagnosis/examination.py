@@ -66,7 +66,7 @@ class Examination(Remembering):
         self._absent: dict[tuple[str, str | None], tuple[int, int]] = {}
         self._first: Observation | None = None
         self._large: bool | None = None
-        self._depth: dict[str | None, int] = {}
+        self._depth: dict[str, int] = {}
         self._timeline = Timeline()
         self._pool = Pool()
         self._epochs: list[Epoch] = []
@@ -143,10 +143,7 @@ class Examination(Remembering):
         self._take_in(observation)
         observation = self._window[-1]
         self._attempt("data", lambda: self._pool.add(observation))
-        for weight in observation.weights:
-            self._depth.setdefault(weight.layer, len(self._depth))
-        for layer in observation.layers:
-            self._depth.setdefault(layer.path, len(self._depth))
+        self._depth = running_order(observation, self._depth)
         new, present = self._remember(self._judge(list(self._window), self._rules))
         self._present = present
         for key in self._findings:
@@ -251,7 +248,7 @@ class Examination(Remembering):
             pool=self._pool,
             unobserved={**unobserved, **self._failures},
             conditions=tuple(self._rules),
-            depth=running_order([*list(self._window)[:1], *list(self._window)[-1:]]),
+            depth=self._depth,
         )
 
     def _as_it_stands(self, finding: Finding) -> Finding:
@@ -284,16 +281,22 @@ class Examination(Remembering):
         return found
 
 
-def running_order(observations: Iterable[Observation]) -> dict[str, int]:
+def running_order(observation: Observation, known: Mapping[str, int]) -> dict[str, int]:
     """Place of each layer in the forward pass, by path: that of its output or of its weights.
 
-    Each observation has two lists in this order. A layer of which only the weights are seen, such
+    An observation has two lists in this order. A layer of which only the weights are seen, such
     as a cell in a loop, stands behind the one whose weights come before its own.
+
+    Args:
+        observation: What was seen.
+        known: The order so far; what is new is put in between.
     """
-    order: list[str] = []
-    for observation in observations:
-        order = _merged(order, [layer.path for layer in observation.layers])
-        order = _merged(order, [weight.layer for weight in observation.weights])
+    order = list(known)
+    for paths in (
+        [layer.path for layer in observation.layers],
+        [weight.layer for weight in observation.weights],
+    ):
+        order = _merged(order, paths)
     return {path: place for place, path in enumerate(order)}
 
 

@@ -167,3 +167,18 @@ def test_the_timeline_of_a_long_run_is_thinned_from_its_older_end(make):
     assert len(steps) <= MAXIMUM_POINTS
     newest = MAXIMUM_POINTS // 2
     assert steps[-newest:] == list(range(2000 - newest, 2000))
+
+
+def test_dead_activations_of_their_own_explain_the_constant_output_behind_them(make):
+    """Which have no weights, and stand between the layers that have."""
+    conditions = {"relu": "dying_units", "output": "constant_output"}
+
+    def rule(window):
+        return [Finding(conditions[name], name, "critical", 0, "m", "r") for name in conditions]
+
+    examination = Examination({"both": rule})
+    kernels = [make.kernel(name) for name in ("dense", "output")]
+    layers = [make.layer(name) for name in ("dense", "relu", "output")]
+    examination.add(make.observation(0, layers=layers, weights=kernels))
+    (root,) = examination.report({}).root_causes
+    assert (root.condition, root.layer) == ("dying_units", "relu")

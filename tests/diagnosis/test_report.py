@@ -244,7 +244,7 @@ def test_a_layer_without_output_stands_behind_the_one_before_it_however_deep_the
         layers=[SimpleNamespace(path=name) for name in names],
         weights=[SimpleNamespace(layer=name) for name in ["first", *weights]],
     )
-    order = [*running_order([seen, seen])]
+    order = [*running_order(seen, running_order(seen, {}))]
     places = {name: place for place, name in enumerate(order)}
     assert len(order) == len(places) == 10_000 + 1 + 2 * len(names[1::3])
     assert order[:5] == ["first", "block_1/cell", "block_0", "block_1", "block_1/gate"]
