@@ -1,8 +1,9 @@
 # make demo: the main job. make test: the tests. All targets create .venv when it is missing.
 PYTHON ?= python3
 VENV ?= .venv
-# `make test MARKS=slow` runs the slow tests, `MARKS=""` all of them.
-MARKS ?= not slow
+# `make test MARKS=compiling` runs what compiles for seconds, `MARKS=slow` the slow tests, `MARKS=""`
+# all of them.
+MARKS ?= not slow and not compiling
 # Each begins with its own half, so that few fixtures of a file are made twice; who is done first
 # takes of the other's.
 WORKERS := -n 2 --dist worksteal

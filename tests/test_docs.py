@@ -184,6 +184,7 @@ def members(room):
                     yield method, getattr(member, method)
 
 
+@pytest.mark.compiling
 def test_each_indented_block_of_a_docstring_is_a_formula_or_a_program_or_a_table():
     block = pytest.importorskip("docstrings").converted
     seen = 0

@@ -62,6 +62,7 @@ def examined(count, rules=None, **parts):
     return examination
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("parts", [{"layers": 4, "units": 2000}, {"layers": 60, "units": 100}])
 def test_what_is_kept_of_large_models_has_a_limit(parts):
     whole = size_of(observation(0, **parts))
@@ -90,6 +91,7 @@ def test_the_first_and_the_newest_observations_are_kept_whole(monkeypatch):
         assert whole == [0, *range(max(1, len(window) - LOOK_BACK), len(window))][: len(window)]
 
 
+@pytest.mark.compiling
 def test_rules_judge_large_models_as_they_judge_small_ones(monkeypatch):
     def found():
         examination = examined(200, kt.diagnosis.rules.RULES)

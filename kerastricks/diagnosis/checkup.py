@@ -16,6 +16,7 @@ from kerastricks.diagnosis.examination import Examination
 from kerastricks.diagnosis.failure import Failure, seen
 from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.plan import Plan
+from kerastricks.diagnosis.planning import plan_of
 from kerastricks.diagnosis.probes import Probe
 from kerastricks.diagnosis.report import Report
 from kerastricks.diagnosis.rules import RULES, Rule
@@ -169,7 +170,7 @@ class _Look(keras.callbacks.Callback):
             return
         try:
             x, y = _first(batch)
-            plan = Probe.plan_of(model, x, y)
+            plan = plan_of(model, x, y)
             observation = seen(lambda x: model(x, training=False), plan, x, y)
         except Exception:  # what kept the step from its end may do so here: it is raised
             return

@@ -24,18 +24,13 @@ from kerastricks.diagnosis.carrier import Carrier, room_for_numbers
 from kerastricks.diagnosis.errors import in_short, without_own_frames
 from kerastricks.diagnosis.failure import Failure, look_after
 from kerastricks.diagnosis.journal import Journal
-from kerastricks.diagnosis.losses import losses_of
 from kerastricks.diagnosis.observation import Observation
 from kerastricks.diagnosis.plan import Plan, path_of
+from kerastricks.diagnosis.planning import rehearse
 from kerastricks.diagnosis.reader import Reader
 from kerastricks.diagnosis.recording import Recording
-from kerastricks.diagnosis.rehearsal import Rehearsal, on_shapes
-from kerastricks.diagnosis.structure import linear_kernels
 from kerastricks.diagnosis.taps import Taps
 from kerastricks.diagnosis.watch import Observer, Watch
-
-# Their inner layers run in a loop that no tensor may leave.
-_OPAQUE = (keras.layers.RNN, keras.layers.Wrapper)
 
 
 class Probe:
@@ -82,12 +77,6 @@ class Probe:
                 probe._end_with(frames.callback_list())
         probe._watch.join(observer, on_failure, journal)
         return probe
-
-    @classmethod
-    def plan_of(cls, model: Any, x: Any, y: Any) -> Plan:
-        """What can be observed of a model on a batch, while it is in no `fit`."""
-        inputs, targets = keras.tree.map_structure(steps.symbolic, (x, y))
-        return cls(model)._rehearse(inputs, targets, lambda x: model(x, training=True))
 
     def __init__(self, model: Any):
         self.unobserved: dict[str, str] = {}
@@ -296,7 +285,9 @@ class Probe:
         model = self._model
         try:
             inputs, targets, args = steps.peek(args)
-            self._plan = self._rehearse(inputs, targets, steps.forward_pass(model, args))
+            self._plan = rehearse(
+                model, self._taps, inputs, targets, steps.forward_pass(model, args)
+            )
         except Exception as error:
             # A model may do what no rehearsal foresees. Diagnosis gives way to training.
             reason = in_short(error)
@@ -355,60 +346,6 @@ class Probe:
             return list(self._model.trainable_variables)
         return private.updated_by(self._model.optimizer, self._fails)
 
-    def _rehearse(self, inputs: Any, targets: Any, forward_pass: Callable[[Any], Any]) -> Plan:
-        """Run the forward pass on shapes alone, building the model where it is not built yet.
-
-        It also tries every statistic: what cannot leave the place where it is computed (the body
-        of a loop, say) fails here and is left alone in training.
-        """
-        model = self._model
-        unobserved: dict[str, str] = {}
-        fails = unobserved.setdefault
-        unbuilt = not all(layer.built for layer in private.with_all_within(model, fails))
-        if unbuilt and keras.backend.backend() != "jax":
-            # Layers that a model creates while it is built are not there to be tapped before. On
-            # JAX `fit` has built what can be built, and then the variables hold no values.
-            on_shapes(model, inputs)
-        leaves = list(dict.fromkeys(_leaves(model, unobserved)))
-        gates = [layer for layer in leaves if private.is_gate(layer, fails)]
-        rehearsal = Rehearsal(unobserved, gates)
-
-        names = getattr(model, "output_names", None) or ()
-        entered: list[Any] = []
-        before = self._taps.count
-
-        def forward(x: Any) -> None:
-            rehearsal.start()
-            entered.clear()
-            with self._taps.heard_by(rehearsal):
-                outputs = forward_pass(x)
-            given = steps.in_order(targets, outputs, names)
-            rehearsal.finish([x, entered], outputs, given, losses_of(model, outputs))
-
-        for layer in leaves:
-            self._taps.tap_layer(layer)
-        self._tap_entry(entered, fails)
-        try:
-            on_shapes(forward, inputs)
-        finally:
-            self._taps.remove(before)
-        linear = linear_kernels(model)
-        return rehearsal.plan(leaves, model.trainable_variables, linear, tuple(names))
-
-    def _tap_entry(self, entered: list[Any], fails: private.Fails) -> None:
-        """Collect the inputs as a functional model passes them on: converted, perhaps copied."""
-        entry = private.entry_of(self._model, fails)
-        if entry is None:
-            return
-        standardize = getattr(*entry)
-
-        def tapped(inputs: Any) -> Any:
-            standardized = standardize(inputs)
-            entered.append(standardized)
-            return standardized
-
-        self._taps.put(*entry, tapped)
-
     @contextmanager
     def _observed_train_step(self) -> Iterator[None]:
         """Let `make_train_function`, or the trace that it leads to, find the tapped step."""
@@ -422,25 +359,3 @@ class Probe:
                 state.pop("train_step", None)
             else:
                 state["train_step"] = before
-
-
-def _leaves(layer: Any, unobserved: dict[str, str]) -> Iterator[Any]:
-    """The layers at which a model's data is looked at, containers opened."""
-    fails = unobserved.setdefault
-    for child in private.layers_within(layer, fails):
-        if private.is_recomputed(child, fails):
-            unobserved[path_of(child)] = "is recomputed in the backward pass"
-        elif isinstance(child, _OPAQUE):
-            kind = type(child).__name__
-            unobserved[f"{path_of(child)}/*"] = f"runs inside {kind}, whose output alone is seen"
-            yield child
-        elif not isinstance(child, keras.layers.InputLayer):
-            inner = [x for x in _leaves(child, unobserved) if x is not _activation_layer(child)]
-            yield from inner
-            if not inner or private.has_own_variables(child, fails):
-                yield child
-
-
-def _activation_layer(layer: Any) -> Any:
-    """The layer given as another's `activation`: its output is that layer's own."""
-    return getattr(layer, "activation", None)

@@ -110,6 +110,7 @@ STATEMENTS = st.sampled_from(
 )
 
 
+@pytest.mark.compiling
 @settings(max_examples=40, deadline=None)
 @given(
     st.lists(STATEMENTS, max_size=8),

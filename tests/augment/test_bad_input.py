@@ -358,6 +358,7 @@ def test_lengths_that_turn_out_not_to_go_together_are_refused(tf, element, name)
         element_of(tf, element)
 
 
+@pytest.mark.compiling
 def test_lengths_that_turn_out_to_go_together_are_served(tf):
     element = {
         "images": IMAGES,
@@ -370,6 +371,7 @@ def test_lengths_that_turn_out_to_go_together_are_served(tf):
     keras.tree.map_structure(lambda a, b: np.testing.assert_array_equal(a.numpy(), b), out, element)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("rows", MISPLACED.values(), ids=MISPLACED)
 def test_boxes_that_are_none_are_refused_in_a_data_set(tf, rows):
     data = tf.data.Dataset.from_tensors(boxed(rows, np.int32([0])))
@@ -377,6 +379,7 @@ def test_boxes_that_are_none_are_refused_in_a_data_set(tf, rows):
         next(iter(pipeline().augment(data)))
 
 
+@pytest.mark.compiling
 def test_boxes_that_are_none_are_refused_in_a_graph(tf):
     augment = pipeline()
     if keras.backend.backend() != "tensorflow":

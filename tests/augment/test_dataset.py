@@ -54,6 +54,7 @@ def flipped():
     return [collect(dataset) for _ in range(3)]
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(("batch_size", "num_parallel_calls"), [(1, None), (4, 3), (16, 1)])
 def test_batch_size_and_parallel_calls_change_nothing(expected, batch_size, num_parallel_calls):
     dataset = slices(IMAGES).batch(batch_size)
@@ -61,6 +62,7 @@ def test_batch_size_and_parallel_calls_change_nothing(expected, batch_size, num_
     np.testing.assert_array_equal(collect(out), expected)
 
 
+@pytest.mark.compiling
 def test_single_images_are_samples_too(expected):
     out = make_pipeline().augment(slices(IMAGES))
     assert out.element_spec.shape == (12, 9, 3)
@@ -105,6 +107,7 @@ def test_the_layer_and_the_data_set_agree_to_rounding(expected, to_numpy):
     assert_nearly_equal(out, expected)
 
 
+@pytest.mark.compiling
 def test_epochs_differ_and_runs_repeat(flipped):
     dataset = flips()
     for epoch in flipped:
@@ -112,6 +115,7 @@ def test_epochs_differ_and_runs_repeat(flipped):
     assert (flipped[0] != flipped[1]).any()
 
 
+@pytest.mark.compiling
 def test_repeat_before_and_after_draws_anew():
     before, after = collect(flips(slices(IMAGES).repeat(2))), collect(flips().repeat(2))
     for out in (before, after):
@@ -129,6 +133,7 @@ def test_iterations_side_by_side_keep_their_epochs():
         np.testing.assert_array_equal(np.concatenate(batches), epoch)
 
 
+@pytest.mark.compiling
 def test_an_iterator_outlives_its_data_set(flipped):
     iterator = iter(flips())
     gc.collect()
@@ -157,6 +162,7 @@ def test_an_iterator_resumes_in_mid_epoch(tmp_path):
     np.testing.assert_array_equal(collect(dataset), epochs[2])
 
 
+@pytest.mark.compiling
 def test_a_training_goes_on_with_a_later_epoch(flipped):
     np.testing.assert_array_equal(collect(flips(initial_epoch=1)), flipped[1])
 
@@ -168,6 +174,7 @@ class Epoch(keras.callbacks.Callback):
         self.number = epoch
 
 
+@pytest.mark.compiling
 def test_a_training_that_was_interrupted_sees_what_it_would_have_seen(tmp_path):
     """The numbers of epochs are `fit`'s own, which the backup restores."""
     seen = []
@@ -223,6 +230,7 @@ def test_the_rest_of_an_epoch_is_asked_for_by_numbers(flipped):
     np.testing.assert_array_equal(collect(flips(initial_epoch=2).skip(1)), flipped[2][8:])
 
 
+@pytest.mark.compiling
 def test_what_was_saved_and_loaded_is_augmented_alike(tmp_path, flipped):
     """Before the pipeline; after it, what is saved is one epoch."""
     slices(IMAGES).save(str(tmp_path / "plain"))
@@ -247,6 +255,7 @@ def test_a_function_that_gives_no_epoch_is_an_error(given):
         collect(flips(initial_epoch=lambda: given))
 
 
+@pytest.mark.compiling
 def test_epochs_may_be_numbers_of_other_libraries(flipped):
     """One data set is told of them in turn."""
     numbers = [np.int64(2), np.float32(1), tf.constant(0), tf.Variable(2)]
@@ -280,6 +289,7 @@ def test_ragged_boxes_beside_ragged_images_are_refused():
         pipeline.augment(tf.data.Dataset.from_tensors(element))
 
 
+@pytest.mark.compiling
 def test_shapes_dtypes_and_length_are_kept():
     dataset = slices(IMAGES).batch(5, drop_remainder=True)
     out = make_pipeline().augment(dataset)
@@ -290,6 +300,7 @@ def test_shapes_dtypes_and_length_are_kept():
     assert len(out) == 5
 
 
+@pytest.mark.compiling
 def test_labels_and_weights_pass_through(flipped):
     labels, weights = np.arange(23, dtype="int64"), np.linspace(0, 1, 23, dtype="float64")
     parts = list(flips(slices(IMAGES, labels, weights)))
@@ -299,12 +310,14 @@ def test_labels_and_weights_pass_through(flipped):
         np.testing.assert_array_equal(out, array)
 
 
+@pytest.mark.compiling
 def test_dictionaries_are_served(flipped):
     parts = list(flips(slices({"images": IMAGES, "labels": np.arange(23)})))
     np.testing.assert_array_equal(np.concatenate([p["images"].numpy() for p in parts]), flipped[0])
     assert np.concatenate([p["labels"].numpy() for p in parts]).tolist() == list(range(23))
 
 
+@pytest.mark.compiling
 def test_what_lies_on_the_images_moves_as_in_the_layer(to_numpy):
     random = np.random.default_rng(1)
     corners = random.uniform(0, 4, (23, 5, 2)).astype("float32")
@@ -329,6 +342,7 @@ def test_what_lies_on_the_images_moves_as_in_the_layer(to_numpy):
         np.testing.assert_allclose(out, to_numpy(layer["bounding_boxes"][key]), atol=1e-3)
 
 
+@pytest.mark.compiling
 def test_a_model_fits_on_it():
     labels = np.arange(23) % 2
     dataset = make_pipeline(output_dtype="float32").augment(slices(IMAGES, labels).batch(8))
@@ -382,6 +396,7 @@ def ragged():
     return tf.data.Dataset.from_generator(elements, output_signature=spec)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     "mix",
     [

@@ -58,6 +58,7 @@ def test_elastic_images_bend_in_both_directions_apart(ops, tensor, to_numpy):
     assert abs(np.corrcoef(x, y)[0, 1]) < 0.1
 
 
+@pytest.mark.compiling
 def test_an_unknown_batch_size_keeps_every_image():
     """6: Keras takes it for 1, and every image of the batch becomes the first."""
     tf = pytest.importorskip("tensorflow")
@@ -83,6 +84,7 @@ def test_every_image_has_its_own_draw(same, run, transform):
     assert distinct(run([transform], same)) >= 6
 
 
+@pytest.mark.compiling
 def test_chains_are_drawn_anew_at_each_call_and_repeat_with_the_seed(same, to_numpy):
     """9: Keras' AugMix draws its operations with Python's random when it is traced."""
 

@@ -49,6 +49,7 @@ def run(transforms, images, engine, **kwargs):
 QUICK = ("perspective", "resized crop", "crop", "colors", "equalize", "blur")
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     ("name", "channels"),
     [
@@ -73,6 +74,7 @@ def test_opencv_gives_what_xla_does_to_a_level(name, channels):
         np.testing.assert_array_equal(out, expected)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     ("name", "scaled"),
     [
@@ -109,6 +111,7 @@ def test_what_opencv_does_not_serve_is_compiled(images, kwargs):
     assert out.dtype == expected.dtype
 
 
+@pytest.mark.compiling
 def test_a_mix_and_its_passes_agree():
     images = smooth(3)
     transforms = [A.RandomRotation(30), A.MixUp(1.0), A.RandomBrightness(0.2)]
@@ -116,6 +119,7 @@ def test_a_mix_and_its_passes_agree():
     assert np.abs(out.astype(int) - expected).max() <= 2
 
 
+@pytest.mark.compiling
 def test_copies_of_bytes_as_floats_are_their_values():
     images = smooth(3)
     expected, out = (
@@ -125,6 +129,7 @@ def test_copies_of_bytes_as_floats_are_their_values():
     np.testing.assert_array_equal(out, expected)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     "fill_mode",
     ["wrap", *(pytest.param(m, marks=pytest.mark.slow) for m in ("constant", "nearest"))],
@@ -137,6 +142,7 @@ def test_a_resized_crop_keeps_its_border(fill_mode):
     assert np.abs(out.astype(int) - expected).max() <= 1
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("size", [(32768, 2), (2, 32768)])
 @pytest.mark.parametrize("transform", [A.RandomElastic(0.01), A.RandomRotation(1)])
 def test_sides_longer_than_opencv_counts_are_served(transform, size):
@@ -147,6 +153,7 @@ def test_sides_longer_than_opencv_counts_are_served(transform, size):
     assert np.abs(out.astype(int) - expected).max() <= 1
 
 
+@pytest.mark.compiling
 def test_images_of_unknown_size_are_served_by_opencv():
     images = smooth(3)
     spec = tf.TensorSpec((None, None, None, 3), tf.uint8)

@@ -39,6 +39,7 @@ def data():
     return rng.integers(0, 256, (12, 8, 10, 3)).astype("uint8"), rng.integers(0, 2, 12)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_fits_and_draws_anew_each_step(data, jit_compile, to_numpy):
     if jit_compile and BACKEND == "torch":
@@ -74,6 +75,7 @@ def sources(images, labels):
         yield {"x": tf.data.Dataset.from_tensor_slices((images, labels)).batch(4)}
 
 
+@pytest.mark.compiling
 def test_whatever_the_batches_come_from_they_are_augmented_alike(data, to_numpy):
     """On the device, within the compiled step of a backend that compiles it."""
     found = []

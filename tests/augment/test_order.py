@@ -101,6 +101,7 @@ def test_what_is_raised_there_is_raised_here():
             ahead.take()
 
 
+@pytest.mark.compiling
 def test_the_thread_ends_with_its_owner():
     before = set(threading.enumerate())
     ahead = order.Ahead(itertools.count, patience=30)
@@ -200,6 +201,7 @@ def test_where_a_share_was_lost_another_row_is_begun(monkeypatch, epoch):
         epoch(reader.Reader("grpc://here", lost, 3), 0)
 
 
+@pytest.mark.compiling
 def test_a_lost_element_is_named_and_can_be_asked_for_again(monkeypatch, epoch):
     workers = Workers(monkeypatch, 3, fail_at=(1, 1))
     made = reader.Reader("grpc://here", workers.deal, 3)

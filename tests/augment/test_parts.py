@@ -33,6 +33,7 @@ def run(transforms, engine, images=IMAGES):
     return next(iter(pipeline.augment(data, engine=engine)))[0].numpy()
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("engine", ["xla", "opencv"])
 @pytest.mark.parametrize(
     "name", [pytest.param(n, marks=[pytest.mark.slow] * (n not in QUICK)) for n in LISTS]
@@ -84,6 +85,7 @@ def test_arrays_of_any_kind_are_handed_over(dtype, state):
     np.testing.assert_array_equal(tensor.numpy().astype("float32"), array.astype("float32"))
 
 
+@pytest.mark.compiling
 def test_no_pass_of_several_loses_the_room_that_is_handed_over(monkeypatch):
     pytest.importorskip("cv2")
     handed_over, tensors = buffers.handed_over, []

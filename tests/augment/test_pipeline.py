@@ -195,6 +195,7 @@ def test_the_plan_says_which_passes_move_how_many_bytes():
     assert "random numbers a sample: 32" in text  # 23 + 1 + 2 + 6
 
 
+@pytest.mark.compiling
 def test_a_transform_that_stands_twice_is_done_twice(images, run):
     blur = kt.augment.RandomGaussianBlur((2, 2), probability=1)
     once = run([blur], images)

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parents[2]
 LOGGED = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_CPP_VMODULE": "device_compiler=1"}
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     "cases",
     [

@@ -40,6 +40,7 @@ def test_a_damaged_image_raises_unless_asked_otherwise(folder):
         list(augmented(directory(folder)))
 
 
+@pytest.mark.compiling
 def test_damaged_images_are_skipped_and_counted_when_asked(folder):
     dataset = augmented(directory(folder), unreadable="skip").batch(4)
     for epoch in range(2):
@@ -49,6 +50,7 @@ def test_damaged_images_are_skipped_and_counted_when_asked(folder):
         assert labels.tolist() == [0, 0, 1, 1, 1]
 
 
+@pytest.mark.compiling
 def test_good_data_are_left_as_they_are():
     images = np.random.default_rng(0).integers(0, 256, (6, 5, 4, 3)).astype("uint8")
     dataset = tf.data.Dataset.from_tensor_slices(images).batch(4)
@@ -72,6 +74,7 @@ def test_a_source_that_fails_for_ever_ends():
         list(augmented(images, unreadable="skip"))
 
 
+@pytest.mark.compiling
 def test_what_python_cannot_read_is_skipped_too():
     def load(number):
         if number == 1:

@@ -56,6 +56,7 @@ def test_what_lies_on_frames_moves_with_them(videos, to_numpy):
     np.testing.assert_allclose(found, to_numpy(one["bounding_boxes"]["boxes"]), atol=1e-5)
 
 
+@pytest.mark.compiling
 def test_a_data_set_of_videos_agrees_with_the_layer(videos, to_numpy):
     tf = pytest.importorskip("tensorflow")
     labels = np.eye(4, dtype="float32")

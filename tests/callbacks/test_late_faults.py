@@ -51,6 +51,7 @@ def watched(activation, fault):
     return doctor.report
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     ("activation", "fault", "condition"),
     [("relu", kill, "dying_units"), ("relu", hurry, "learning_rate_too_high")],
@@ -62,6 +63,7 @@ def test_a_fault_long_after_the_start_is_named_with_its_onset(activation, fault,
     assert FAULT <= found[condition] <= FAULT + FAULT // 32
 
 
+@pytest.mark.compiling
 def test_a_calm_training_gets_no_closer_look():
     report = watched("relu", nothing)
     assert report.findings == []

@@ -43,6 +43,7 @@ class OwnMetrics(keras.Model):
         return loss
 
 
+@pytest.mark.compiling
 def test_overridden_metrics_hide_all_on_jax_and_nothing_elsewhere(capsys, assert_clean_probe):
     keras.utils.set_random_seed(0)
     model = OwnMetrics()

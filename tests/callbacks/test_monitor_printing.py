@@ -44,6 +44,7 @@ def test_a_terminal_gets_colors_and_a_file_does_not(capsys, monkeypatch):
     assert re.sub(r"\x1b\[[\d;]*m", "", colored) == plain
 
 
+@pytest.mark.compiling
 def test_what_is_said_begins_on_a_line_of_its_own_beside_the_progress_bar(printed):
     text = printed(kt.callbacks.TrainingDoctor(), epochs=2)
     # What overwrites the bar in a terminal returns the carriage, or goes back: such are ends too.
@@ -54,6 +55,7 @@ def test_what_is_said_begins_on_a_line_of_its_own_beside_the_progress_bar(printe
     assert "16/16" in text.rsplit("TrainingDoctor", 1)[1]  # the bar goes on to its end
 
 
+@pytest.mark.compiling
 def test_a_root_that_is_found_after_its_symptoms_says_so(capsys):
     keras.utils.set_random_seed(0)
     hidden = [layers.Dense(32, "relu") for _ in range(2)]
@@ -69,6 +71,7 @@ def test_a_root_that_is_found_after_its_symptoms_says_so(capsys):
     assert "told before." in root
 
 
+@pytest.mark.compiling
 def test_a_monitor_for_one_concern_does_not_call_all_else_healthy(printed):
     monitor = kt.callbacks.SaturationMonitor()
     assert "SaturationMonitor" not in printed(monitor)
@@ -84,6 +87,7 @@ def test_a_monitor_for_one_concern_does_not_call_all_else_healthy(printed):
     assert "alone" not in doctor.report._repr_html_()
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_the_default_of_keras_batch_normalization_is_healthy_and_nothing_is_said(verbose, capsys):
     """In the first validations its averages still hold their start; at the end they do not."""

@@ -144,6 +144,7 @@ HEALTHY = {
 }
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("case", cases(HEALTHY))
 def test_the_doctor_is_silent_about_a_healthy_network(case, capsys):
     keras.utils.set_random_seed(0)
@@ -169,6 +170,7 @@ def test_a_converged_network_with_sparse_units_is_healthy():
     assert "vanishing_gradients" not in conditions(doctor.report)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 @pytest.mark.parametrize("place", ["the inputs", "the targets"])
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
@@ -185,6 +187,7 @@ def test_nan_and_infinity_in_the_data_are_named_there(activation, place, value):
     assert root.evidence["place"] == place
 
 
+@pytest.mark.compiling
 def test_watched_at_every_step_every_step_is_drawn():
     """Though not each is judged once the first are over."""
     model = mlp(1, "relu", kt.initializers.He)
@@ -194,6 +197,7 @@ def test_watched_at_every_step_every_step_is_drawn():
     assert [moment.step for moment in doctor.report.timeline.moments] == list(range(300))
 
 
+@pytest.mark.compiling
 def test_watched_at_every_step_nan_is_named_at_its_step():
     """Long after the first looks, of which each is judged."""
     inputs = IMAGES.copy()
@@ -209,6 +213,7 @@ def test_watched_at_every_step_nan_is_named_at_its_step():
     assert root.evidence["last_finite_step"] == 332
 
 
+@pytest.mark.compiling
 def test_watched_at_every_step_a_single_unreachable_target_is_seen():
     targets = (DIGITS >= 5).astype("float32")
     targets[4 * 333 + 1] = 2.0
@@ -231,6 +236,7 @@ def test_each_finding_is_printed_once_and_its_remedy_too(capsys):
     assert "from the start" in printed
 
 
+@pytest.mark.compiling
 def test_a_group_does_not_follow_from_one_of_its_own(capsys):
     keras.utils.set_random_seed(0)
     monitor = kt.callbacks.GradientMonitor()
@@ -242,6 +248,7 @@ def test_a_group_does_not_follow_from_one_of_its_own(capsys):
     assert "Remedy:" in first
 
 
+@pytest.mark.compiling
 def test_a_monitor_watches_its_own_condition_only():
     keras.utils.set_random_seed(0)
     saturation = kt.callbacks.SaturationMonitor(verbose=0)
@@ -256,6 +263,7 @@ def test_a_monitor_watches_its_own_condition_only():
 VITALS = {"silent_units", "saturation", "update_ratio", "gradient_norm", "findings"}
 
 
+@pytest.mark.compiling
 def test_vitals_are_logged_when_asked_for(tmp_path):
     def fitted(*callbacks):
         keras.utils.set_random_seed(0)
@@ -280,6 +288,7 @@ def test_vitals_are_logged_when_asked_for(tmp_path):
     assert np.isnan(logged["doctor_saturation"]).all()
 
 
+@pytest.mark.compiling
 @pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="Keras' TensorBoard is TensorFlow's"
 )
@@ -295,6 +304,7 @@ def test_keras_tensorboard_writes_them(tmp_path):
     assert {f"epoch_doctor_{name}" for name in VITALS} <= set(tags)
 
 
+@pytest.mark.compiling
 def test_early_stopping_reads_them():
     keras.utils.set_random_seed(0)
     model = mlp(3, "tanh", zeros)
@@ -306,6 +316,7 @@ def test_early_stopping_reads_them():
     assert len(history.epoch) == 2  # it never stops in the first
 
 
+@pytest.mark.compiling
 def test_a_gradient_monitor_watches_gradients():
     keras.utils.set_random_seed(0)
     monitor = kt.callbacks.GradientMonitor(verbose=0)
@@ -315,6 +326,7 @@ def test_a_gradient_monitor_watches_gradients():
     assert not monitor.report.healthy
 
 
+@pytest.mark.compiling
 def test_training_stops_on_what_was_asked_for(capsys):
     def epochs(**arguments):
         keras.utils.set_random_seed(0)
@@ -331,6 +343,7 @@ def test_training_stops_on_what_was_asked_for(capsys):
     assert epochs(stop_on=("non_finite", "overfitting")) == 2
 
 
+@pytest.mark.compiling
 def test_a_note_stops_nothing():
     keras.utils.set_random_seed(0)
     model = mlp(2, "sigmoid", kt.initializers.Xavier)
@@ -341,6 +354,7 @@ def test_a_note_stops_nothing():
     assert len(history.epoch) == 2
 
 
+@pytest.mark.compiling
 def test_unscaled_inputs_are_the_one_root_of_what_they_cause():
     keras.utils.set_random_seed(0)
     model = mlp(3, "tanh", kt.initializers.Xavier)
@@ -349,6 +363,7 @@ def test_unscaled_inputs_are_the_one_root_of_what_they_cause():
     assert "saturated_units" in conditions(report)
 
 
+@pytest.mark.compiling
 def test_unscaled_inputs_saturation_lost_gradients_and_a_flat_loss_are_one_finding():
     keras.utils.set_random_seed(0)
     model = mlp(6, "sigmoid", lambda: keras.initializers.RandomNormal(stddev=0.05))
@@ -359,6 +374,7 @@ def test_unscaled_inputs_saturation_lost_gradients_and_a_flat_loss_are_one_findi
     assert {"saturated_units", "vanishing_gradients", "constant_output"} <= symptoms
 
 
+@pytest.mark.compiling
 def test_the_report_belongs_to_the_last_fit():
     keras.utils.set_random_seed(0)
     doctor = kt.callbacks.TrainingDoctor(verbose=0)

@@ -341,6 +341,7 @@ print(json.dumps(start))
 """
 
 
+@pytest.mark.compiling
 def test_a_saved_model_opens_in_a_process_that_only_imported_the_package(tmp_path):
     inputs = keras.Input((4, DRAWN[1]))
     # Whatever the kernel's axes stand for to the initializer, a Conv1D has such a kernel.

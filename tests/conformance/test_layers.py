@@ -80,6 +80,7 @@ def test_config_round_trip(member):
     assert_same_outputs(again, layer, member, rtol=0)
 
 
+@pytest.mark.compiling
 def test_saved_and_loaded_without_custom_objects(member, tmp_path):
     model, _ = trained(member, member.make())
     model.save(tmp_path / "model.keras")
@@ -117,6 +118,7 @@ for number, name in enumerate(json.load(open(f"{folder}/names.json"))):
 """
 
 
+@pytest.mark.compiling
 def test_saved_here_and_opened_in_a_process_that_only_imported_the_package(layers_table, tmp_path):
     fixed = {name: member for name, member in layers_table.items() if not member.random}
     for number, member in enumerate(fixed.values()):
@@ -301,6 +303,7 @@ def test_one_step_of_fit(member, jit_compile):
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
 def test_training_in_mixed_precision(member, policy):
     model, losses = trained(member, member.make(dtype=policy))
@@ -308,6 +311,7 @@ def test_training_in_mixed_precision(member, policy):
     assert model.layers[1].compute_dtype == policy.removeprefix("mixed_")
 
 
+@pytest.mark.compiling
 def test_the_doctor_sees_it_and_finds_it_healthy(member):
     keras.utils.set_random_seed(4)
     # Around a linear layer, two linear ones would be one too many.
@@ -320,6 +324,7 @@ def test_the_doctor_sees_it_and_finds_it_healthy(member):
     assert doctor.report.findings == []
 
 
+@pytest.mark.compiling
 def test_same_seed_same_training(member):
     runs = []
     for _ in range(2):

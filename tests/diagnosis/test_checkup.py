@@ -28,12 +28,14 @@ def values(model):
     return [np.array(keras.ops.convert_to_numpy(variable.value)) for variable in variables]
 
 
+@pytest.mark.compiling
 def test_a_healthy_model_is_healthy(x, y):
     report = kt.checkup(classifier(x), x, y)
     assert report.healthy, report.summary()
     assert report.observed
 
 
+@pytest.mark.compiling
 def test_nothing_is_trained(x, y):
     model = classifier(x)
     model.fit(x, y, epochs=1, verbose=0)
@@ -44,6 +46,7 @@ def test_nothing_is_trained(x, y):
     assert model.history is history
 
 
+@pytest.mark.compiling
 def test_training_afterwards_is_training_without_it(x, y):
     def trained(examined):
         keras.utils.set_random_seed(0)
@@ -56,6 +59,7 @@ def test_training_afterwards_is_training_without_it(x, y):
     assert trained(True) == trained(False)
 
 
+@pytest.mark.compiling
 def test_a_model_that_is_not_built_yet(x, y):
     model = keras.Sequential([keras.layers.Dense(3, "softmax")])
     model.compile("adam", "sparse_categorical_crossentropy")
@@ -74,6 +78,7 @@ def test_random_seeds_are_put_back(x, y):
         np.testing.assert_array_equal(was, now)
 
 
+@pytest.mark.compiling
 def test_labels_that_are_no_class_are_found_though_the_loss_may_fail_on_them(x, y):
     model = classifier(x)
     before = values(model)[: len(model.variables)]
@@ -83,6 +88,7 @@ def test_labels_that_are_no_class_are_found_though_the_loss_may_fail_on_them(x, 
         np.testing.assert_array_equal(was, now)
 
 
+@pytest.mark.compiling
 def test_labels_that_are_no_class_of_one_of_two_outputs(x, y):
     inputs = keras.Input((8,))
     outputs = [keras.layers.Dense(3, "softmax", name=name)(inputs) for name in "ab"]
@@ -100,6 +106,7 @@ class Failing(keras.utils.PyDataset):
         raise RuntimeError("no such file")
 
 
+@pytest.mark.compiling
 def test_after_an_exception_the_model_is_as_it_was(x, y, assert_clean):
     model = classifier(x)
     before = values(model)
@@ -161,6 +168,7 @@ def test_a_head_that_gives_no_probabilities_is_named_whatever_it_gives_first(act
     assert "loss_mismatch" in {finding.condition for finding in report.findings}
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("value", [np.inf, 3.4e38])
 def test_a_remedy_for_infinite_inputs_leaves_nothing_to_find(value):
     x = np.random.default_rng(0).normal(size=(256, 8)).astype("float32")
@@ -182,6 +190,7 @@ def test_a_remedy_for_infinite_inputs_leaves_nothing_to_find(value):
         assert report.sick
 
 
+@pytest.mark.compiling
 def test_a_head_that_starts_at_zero_is_healthy(x, y):
     layers = [keras.layers.Dense(16, "relu", kernel_initializer="he_normal") for _ in range(2)]
     head = keras.layers.Dense(3, "softmax", kernel_initializer="zeros")
@@ -218,6 +227,7 @@ def test_arrays_without_targets_are_cut_too(x):
     assert sizes == [64]
 
 
+@pytest.mark.compiling
 def test_targets_by_name_belong_to_their_outputs(x, y):
     inputs = keras.Input((8,))
     hidden = keras.layers.Dense(16, "relu")(inputs)
@@ -233,6 +243,7 @@ def test_targets_by_name_belong_to_their_outputs(x, y):
     assert report.healthy, report.summary()
 
 
+@pytest.mark.compiling
 def test_a_data_set_gives_its_first_batch(x, y):
     class Batches(keras.utils.PyDataset):
         def __len__(self):
@@ -262,6 +273,7 @@ def test_what_is_wrong_from_the_start_is_named(x, y):
     assert "unnormalized_targets" in conditions(regression, x, 200 + 80 * x[:, 0])
 
 
+@pytest.mark.compiling
 def test_a_deep_sigmoid_network_is_sick_at_one_look(x, y):
     deep = [keras.layers.Dense(16, "sigmoid", kernel_initializer="zeros") for _ in range(8)]
     for layer in deep:
@@ -285,5 +297,6 @@ def test_bad_calls_are_refused(x, y):
         kt.checkup(classifier(x), x, y, batch_size=0)
 
 
+@pytest.mark.compiling
 def test_labels_in_a_list_are_taken(x, y):
     assert kt.checkup(classifier(x), x, y.tolist()).healthy

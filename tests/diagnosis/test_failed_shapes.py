@@ -69,6 +69,7 @@ def mismatch_of(report):
     return finding
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("case", CASES)
 def test_a_shape_that_does_not_fit_is_reported_and_its_remedy_helps(case):
     (*arguments, y), remedy, (*better, other) = CASES[case]
@@ -183,6 +184,7 @@ def test_what_the_targets_do_not_explain_is_raised():
         kt.checkup(network(2, loss=own), X, NUMBERS)
 
 
+@pytest.mark.compiling
 def test_what_trains_is_observed_as_ever():
     for units, y in (
         (3, NUMBERS),

@@ -78,6 +78,7 @@ def broken(model, *callbacks, error=Exception, data=(X, Y), **arguments):
     pytest.fail("nothing was raised")
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
 def test_a_layer_that_raises_in_a_step_leaves_its_error_and_a_report(error, assert_clean):
     def run(*callbacks):
@@ -101,6 +102,7 @@ def test_a_layer_that_raises_in_a_step_leaves_its_error_and_a_report(error, asse
     assert not report.findings
 
 
+@pytest.mark.compiling
 def test_nobody_who_presses_ctrl_c_waits_for_another_forward_pass(monkeypatch):
     from kerastricks.diagnosis import failure
 
@@ -120,6 +122,7 @@ def test_nobody_who_presses_ctrl_c_waits_for_another_forward_pass(monkeypatch):
     assert len(looks) == 1
 
 
+@pytest.mark.compiling
 def test_a_loss_that_raises_in_the_first_step_is_told(capsys, assert_clean):
     def refuse(y_true, y_pred):
         if armed:
@@ -144,6 +147,7 @@ def test_a_loss_that_raises_in_the_first_step_is_told(capsys, assert_clean):
 WAYS = [(False, 16), (False, 96), *([(True, 16)] if BACKEND == "tensorflow" else [])]
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(("jit_compile", "batch_size"), WAYS)
 def test_labels_out_of_range_are_named_though_the_step_raises(jit_compile, batch_size):
     """On JAX, and under XLA, nothing raises; then a training step shows them."""
@@ -162,6 +166,7 @@ def test_labels_out_of_range_are_named_though_the_step_raises(jit_compile, batch
     assert found["unreachable_targets"].layer.endswith(model.layers[-1].name)
 
 
+@pytest.mark.compiling
 @pytest.mark.skipif(BACKEND == "jax", reason="nothing raises there")
 @pytest.mark.parametrize("shuffle", [False, True])
 def test_one_label_out_of_range_is_named_at_its_step(shuffle):
@@ -223,6 +228,7 @@ def test_where_memory_ran_out_there_is_no_further_forward_pass(monkeypatch):
     assert looks == []
 
 
+@pytest.mark.compiling
 def test_looking_at_the_batch_of_a_failed_step_changes_nothing():
     """Not even the seeds of layers that draw at inference as well."""
 
@@ -260,6 +266,7 @@ OUTSIDE = {
 }
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("where", OUTSIDE)
 def test_what_is_raised_outside_of_a_step_leaves_a_clean_model_at_once(where, assert_clean):
     method, n, steps, error = OUTSIDE[where]
@@ -276,6 +283,7 @@ def test_what_is_raised_outside_of_a_step_leaves_a_clean_model_at_once(where, as
     assert f"after {steps} steps" in report.unobserved["the rest of the training"]
 
 
+@pytest.mark.compiling
 def test_while_the_exception_is_at_hand_the_report_cleans_up(assert_clean):
     """As in a notebook, which keeps the last exception and all that it passed."""
     doctor = TrainingDoctor(verbose=0)
@@ -288,6 +296,7 @@ def test_while_the_exception_is_at_hand_the_report_cleans_up(assert_clean):
     assert_clean(model)
 
 
+@pytest.mark.compiling
 def test_a_report_that_is_asked_for_in_the_midst_of_a_fit_ends_nothing():
     doctor = TrainingDoctor(verbose=0, every=1)
     asked = []
@@ -298,6 +307,7 @@ def test_a_report_that_is_asked_for_in_the_midst_of_a_fit_ends_nothing():
     assert doctor.report.unobserved == {}
 
 
+@pytest.mark.compiling
 def test_a_list_of_callbacks_that_the_user_holds_is_no_fit(assert_clean):
     doctor = TrainingDoctor(verbose=0)
     model = compiled()
@@ -310,6 +320,7 @@ def test_a_list_of_callbacks_that_the_user_holds_is_no_fit(assert_clean):
     assert_clean(model)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("method", ["on_train_begin", "on_train_batch_begin", "on_epoch_end"])
 def test_a_step_of_a_callbacks_own_is_none_of_the_fit(method, assert_clean):
     """It is trained as ever, and the doctor's watch goes on."""
@@ -339,6 +350,7 @@ def batches(error):
     raise error("the data ran out")
 
 
+@pytest.mark.compiling
 def test_data_that_raise_leave_a_clean_model_and_a_report(assert_clean):
     doctor = TrainingDoctor(verbose=0, every=1)
     model = compiled()
@@ -353,6 +365,7 @@ def test_data_that_raise_leave_a_clean_model_and_a_report(assert_clean):
     assert len(reasons) == (1 if BACKEND == "torch" else 2)
 
 
+@pytest.mark.compiling
 def test_after_an_exception_a_model_is_fitted_and_saved_as_ever(tmp_path, assert_clean):
     def kept(name, *callbacks):
         model = compiled()
@@ -375,6 +388,7 @@ def test_after_an_exception_a_model_is_fitted_and_saved_as_ever(tmp_path, assert
     assert len(doctor.report.timeline.moments) == 3
 
 
+@pytest.mark.compiling
 def test_files_are_whole_after_an_exception(tmp_path):
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

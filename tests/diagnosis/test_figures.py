@@ -91,6 +91,7 @@ def test_a_deep_network_has_as_many_names_as_fit(make, course):
     assert texts == [f"layer_{i}" for i in range(0, 3 * MAXIMUM_ROW_NAMES, 3)]
 
 
+@pytest.mark.compiling
 def test_pictures_of_a_deep_network_are_no_taller_than_a_page(make):
     heights = []
     for count in (MAXIMUM_ROW_NAMES, 10 * MAXIMUM_ROW_NAMES):
@@ -142,6 +143,7 @@ def test_names_of_marks_neither_overlap_nor_leave_the_picture(make, course):
     assert late[0].column == 59
 
 
+@pytest.mark.compiling
 def test_pages_show_updates_with_their_caption_where_kernels_were_seen(make, course):
     with_kernels = Report(timeline=course(*[[make.kernel()]] * 2))._repr_html_()
     assert "White is usual, about 0.001" in with_kernels

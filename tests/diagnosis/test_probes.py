@@ -55,6 +55,7 @@ def test_one_step_against_closed_forms(listening):
         np.testing.assert_allclose(kernel.unit_gradient, np.linalg.norm(g, axis=0), rtol=1e-4)
 
 
+@pytest.mark.compiling
 def test_the_update_is_the_actual_one_after_clipping(listening, trained):
     doctor = TrainingDoctor(verbose=0, every=1)
     spy = listening(doctor)
@@ -65,6 +66,7 @@ def test_the_update_is_the_actual_one_after_clipping(listening, trained):
         assert total == pytest.approx(0.5e-3, rel=1e-3)
 
 
+@pytest.mark.compiling
 def test_a_look_that_is_read_later_is_the_one_read_at_once(monkeypatch, listening, trained):
     """As on JAX, where steps are dispatched ahead; elsewhere it could be done as well."""
     take, kept = Carrier.take, []
@@ -94,6 +96,7 @@ def test_a_look_that_is_read_later_is_the_one_read_at_once(monkeypatch, listenin
     np.testing.assert_equal(later, at_once)
 
 
+@pytest.mark.compiling
 def test_mixed_precision_reports_unscaled_gradients(listening, trained):
     def norms(policy):
         keras.config.set_dtype_policy(policy)
@@ -121,6 +124,7 @@ def test_mixed_precision_reports_unscaled_gradients(listening, trained):
         assert b.gradient == pytest.approx(a.gradient, rel=0.02)
 
 
+@pytest.mark.compiling
 def test_callbacks_used_together_share_one_probe(listening, assert_clean, trained):
     callbacks = [
         TrainingDoctor(verbose=0),
@@ -133,6 +137,7 @@ def test_callbacks_used_together_share_one_probe(listening, assert_clean, traine
     assert_clean(model)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("kind", ["layer", "block"])
 def test_a_layer_that_holds_another_is_seen_with_its_own_weights(kind, trained):
     class Block(layers.Layer):
@@ -190,6 +195,7 @@ def test_channels_first_is_read_along_the_channels(listening):
     assert [layer.units for layer in spy.seen[0].layers] == [5, 5, 5]
 
 
+@pytest.mark.compiling
 @pytest.mark.skipif(BACKEND == "jax", reason="JAX gives zeros to weights that are not used")
 def test_weights_without_a_gradient_are_left_out(listening, images, labels):
     inputs = layers.Input((8, 8, 3))

@@ -49,6 +49,7 @@ def test_columns_of_inputs_predictions_and_targets_are_those_of_numpy(first, x):
     assert output.loss == kt.diagnosis.Loss("mean_squared_error")
 
 
+@pytest.mark.compiling
 def test_what_a_first_kernel_gets_is_seen_behind_a_scaling_layer(first, x):
     model = keras.Sequential(
         [
@@ -66,6 +67,7 @@ def test_what_a_first_kernel_gets_is_seen_behind_a_scaling_layer(first, x):
     np.testing.assert_allclose(given.data.mean, 0.01 * x.mean(0), rtol=1e-5)
 
 
+@pytest.mark.compiling
 def test_every_input_that_leads_to_a_kernel_is_seen(first, x):
     a, b = keras.Input((3,)), keras.Input((3,))
     joined = layers.concatenate([layers.Dense(4, "relu")(a), layers.Dense(4, "relu")(b)])
@@ -125,6 +127,7 @@ def test_a_loss_is_named_as_keras_functions_are(first, x, loss, name, from_logit
     assert output.loss == kt.diagnosis.Loss(name, from_logits)
 
 
+@pytest.mark.compiling
 def test_outputs_by_name_are_paired_with_their_targets_and_losses(first, x):
     inputs = keras.Input((6,))
     heads = {
@@ -141,6 +144,7 @@ def test_outputs_by_name_are_paired_with_their_targets_and_losses(first, x):
     assert outputs["b"].loss.name == "mean_squared_error"
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("kind", [layers.BatchNormalization, kt.layers.BatchNormalization])
 def test_averages_are_seen_beside_the_batch(first, x, kind):
     model = keras.Sequential([keras.Input((6,)), kind(momentum=0.75), layers.Dense(1)])
@@ -217,6 +221,7 @@ def test_sparse_inputs_are_passed_over(first, x):
     assert doctor.report.unobserved == {}
 
 
+@pytest.mark.compiling
 def test_targets_by_name_belong_to_outputs_in_a_list(first, x):
     inputs = keras.Input((6,))
     heads = [layers.Dense(1, name="z")(inputs), layers.Dense(2, name="a")(inputs)]
@@ -228,6 +233,7 @@ def test_targets_by_name_belong_to_outputs_in_a_list(first, x):
     np.testing.assert_allclose(targets["a"].mean, x[:, :2].mean(0), rtol=1e-5)
 
 
+@pytest.mark.compiling
 def test_dropout_in_front_of_a_normalization_is_seen(first, x):
     model = keras.Sequential(
         [
@@ -252,6 +258,7 @@ class TestLinear:
         model = keras.Sequential([keras.Input((6,)), *stack])
         return first(model, x, np.zeros((64, 2))).linear
 
+    @pytest.mark.compiling
     def test_a_stack_of_linear_layers(self, first, x):
         hidden = layers.Dense(4)
         found = self.paths(
@@ -259,6 +266,7 @@ class TestLinear:
         )
         assert found == (hidden.path,)
 
+    @pytest.mark.compiling
     def test_a_leaky_relu_of_slope_one_is_no_nonlinearity(self, first, x):
         assert self.paths(first, x, layers.Dense(4), layers.LeakyReLU(1.0), layers.Dense(2))
         assert not self.paths(first, x, layers.Dense(4), layers.LeakyReLU(0.9), layers.Dense(2))
@@ -276,12 +284,14 @@ class TestLinear:
         model = keras.Model(inputs, layers.Dense(2)(hidden))
         assert first(model, x, np.zeros((64, 2))).linear == ()
 
+    @pytest.mark.compiling
     def test_a_nested_model_is_opened(self, first, x):
         inner = keras.Sequential([keras.Input((6,)), layers.Dense(4)])
         assert len(self.paths(first, x, inner, layers.Dense(2))) == 1
         inner = keras.Sequential([keras.Input((6,)), layers.Dense(4, "relu")])
         assert self.paths(first, x, inner, layers.Dense(2)) == ()
 
+    @pytest.mark.compiling
     def test_a_subclass_may_do_anything(self, first, x):
         class Subclass(keras.Model):
             def __init__(self):

@@ -14,6 +14,7 @@ def deferred():
     return keras.Sequential([flatten, hidden, layers.Dense(5, activation="softmax")])
 
 
+@pytest.mark.compiling
 def test_a_fit_that_another_callback_broke_off_leaves_nothing_for_the_next(
     images, labels, assert_clean
 ):
@@ -32,6 +33,7 @@ def test_a_fit_that_another_callback_broke_off_leaves_nothing_for_the_next(
     assert_clean(model)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("where", ["train_begin", "step", "callback"])
 def test_after_an_exception_the_model_can_be_fitted_again(where, images, labels, assert_clean):
     class Interrupt(keras.callbacks.Callback):
@@ -61,6 +63,7 @@ def test_after_an_exception_the_model_can_be_fitted_again(where, images, labels,
     assert_clean(model)
 
 
+@pytest.mark.compiling
 def test_a_rule_or_tap_that_fails_does_not_reach_the_training(monkeypatch, trained):
     from kerastricks.diagnosis import statistics
 
@@ -74,6 +77,7 @@ def test_a_rule_or_tap_that_fails_does_not_reach_the_training(monkeypatch, train
     assert "no statistics today" in " ".join(doctor.report.unobserved.values())
 
 
+@pytest.mark.compiling
 def test_the_first_reason_is_the_one_that_is_told(monkeypatch, trained):
     from kerastricks.diagnosis import statistics
 
@@ -122,6 +126,7 @@ class Spoilt(layers.Conv2D):
         return outputs + keras.ops.convert_to_tensor(spots)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("spot", [0, 517, 1023])
 def test_a_single_nan_in_a_large_feature_map_is_found_where_it_arises(spot):
     x = np.random.default_rng(0).normal(size=(32, 32, 32, 1)).astype("float32")
@@ -156,6 +161,7 @@ def test_a_model_that_cannot_be_tapped_is_trained_all_the_same(images, assert_cl
     assert_clean(model)
 
 
+@pytest.mark.compiling
 def test_a_look_that_cannot_be_read_does_not_reach_the_training(monkeypatch, trained):
     from kerastricks.diagnosis.carrier import Carrier
 

@@ -96,6 +96,7 @@ def assert_same_run(trained):
     return assert_same_run
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     "build", [sequential, deferred, Subclassed, recurrent, residual, attention]
 )
@@ -117,6 +118,7 @@ def test_without_xla_the_runs_are_equal_to_the_last_bit(trained):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     "compile_arguments",
     [
@@ -149,6 +151,7 @@ def test_ways_to_compile(compile_arguments, assert_same_run):
     assert_same_run(deferred, compile_arguments=Fresh())
 
 
+@pytest.mark.compiling
 def test_inputs_as_datasets_generators_and_with_class_weight(images, labels):
     def batches():
         while True:
@@ -165,6 +168,7 @@ def test_inputs_as_datasets_generators_and_with_class_weight(images, labels):
     assert len(doctor.report.timeline.moments) == 3
 
 
+@pytest.mark.compiling
 def test_a_shared_layer_is_seen_over_all_its_calls(listening, trained):
     doctor = TrainingDoctor(verbose=0, every=1)
     spy = listening(doctor)
@@ -173,6 +177,7 @@ def test_a_shared_layer_is_seen_over_all_its_calls(listening, trained):
     assert sorted(samples.values()) == [35, 35, 70, 70]
 
 
+@pytest.mark.compiling
 def test_files_saved_in_mid_training_are_those_of_an_unwatched_run(tmp_path, images, trained):
     def contents(name, *callbacks):
         path = tmp_path / f"{name}.keras"
@@ -193,6 +198,7 @@ def test_files_saved_in_mid_training_are_those_of_an_unwatched_run(tmp_path, ima
     )
 
 
+@pytest.mark.compiling
 def test_what_runs_inside_a_loop_is_named(trained):
     doctor = TrainingDoctor(verbose=0)
     trained(recurrent, doctor)
@@ -222,6 +228,7 @@ def test_what_is_recomputed_in_the_backward_pass_is_named_and_left_alone(trained
     assert_same_run(build)
 
 
+@pytest.mark.compiling
 def test_data_of_a_single_batch_are_observed_once_an_epoch(trained, images, labels, assert_clean):
     model = sequential()
     model.compile("sgd", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -259,6 +266,7 @@ print(bool(np.allclose(seen[0].layers[0].active, active)))
 """
 
 
+@pytest.mark.compiling
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")
 def test_data_of_unknown_length_is_observed_in_every_epoch(images, labels, assert_clean):
     tf = pytest.importorskip("tensorflow")

@@ -10,6 +10,7 @@ BACKEND = keras.backend.backend()
 tensorflow_only = pytest.mark.skipif(BACKEND != "tensorflow", reason="a TensorFlow facility")
 
 
+@pytest.mark.compiling
 @pytest.mark.skipif(BACKEND == "jax", reason="a train_step in JAX has another signature")
 def test_a_train_step_with_a_loop_over_all_metrics(trained):
     """As in Keras' guide to custom training steps."""
@@ -27,6 +28,7 @@ def test_a_train_step_with_a_loop_over_all_metrics(trained):
     assert doctor.report.timeline.moments
 
 
+@pytest.mark.compiling
 @tensorflow_only
 def test_a_train_step_without_compute_loss_is_seen_as_far_as_it_can_be(trained):
     import tensorflow as tf
@@ -53,6 +55,7 @@ def test_a_train_step_without_compute_loss_is_seen_as_far_as_it_can_be(trained):
     assert {finding.condition for finding in report.findings} == {"symmetric_units"}
 
 
+@pytest.mark.compiling
 def test_a_compute_loss_without_the_training_argument(trained):
     class Own(keras.Sequential):
         def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):
@@ -65,6 +68,7 @@ def test_a_compute_loss_without_the_training_argument(trained):
     assert doctor.report.timeline.moments[0].loss > 0
 
 
+@pytest.mark.compiling
 def test_a_call_without_training_and_a_layer_that_is_never_called(trained):
     class Own(keras.Model):
         def __init__(self):
@@ -87,6 +91,7 @@ def test_a_call_without_training_and_a_layer_that_is_never_called(trained):
     assert "symmetric_units" in {finding.condition for finding in doctor.report.findings}
 
 
+@pytest.mark.compiling
 def test_a_compute_loss_of_the_models_own(trained):
     class Own(keras.Sequential):
         def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):

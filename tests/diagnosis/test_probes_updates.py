@@ -32,6 +32,7 @@ def values(model):
     return {each.path: np.array(keras.ops.convert_to_numpy(each), float) for each in weights}
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     ("name", "constraint"),
     [*((name, None) for name in OPTIMIZERS), ("adam", "unit_norm"), ("assigned", "unit_norm")],

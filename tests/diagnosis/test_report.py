@@ -162,6 +162,7 @@ class Outline(HTMLParser):
         ]
 
 
+@pytest.mark.compiling
 def test_the_page_is_self_contained_and_escapes_what_a_model_brings(sick, tmp_path):
     path = tmp_path / "report.html"
     section = Section("A <b>run</b>", sick, "With <i>markup</i>.")
@@ -198,6 +199,7 @@ def test_root_causes_of_one_condition_are_told_together():
     assert "2." not in summary
 
 
+@pytest.mark.compiling
 def test_a_notebook_shows_the_report_in_a_style_of_its_own(sick):
     shown = sick._repr_html_()
     assert "<html" not in shown
@@ -219,6 +221,7 @@ def test_a_notebook_without_the_extra_shows_the_text(sick, monkeypatch):
     assert "&lt;script&gt;" in shown
 
 
+@pytest.mark.compiling
 def test_a_missing_folder_is_the_callers_error(sick, tmp_path):
     with pytest.raises(FileNotFoundError):
         sick.to_html(tmp_path / "nowhere" / "report.html")

@@ -51,6 +51,7 @@ def test_what_there_is_not_is_not_written(make, tmp_path):
     assert scalars(tmp_path).keys() <= {"doctor/loss", "doctor/findings"}
 
 
+@pytest.mark.compiling
 def test_two_fits_follow_each_other(tmp_path):
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "relu", name="hidden")])
     model.compile("sgd", "mse")

@@ -209,6 +209,7 @@ def test_every_private_attribute_is_tried():
     assert list(CONCERNED) == NAMES
 
 
+@pytest.mark.compiling
 @pytest.mark.every_variant
 @pytest.mark.parametrize("name", CONCERNED)
 def test_without_a_private_attribute_training_goes_on_and_the_report_says_what_is_unseen(
@@ -233,6 +234,7 @@ def test_without_a_private_attribute_training_goes_on_and_the_report_says_what_i
     assert bool(doctor.report.to_dict()["observed_steps"]) == sees
 
 
+@pytest.mark.compiling
 def test_without_any_of_them_training_goes_on(newer, alone, monkeypatch):
     monkeypatch.setattr(keras, "__version__", "9.9.0")
     newer(*NAMES)
@@ -242,6 +244,7 @@ def test_without_any_of_them_training_goes_on(newer, alone, monkeypatch):
     assert any(reason.startswith("Keras 9.9.0 has no `_") for reason in reasons)
 
 
+@pytest.mark.compiling
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="a step of one's own is the backend's own")
 def test_updates_that_cannot_be_told_apart_are_made(newer):
     """`apply` is given gradients alone, for the variables that the optimizer was built with."""

@@ -143,6 +143,7 @@ def test_nothing_is_lost_and_all_is_told_in_order(run):
     assert listener.judged[-1] == 999
 
 
+@pytest.mark.compiling
 def test_an_unusual_look_is_judged_at_once_and_so_are_the_next(run):
     _, usual = run(Schedule(every=1), 3000)
     for unusual in ({"loss": 9.0}, {"loss": np.nan}, {"highest": 2.0}):
@@ -182,6 +183,7 @@ def test_an_observer_may_ask_for_what_is_known_while_it_is_told(run, make):
     assert asking.heard == listener.heard[-waiting:] == list(range(205 - waiting, 205))
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("ends", ["epoch", "exception"])
 def test_looks_that_wait_are_told_at_the_end_of_an_epoch_and_to_who_asks(ends, listening):
     """Of 70 steps of an epoch the last ones would wait."""

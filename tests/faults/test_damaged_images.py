@@ -22,6 +22,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.compiling
 @pytest.mark.filterwarnings("ignore:Your input ran out of data")  # Keras', of an unknown length
 def test_the_training_goes_on_without_them(folder):
     images = keras.utils.image_dataset_from_directory(

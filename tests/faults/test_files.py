@@ -115,6 +115,7 @@ def small_disk():
 
 
 # The thread in which TensorBoard writes ends with the error, and says so on its own.
+@pytest.mark.compiling
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 @pytest.mark.parametrize("argument", ["backup_dir", "log_dir"])
 def test_a_small_disk_is_told_once_when_it_is_full(argument, small_disk, capsys):

@@ -73,6 +73,7 @@ def test_what_was_written_is_read(written):
     assert np.isnan(epoch.facts["logs"]["loss"])
 
 
+@pytest.mark.compiling
 def test_wherever_writing_was_cut_off_what_came_before_is_read(written):
     whole = written.path.read_bytes()
     entries = list(read(written.path))
@@ -83,6 +84,7 @@ def test_wherever_writing_was_cut_off_what_came_before_is_read(written):
         assert content(read(written.path)) == content(entries[:held])
 
 
+@pytest.mark.compiling
 def test_whichever_byte_is_wrong_nothing_wrong_is_read(written):
     whole = written.path.read_bytes()
     entries = list(read(written.path))

@@ -40,6 +40,7 @@ def weights(model, layer):
     model.layers[layer].kernel.assign(kernel)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("fault", [output, weights])
 def test_it_is_named_at_its_layer_and_its_step(fault, breaking):
     model = network(breaking)

@@ -25,6 +25,7 @@ def train(training, tmp_path):
     return train
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("at", [0, 9])
 def test_what_cannot_be_gone_through_is_told_and_the_doctor_goes_on(
     train, training, tmp_path, capsys, monkeypatch, at
@@ -68,6 +69,7 @@ def test_what_was_found_before_the_kill_stops_the_training(train, training, caps
     assert "before this training was resumed" in out
 
 
+@pytest.mark.compiling
 def test_what_is_a_note_by_now_stops_nothing(train, training, make):
     doctor, _ = train(stop=2 * training.STEPS + 3)
     notes = {f.condition for f in doctor.report.findings if f.severity == "note"}

@@ -47,6 +47,7 @@ def broken_off(training, tmp_path, stops, order, network, epochs=None, **backup)
     return doctor
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("order", ["first", pytest.param("last", marks=pytest.mark.slow)])
 def test_the_report_is_that_of_a_training_never_broken_off(
     order, training, whole, tmp_path, capsys
@@ -73,6 +74,7 @@ def test_in_the_midst_of_an_epoch_steps_are_counted_on(training, tmp_path):
     assert doctor.report.unobserved == {}
 
 
+@pytest.mark.compiling
 def test_an_end_of_an_epoch_that_was_not_kept_is_told(training, tmp_path):
     """The backup of the model was made, and the doctor did not get its turn any more."""
 
@@ -95,6 +97,7 @@ def test_an_end_of_an_epoch_that_was_not_kept_is_told(training, tmp_path):
     assert reason == "lacks the end of epoch 3, counted from zero"
 
 
+@pytest.mark.compiling
 def test_another_model_begins_anew_and_says_so(training, tmp_path, capsys):
     doctor = training.doctor_of(verbose=0, backup_dir=tmp_path)
     with pytest.raises(training.StopError):
@@ -110,6 +113,7 @@ def test_another_model_begins_anew_and_says_so(training, tmp_path, capsys):
     assert "Training goes on" in capsys.readouterr().out
 
 
+@pytest.mark.compiling
 def test_a_training_that_begins_anew_is_told_anew(training, tmp_path, capsys):
     """Whoever has changed something and starts again wants to know what is found now."""
     doctor = training.doctor_of(backup_dir=tmp_path)
@@ -122,6 +126,7 @@ def test_a_training_that_begins_anew_is_told_anew(training, tmp_path, capsys):
     assert told(capsys.readouterr().out)[: len(before)] == before
 
 
+@pytest.mark.compiling
 def test_monitors_share_a_folder_with_the_doctor(training, tmp_path):
     def callbacks():
         backup = keras.callbacks.BackupAndRestore(tmp_path / "model")
@@ -138,6 +143,7 @@ def test_monitors_share_a_folder_with_the_doctor(training, tmp_path):
         assert monitor.report.unobserved == {}
 
 
+@pytest.mark.compiling
 def test_two_doctors_do_not_write_one_file(training, tmp_path):
     doctors = [training.doctor_of(verbose=0, backup_dir=tmp_path / "one") for _ in range(2)]
     training.fitted(small(), doctors, epochs=1)
@@ -145,6 +151,7 @@ def test_two_doctors_do_not_write_one_file(training, tmp_path):
         assert list(doctor.report.unobserved.values()) == ["is another callback's"]
 
 
+@pytest.mark.compiling
 def test_a_restored_model_is_not_at_its_start(training, tmp_path, listening):
     """Whichever callback begins first: what is judged at the start alone is not judged again."""
     for order in (1, -1):
@@ -161,12 +168,14 @@ def test_a_restored_model_is_not_at_its_start(training, tmp_path, listening):
         assert not spy.seen[0].at_start
 
 
+@pytest.mark.compiling
 def test_without_a_folder_nothing_is_written(training, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     training.fitted(small(), [training.doctor_of(verbose=0)], epochs=1)
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.compiling
 def test_with_a_folder_the_training_is_the_same(training, tmp_path):
     def weights(**arguments):
         model = small()

@@ -24,6 +24,7 @@ def shortened(monkeypatch):
     return parts
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     "memory",
     [0, pytest.param(examination.MEMORY, marks=pytest.mark.slow)],

@@ -29,6 +29,7 @@ def test_all_singular_values_are_the_gain(shape, gain):
     assert_all_singular_values_are(weights.reshape(-1, shape[-1]), gain)
 
 
+@pytest.mark.compiling
 def test_dense_layers_keep_every_norm_through_a_hundred_layers():
     start = kt.initializers.Orthogonal(seed=0)
     layers = [keras.layers.Dense(16, kernel_initializer=start) for _ in range(100)]

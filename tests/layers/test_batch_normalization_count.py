@@ -103,6 +103,7 @@ def test_set_weights_leaves_the_count():
     assert count(layer) == 3
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("average", AVERAGES)
 @pytest.mark.parametrize("jit_compile", [True, False])
 def test_fit(average, jit_compile):

@@ -104,6 +104,7 @@ def test_gradients_equal_finite_differences(reference, layout, order, kind):
     check_gradients(reference, shape, axis, order, kind)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     ("shape", "axis"),
     [((8, 3), -1), ((4, 3, 5, 2), -1), ((4, 2, 3, 5), 1)],

@@ -25,6 +25,7 @@ def test_whole_samples_are_kept_or_dropped(shape, scaling):
     assert abs(kept.mean() - 0.7) < 5 * math.sqrt(0.7 * 0.3 / len(y))
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("scaling", ["inverted", "classic"])
 def test_one_draw_for_the_batch(scaling):
     x = np.ones((5, 3), "float32")
@@ -35,6 +36,7 @@ def test_one_draw_for_the_batch(scaling):
     assert abs(share - 0.5) < 5 * math.sqrt(0.25 / 200)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("per", ["sample", "batch"])
 @pytest.mark.parametrize("scaling", ["inverted", "classic"])
 def test_the_mean_in_training_is_the_output_at_inference(per, scaling):

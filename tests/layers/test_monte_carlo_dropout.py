@@ -23,6 +23,7 @@ def test_drops_whatever_training_says(training, scaling):
         )
 
 
+@pytest.mark.compiling
 def test_the_mean_of_predictions_is_dropouts_inference():
     x = np.full((200, 50), 2.0, "float32")
     model = keras.Sequential([keras.Input((50,)), kt.layers.MonteCarloDropout(keep=0.8, seed=1)])

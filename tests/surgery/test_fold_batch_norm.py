@@ -214,6 +214,7 @@ def test_a_subclassed_model_is_told_how_to_become_functional(assert_folded, rand
 # --- State ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.compiling
 def test_the_folded_model_is_compiled_trains_and_loads_without_custom_objects(tmp_path):
     layers = [L.Dense(4, name="first"), kt.layers.BatchNormalization(), L.Dense(1, name="head")]
     model = keras.Sequential([keras.Input((4,)), *layers])

@@ -184,6 +184,7 @@ def test_a_bias_counts():
     np.testing.assert_allclose(array(model(VECTORS)).var(), 1, atol=TOLERANCE)
 
 
+@pytest.mark.compiling
 def test_nothing_but_kernels_changes_in_a_compiled_model(untouched):
     kernels = [layers.Dense(12, "relu"), layers.Dense(3)]
     frozen = layers.Dense(12, trainable=False)

@@ -79,6 +79,7 @@ def test_passes_that_are_sure_and_disagree_are_all_mutual_information():
     np.testing.assert_allclose(result.mutual_information, entropy, rtol=1e-5)
 
 
+@pytest.mark.compiling
 def test_events_of_a_sigmoid_need_a_word():
     model = model_of(layers.Dropout(0.5), layers.Dense(2, "sigmoid"))
     assert ask(model).entropy is None
@@ -206,6 +207,7 @@ def test_datasets_are_taken_batch_by_batch():
     assert (np.abs(result.mean - model.predict(X, verbose=0)) < 5 * error).all()
 
 
+@pytest.mark.compiling
 def test_seed():
     model, other = linear(), linear()
     means = [ask(m, seed=s).mean for m, s in ((model, 1), (model, 1), (other, 1), (model, 2))]
@@ -214,6 +216,7 @@ def test_seed():
     assert (means[0] != means[3]).any()
 
 
+@pytest.mark.compiling
 def test_without_a_seed_results_differ_and_follow_the_global_seed():
     model = linear()
     assert (ask(model, seed=None).mean != ask(model, seed=None).mean).any()

@@ -34,6 +34,7 @@ def ask(model, x=X, passes=20, **arguments):
     return predict_with_uncertainty(model, x, passes, **{"verbose": 0, "seed": 1, **arguments})
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     "how", [{"run_eagerly": True}, {"jit_compile": keras.backend.backend() != "torch"}], ids=str
 )
@@ -140,6 +141,7 @@ def load_weights(model):
     model.set_weights([array(weight) + 1 for weight in model.weights])
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     "change",
     [
@@ -165,6 +167,7 @@ def test_what_was_compiled_does_not_outlive_a_change(change):
     np.testing.assert_allclose(result.mean, ask(forgotten).mean, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.compiling
 def test_a_model_that_was_asked_is_not_kept_alive():
     model = model_of(layers.Dropout(0.5), Scaled())
     ask(model)

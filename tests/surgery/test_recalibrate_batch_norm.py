@@ -133,6 +133,7 @@ def test_inference_equals_training_on_the_batch_it_was_calibrated_on(make, kind)
     )
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     "how", [{"run_eagerly": True}, {"jit_compile": keras.backend.backend() != "torch"}], ids=str
 )

@@ -71,6 +71,7 @@ def failing():
 
 
 # An interrupted `predict` of Keras 3.10 has its callbacks collected in their own thread.
+@pytest.mark.compiling
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize(
     ("dataset", "error", "match"),

@@ -90,6 +90,7 @@ def test_the_optimizer_forgets_what_was_exchanged_and_nothing_else(compiled):
     assert int(new.optimizer.iterations) == int(model.optimizer.iterations)
 
 
+@pytest.mark.compiling
 def test_a_scaled_optimizer_is_not_scaled_twice():
     model = keras.Sequential([keras.Input((4,)), L.Dense(2), L.ReLU()])
     model.compile(keras.optimizers.LossScaleOptimizer(keras.optimizers.SGD(0.1)), loss="mse")

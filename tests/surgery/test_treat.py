@@ -61,6 +61,7 @@ def healed(model, report, **arguments):
     return treat(model, report, verbose=0, **arguments)
 
 
+@pytest.mark.compiling
 def test_the_original_is_only_read(fitted, untouched):
     config, compiled = fitted.get_config(), fitted.get_compile_config()
     with untouched(fitted):
@@ -71,6 +72,7 @@ def test_the_original_is_only_read(fitted, untouched):
     assert treated.get_layer("hidden").activation is keras.activations.leaky_relu
 
 
+@pytest.mark.compiling
 def test_the_original_is_only_read_when_it_cannot_be_copied(data, untouched):
     def own_metric(y, p):
         return keras.ops.mean(y - p)
@@ -81,6 +83,7 @@ def test_the_original_is_only_read_when_it_cannot_be_copied(data, untouched):
         healed(model, sick("dying_units"))
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("reinitialize", [True, False])
 def test_a_healthy_model_is_copied(fitted, data, reinitialize):
     same = healed(fitted, Report(), reinitialize=reinitialize)
@@ -92,6 +95,7 @@ def test_a_healthy_model_is_copied(fitted, data, reinitialize):
     assert treat(fitted, Report([note]), return_trials=True, verbose=0)[1] == []
 
 
+@pytest.mark.compiling
 def test_what_was_trained_starts_anew(fitted):
     treated = healed(fitted, sick("learning_rate_too_high", layer=None, **SLOWER))
     kernel = treated.get_layer("hidden").kernel
@@ -102,6 +106,7 @@ def test_what_was_trained_starts_anew(fitted):
     assert int(treated.optimizer.iterations) == 0
 
 
+@pytest.mark.compiling
 def test_where_nothing_is_changed_weights_stay(fitted):
     """Nor do they start anew for a finding about which nothing can be done in the model."""
     treated, (trial,) = healed(fitted, sick("overfitting", layer=None), return_trials=True)
@@ -110,6 +115,7 @@ def test_where_nothing_is_changed_weights_stay(fitted):
         np.testing.assert_array_equal(kept, own)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("place", ["the inputs", "the targets"])
 def test_what_is_wrong_with_the_data_is_left_to_their_owner(fitted, place):
     treated, (trial,) = healed(fitted, sick("non_finite", place=place), return_trials=True)
@@ -136,6 +142,7 @@ def test_averages_of_batches_start_anew_without_weights_to_train(data):
     assert all(np.isnan(each).all() for each in weights(kept.layers[0]))
 
 
+@pytest.mark.compiling
 def test_own_metrics_need_not_be_registered(data):
     class Own(keras.metrics.Mean):
         """Known to the model only."""
@@ -162,6 +169,7 @@ def test_what_is_not_trained_stays(data):
     np.testing.assert_array_equal(array(treated.layers[0](x)), array(scaling(x)))
 
 
+@pytest.mark.compiling
 def test_without_reinitialize_only_what_is_changed_starts_anew(fitted):
     report = sick("unreachable_targets", layer="net/head", healthy_units=3)
     treated = healed(fitted, report, reinitialize=False)
@@ -170,6 +178,7 @@ def test_without_reinitialize_only_what_is_changed_starts_anew(fitted):
         assert all(np.array_equal(*pair) for pair in pairs) == same
 
 
+@pytest.mark.compiling
 def test_the_same_seed_gives_the_same_model(fitted):
     def made(seed):
         keras.utils.set_random_seed(seed)
@@ -180,6 +189,7 @@ def test_the_same_seed_gives_the_same_model(fitted):
     assert not np.array_equal(made(7)[0], made(8)[0])
 
 
+@pytest.mark.compiling
 def test_the_rest_of_the_compile_state_stays(data):
     model = net(
         optimizer=keras.optimizers.SGD(
@@ -208,6 +218,7 @@ def test_the_rest_of_the_compile_state_stays(data):
     assert history.keys() == model.history.history.keys()
 
 
+@pytest.mark.compiling
 def test_weights_of_losses_in_a_tuple_stay():
     i = keras.Input((4,))
     model = keras.Model(i, [L.Dense(1, name="a")(i), L.Dense(1, name="b")(i)])
@@ -236,6 +247,7 @@ def test_weights_of_losses_in_a_dictionary_stay(given):
     treated.fit(x, y, verbose=0)
 
 
+@pytest.mark.compiling
 def test_a_loss_scaling_optimizer_is_slowed_inside(data):
     model = net(optimizer=keras.optimizers.LossScaleOptimizer(keras.optimizers.Adam(1.0)))
     model.fit(*data, verbose=0)
@@ -245,6 +257,7 @@ def test_a_loss_scaling_optimizer_is_slowed_inside(data):
     assert inner.clipnorm == 1.0
 
 
+@pytest.mark.compiling
 def test_the_result_saves_and_loads(tmp_path, data):
     x, y = data
     model = net()
@@ -280,11 +293,13 @@ def test_what_is_no_model_is_refused():
         treat("net", Report())
 
 
+@pytest.mark.compiling
 def test_a_report_about_another_model_is_refused(fitted):
     with pytest.raises(ValueError, match=r"another model.*'other/dense'.*kt\.checkup"):
         treat(fitted, sick("dying_units", layer="other/dense"))
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [

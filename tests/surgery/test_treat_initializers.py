@@ -72,6 +72,7 @@ def test_an_initializer_that_is_a_plain_function_is_called_as_it_is(finding, hea
     assert array(treated.get_layer("hidden_0").kernel).std() > 0
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     "layer",
     [

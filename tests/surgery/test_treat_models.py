@@ -53,6 +53,7 @@ def test_what_is_found_in_a_frozen_layer_is_told(finding, healed, stack, conditi
     assert treated.layers[-1].activation is keras.activations.tanh
 
 
+@pytest.mark.compiling
 def test_layers_within_nested_models_are_found_and_changed(finding, healed):
     body = keras.Sequential([keras.Input((4,)), L.Dense(8, "relu", name="inner")], name="body")
     x = keras.Input((4,))
@@ -90,6 +91,7 @@ class Subclassed(keras.Model):
         return cls(**config)
 
 
+@pytest.mark.compiling
 def test_a_subclassed_model_gets_what_needs_no_new_layers_and_the_rest_is_told(finding, healed):
     model = Subclassed()
     model.compile(keras.optimizers.SGD(50.0), "mse")

@@ -39,6 +39,7 @@ OPERATIONS = {
 }
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     "name",
     # One stands for them all where time is short.
@@ -61,6 +62,7 @@ def test_unknown_ranks_are_found_out(name):
         np.testing.assert_allclose(graph(x), OPERATIONS[name](x), rtol=1e-5, atol=1e-4)
 
 
+@pytest.mark.compiling
 def test_known_sizes_stay_known():
     graph = tf.function(
         lambda x: [

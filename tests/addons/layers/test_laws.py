@@ -86,6 +86,7 @@ def test_config_round_trip(name):
 STATEFUL = ("NoisyDense", "SpectralNormalization", "WeightNormalization")
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("name", ALL)
 def test_trains_is_saved_and_loaded(name, tmp_path):
     model = model_of(name)

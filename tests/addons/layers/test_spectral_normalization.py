@@ -87,6 +87,7 @@ def fitted(layer, x, y, epochs=20):
     return model, model.fit(x, y, epochs=epochs, verbose=0)
 
 
+@pytest.mark.compiling
 def test_fit_keeps_the_norm_and_what_inference_sees(tmp_path):
     keras.utils.set_random_seed(0)  # how near a power iteration comes depends on the kernel
     draw = np.random.default_rng(0).normal
@@ -108,6 +109,7 @@ def test_fit_keeps_the_norm_and_what_inference_sees(tmp_path):
     np.testing.assert_array_equal(array(again.layers[0].u), array(layer.u))
 
 
+@pytest.mark.compiling
 def test_the_gradient_is_that_of_the_divided_kernel():
     """One step by hand: L = mean (x @ W / sigma)^2, W <- W / sigma - rate * dL / d(W / sigma)."""
     x, rate = samples(16, 5), 0.1

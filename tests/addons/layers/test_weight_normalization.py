@@ -103,6 +103,7 @@ def fitted(layer, x, y, **arguments):
     return model, model.fit(x, y, epochs=3, verbose=0)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(("name", "data_init"), [("dense", False), ("convolution", True)])
 def test_fit_trains_length_and_direction(name, data_init, tmp_path):
     make, shape = LAYERS[name]
@@ -171,6 +172,7 @@ def test_remove_leaves_the_layer_with_its_kernel():
     np.testing.assert_allclose(array(plain(x)), expected, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("cell", ["GRU", "LSTM"])
 def test_recurrent_layers(cell):
     x = samples((4, 5), 8)

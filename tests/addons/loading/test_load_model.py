@@ -28,6 +28,7 @@ def test_an_old_model_predicts_what_it_predicted(file, old_models, known_answers
 
 
 # What Keras 3.10 saves of a functional model with one input, it reads as one with a list of one.
+@pytest.mark.compiling
 @pytest.mark.filterwarnings("ignore:(?s).*structure of `inputs` doesn't match:UserWarning")
 @pytest.mark.parametrize("file", ["tiny.keras", "tiny_functional.h5"])
 def test_an_old_model_trains_on_and_is_saved_as_a_new_one(

@@ -39,6 +39,7 @@ def test_each_layer_goes_its_way_and_the_rest_stands_still():
     assert step(optimizer, model) == [0.5, 0.75, 1.0]
 
 
+@pytest.mark.compiling
 def test_in_fit_and_from_a_file(tmp_path):
     x = np.ones((8, 1), "float32")
 

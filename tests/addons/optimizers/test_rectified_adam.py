@@ -77,6 +77,7 @@ def test_weight_decay_may_be_a_schedule():
     assert tfa.optimizers.RectifiedAdam.from_config(config).get_config() == config
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     "arguments", [{}, {"amsgrad": True, "total_steps": 20, "weight_decay": 0.1}]
 )

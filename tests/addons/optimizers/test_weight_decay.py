@@ -63,6 +63,7 @@ def test_only_some_variables_for_one_step():
     assert (float(kernel.numpy()[0]), float(bias.numpy()[0])) == (2, 2)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     ("make", "arguments"),
     [

@@ -115,6 +115,7 @@ def test_a_step_that_overflows_is_no_step(name):
         assert float(weights.numpy()[0]) == pytest.approx(globals()[name](3))
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("name", WRAPPERS)
 def test_training_goes_on_from_a_file(name, linear_model, train, weight, average, tmp_path):
     inner = SGD(1.0, momentum=0.5)
@@ -162,6 +163,7 @@ def test_without_a_file_of_the_optimizer(name):
     assert [float(v.numpy().max()) for v in optimizer.variables] == list(range(len(values)))
 
 
+@pytest.mark.compiling
 def test_one_wrapper_in_another(linear_model, train, weight, average, tmp_path):
     optimizer = tfa.optimizers.MovingAverage(
         tfa.optimizers.Lookahead(tfa.optimizers.RectifiedAdam(0.1), 2), 0.0
@@ -198,6 +200,7 @@ def test_a_schedule_inside(linear_model, train, weight):
     assert float(optimizer.learning_rate) == 0.5
 
 
+@pytest.mark.compiling
 def test_what_the_optimizer_inside_can_do_stays(linear_model, train, weight):
     inner = SGD(1.0, weight_decay=0.5, clipvalue=0.25, loss_scale_factor=4.0)
     model = linear_model(tfa.optimizers.SWA(inner))

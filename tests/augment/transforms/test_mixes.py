@@ -264,6 +264,7 @@ def test_boxes_of_a_paste_are_those_that_are_left_to_see(images, mixed, to_numpy
     assert cut > 10
 
 
+@pytest.mark.compiling
 def test_weights_and_labels_give_the_mean_of_the_losses():
     """w L(y) = s w1 L(y1) + (1 - s) w2 L(y2) for cross entropy, which is linear in y."""
     tf = pytest.importorskip("tensorflow")
@@ -293,6 +294,7 @@ def test_weights_of_several_axes_are_refused():
         kt.augment.Pipeline([kt.augment.MixUp()], seed=0).augment(dataset)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize(
     "transforms",
     [
@@ -333,6 +335,7 @@ def test_partners_do_not_depend_on_the_batch(transforms, to_numpy, images):
     assert (np.abs(out["images"][later:].astype(int) - whole["images"][later:]) <= 1).all()
 
 
+@pytest.mark.compiling
 def test_mixes_serve_labels_beside_the_dictionary_and_in_it():
     tf = pytest.importorskip("tensorflow")
     images, labels = np.zeros((4, 3, 3, 1), "uint8"), np.eye(4, dtype="float32")
@@ -356,6 +359,7 @@ def test_samples_of_unknown_shape_are_refused():
         pipeline.augment(data)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("mix", MIXES)
 def test_a_mix_compiles_in_a_model(mix, images):
     model = keras.Sequential(

@@ -88,6 +88,7 @@ def test_aspect_ratios_that_are_no_range_are_refused(ratio):
         Crop(8, 8, aspect_ratio=ratio)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("jit_compile", [False, True])
 def test_sizes_that_turn_out_later_are_compiled(jit_compile):
     """How many pixels make one is drawn then, which no compiler makes an array of."""
@@ -107,6 +108,7 @@ def test_sizes_that_turn_out_later_are_compiled(jit_compile):
     assert abs(difference).max() <= 1
 
 
+@pytest.mark.compiling
 def test_the_size_that_comes_out_is_known_in_a_graph():
     tf = pytest.importorskip("tensorflow")
     if keras.backend.backend() != "tensorflow":

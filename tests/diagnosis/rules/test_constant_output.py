@@ -198,6 +198,7 @@ class TestWhereItIsCutOff:
     def test_an_output_that_is_no_layer_is_named_itself(self, make, output):
         assert self.named(make, output, {"a", "b"}, order=("a", "b")) == "output"
 
+    @pytest.mark.compiling
     @pytest.mark.parametrize(("axis", "sick"), [((1, 2), False), (-1, True)])
     def test_normalization_over_one_number(self, axis, sick):
         """It leaves zero whatever it gets, and the rectifiers behind it are all dead."""

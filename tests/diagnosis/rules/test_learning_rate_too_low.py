@@ -277,9 +277,11 @@ def said():
     return said
 
 
+@pytest.mark.compiling
 def test_a_hundredth_of_the_usual_learning_rate(said):
     assert "learning_rate_too_low" in said(1e-5)
 
 
+@pytest.mark.compiling
 def test_a_third_of_the_usual_learning_rate(said):
     assert "learning_rate_too_low" not in said(3e-4)

@@ -84,6 +84,7 @@ class TestSick:
 
 
 class TestHealthy:
+    @pytest.mark.compiling
     def test_a_plateau_while_training_goes_on(self, make):
         """60 epochs of 40 runs, at each of three sizes of noise."""
         for share in (0.01, 0.05, 0.2):

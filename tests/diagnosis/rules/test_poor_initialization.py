@@ -207,26 +207,31 @@ def normal(deviation):
     return keras.initializers.RandomNormal(stddev=deviation, seed=1)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("units", [1, 3])
 @pytest.mark.parametrize("kernel", ["he_normal", "glorot_uniform"])
 def test_shallow_networks_from_usual_starts_are_healthy(audited, kernel, units):
     assert not audited(kernel, units=units)
 
 
+@pytest.mark.compiling
 @pytest.mark.parametrize("units", [1, 3])
 def test_shallow_networks_from_large_kernels_are_not(audited, units):
     assert audited(normal(3.0), units=units) == {"poor_initialization"}
 
 
+@pytest.mark.compiling
 def test_large_kernels_before_a_normalization_are_healthy(audited):
     assert not audited(normal(3.0), between=keras.layers.BatchNormalization)
 
 
+@pytest.mark.compiling
 def test_a_normalization_that_normalizes_nothing(audited):
     found = audited("he_normal", between=keras.layers.BatchNormalization, epsilon=1e3)
     assert "poor_initialization" in found
     assert not audited("he_normal", between=keras.layers.BatchNormalization, epsilon=1e-3)
 
 
+@pytest.mark.compiling
 def test_softmax_between_the_layers_of_a_deep_network(audited):
     assert "poor_initialization" in audited("glorot_uniform", depth=4, activation="softmax")

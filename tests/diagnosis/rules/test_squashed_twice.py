@@ -194,6 +194,7 @@ class TestModels:
 
         return checked
 
+    @pytest.mark.compiling
     def test_softmax_twice(self, checked):
         dense, softmax = keras.layers.Dense, keras.layers.Softmax
         assert checked(dense(CLASSES, activation="softmax"), softmax())
@@ -202,6 +203,7 @@ class TestModels:
         assert not checked(dense(CLASSES), softmax())
         assert not checked(dense(CLASSES, activation="softmax"), dense(CLASSES), softmax())
 
+    @pytest.mark.compiling
     def test_rectified_logits(self, checked):
         dense, relu = keras.layers.Dense, keras.layers.ReLU
         assert checked(dense(CLASSES, activation="relu"), from_logits=True)
@@ -209,12 +211,14 @@ class TestModels:
         assert checked(dense(CLASSES), relu(), keras.layers.Softmax())
         assert not checked(dense(CLASSES), from_logits=True)
 
+    @pytest.mark.compiling
     def test_rectified_maps_that_are_averaged(self, checked):
         maps = keras.layers.Reshape((2, 2, 2)), keras.layers.Conv2D(CLASSES, 1, activation="relu")
         average = keras.layers.GlobalAveragePooling2D
         assert not checked(*maps, average(), from_logits=True)
         assert not checked(*maps, average(), keras.layers.Softmax())
 
+    @pytest.mark.compiling
     def test_logits_that_are_capped_softly(self, checked):
         """15 tanh(z / 15), or of a pointer network 15 tanh(z): any probability is in reach."""
         dense, scale = keras.layers.Dense, keras.layers.Rescaling

@@ -40,6 +40,7 @@ def test_what_gets_some_gradient_is_judged_in_spite_of_a_start_at_zero(lost):
     assert lost((3.0, 0.0), (0.0, 1.0), (3.0, 1e-9), (3.0, 1.0)) == ["layer2"]
 
 
+@pytest.mark.compiling
 def test_a_model_whose_head_starts_at_zero_is_healthy_at_a_checkup():
     keras.utils.set_random_seed(0)
     x = np.random.default_rng(0).normal(size=(256, 8)).astype("float32")
