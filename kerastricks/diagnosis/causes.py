@@ -7,7 +7,7 @@ from dataclasses import replace
 from kerastricks.diagnosis.finding import SEVERITIES, Finding
 from kerastricks.diagnosis.rules.non_finite import is_in_data
 
-Depth = Mapping[str | None, int]
+Depth = Mapping[str, int]
 Relation = Callable[[int, int], bool]
 
 _ROOTS_FIRST = (
@@ -137,7 +137,8 @@ def explain(findings: Iterable[Finding], depth: Depth) -> list[Finding]:
 
     def at(finding: Finding) -> int:
         # Outputs are constant from some layer on: that is where it happens.
-        return depth.get(finding.evidence.get("constant_from", finding.layer), -1)
+        place = finding.evidence.get("constant_from", finding.layer)
+        return -1 if place is None else depth.get(place, -1)
 
     # What explains nothing and is explained by nothing comes last.
     ranks = defaultdict(lambda: len(_ROOTS_FIRST), {c: i for i, c in enumerate(_ROOTS_FIRST)})
