@@ -41,9 +41,11 @@ test: $(INSTALLED)
 	$(PY) -m pytest $(WORKERS) -m "$(MARKS)" $(ARGS)
 
 # All laws, Keras' own layer tests among them.
+BACKENDS ?= tensorflow jax torch
+
 test-backends: $(INSTALLED)
 	$(PY) -m pip install --disable-pip-version-check --quiet --editable ".[jax,torch]"
-	@for backend in tensorflow jax torch; do \
+	@for backend in $(BACKENDS); do \
 		echo "== $$backend"; \
 		KERAS_BACKEND=$$backend $(PY) -m pytest -q $(WORKERS) $(ARGS) tests/conformance || exit 1; \
 	done

@@ -189,7 +189,6 @@ def test_counts_of_the_benchmark_are_those_of_its_page(condition):
 
 
 @pytest.mark.slow
-@pytest.mark.every_variant
 @each_condition
 def test_the_code_of_a_page_prints_what_the_page_shows(condition, monkeypatch):
     for folder in ("tools", "benchmarks"):

@@ -94,7 +94,7 @@ def cats_and_dogs(folder):
 def test_very_little_data_takes_photographs_by_one_constant(dataset, monkeypatch, tmp_path):
     monkeypatch.setattr(keras.datasets.cifar10, "load_data", cifar10)
     monkeypatch.setattr(keras.utils, "get_file", lambda **_: str(cats_and_dogs(tmp_path)))
-    small = {"DATASET": dataset, "PER_CLASS": {dataset: (4,)}, "STEPS": 20, "SEEDS": (0,)}
+    small = {"DATASET": dataset, "PER_CLASS": {dataset: (4,)}, "STEPS": 5, "SEEDS": (0,)}
     run(EXAMPLES / "5_very_little_data.py", small, monkeypatch, conclude=False)
 
 

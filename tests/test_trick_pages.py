@@ -135,7 +135,6 @@ def test_numbers_of_a_notebook_are_those_that_it_printed():
 
 
 @pytest.mark.slow
-@pytest.mark.every_variant
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("path", MODULES, ids=named)
 def test_experiment_runs_on_tiny_settings(path, monkeypatch, capsys):
