@@ -15,6 +15,7 @@ LOGGED = {"TF_CPP_MIN_LOG_LEVEL": "0", "TF_CPP_VMODULE": "device_compiler=1"}
 
 
 @pytest.mark.compiling
+@pytest.mark.every_variant
 @pytest.mark.parametrize(
     "cases",
     [

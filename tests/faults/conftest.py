@@ -21,7 +21,7 @@ make, listening = _diagnosis.make, _diagnosis.listening
 
 @pytest.fixture(scope="session")
 def training():
-    """The module `training.py`, which is a script as well."""
+    """The module `training.py`."""
     return module("faults/training.py")
 
 

@@ -1,7 +1,4 @@
-"""A training with faults to find, the same however often it is run; a script that may be killed."""
-
-import sys
-from pathlib import Path
+"""A training with faults to find, the same however often it is run."""
 
 import keras
 import numpy as np
@@ -98,24 +95,19 @@ class Stop(keras.callbacks.Callback):
 
 
 class Told(keras.callbacks.Callback):
-    """Tells whoever reads the output which step was made."""
+    """Tells of each step that was made."""
 
-    def __init__(self):
+    def __init__(self, tell):
         super().__init__()
-        self.step = 0
+        self.tell = tell
 
     def on_train_batch_end(self, batch, logs=None):
-        print(f"step {self.step}", flush=True)
-        self.step += 1
+        self.tell(batch)
 
 
-def main(folder):
-    folder = Path(folder)
+def main(folder, tell):
+    """Train as in a process that may be killed, and write the report's numbers to a file."""
     backup = keras.callbacks.BackupAndRestore(folder / "model")
     doctor = doctor_of(backup_dir=folder / "doctor")
-    fitted(network(), [Late(), doctor, backup, Told()])
+    fitted(network(), [Late(), doctor, backup, Told(tell)])
     (folder / "report.txt").write_text(everything(doctor.report))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])
