@@ -40,9 +40,9 @@ demo: $(INSTALLED)
 test: $(INSTALLED)
 	$(PY) -m pytest $(WORKERS) -m "$(MARKS)" $(ARGS)
 
-# All laws, Keras' own layer tests among them.
 BACKENDS ?= tensorflow jax torch
 
+# All laws, Keras' own layer tests among them.
 test-backends: $(INSTALLED)
 	$(PY) -m pip install --disable-pip-version-check --quiet --editable ".[jax,torch]"
 	@for backend in $(BACKENDS); do \

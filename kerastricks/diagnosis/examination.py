@@ -54,7 +54,7 @@ class Examination(Remembering):
     """
 
     _REMEMBERED = (
-        "_failures", "_findings", "_present", "_absent", "_large", "_depth", "_epochs", "_healed"
+        "_failures", "_findings", "_present", "_absent", "_large", "_epochs", "_healed"
     )  # fmt: skip
 
     def __init__(self, rules: Mapping[str, Rule] = RULES):
@@ -99,6 +99,7 @@ class Examination(Remembering):
             within: Whether it is among those looked back on; else it is the first.
         """
         observation = replace(observation, epochs=tuple(self._epochs[:epochs]))
+        self._depth = running_order(observation, self._depth)
         if self._first is None:
             self._first = observation
         if within:
@@ -291,12 +292,11 @@ def running_order(observation: Observation, known: Mapping[str, int]) -> dict[st
         observation: What was seen.
         known: The order so far; what is new is put in between.
     """
-    order = list(known)
-    for paths in (
-        [layer.path for layer in observation.layers],
-        [weight.layer for weight in observation.weights],
-    ):
-        order = _merged(order, paths)
+    seen = [layer.path for layer in observation.layers]
+    weighed = [weight.layer for weight in observation.weights]
+    if known.keys() >= {*seen, *weighed}:
+        return dict(known)
+    order = _merged(_merged(list(known), seen), weighed)
     return {path: place for place, path in enumerate(order)}
 
 

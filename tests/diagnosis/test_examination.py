@@ -182,3 +182,15 @@ def test_dead_activations_of_their_own_explain_the_constant_output_behind_them(m
     examination.add(make.observation(0, layers=layers, weights=kernels))
     (root,) = examination.report({}).root_causes
     assert (root.condition, root.layer) == ("dying_units", "relu")
+
+
+def test_the_order_of_layers_is_that_of_the_looks_that_are_recalled(make):
+    """Whatever an earlier version has kept of it."""
+    layers = [make.layer(name) for name in ("dense", "relu", "output")]
+    seen = make.observation(0, layers=layers, weights=[make.kernel("dense"), make.kernel("output")])
+    first = Examination({})
+    first.add(seen)
+    later = Examination({})
+    later.restore({**first.remembered(), "_depth": {"dense": 0, "output": 1, "relu": 2}})
+    later.recall(seen, 0, within=True)
+    assert [*later.report({}).depth] == ["dense", "relu", "output"]

@@ -1,7 +1,6 @@
 """Killed twenty times by the system, a training gives the report of one that never stopped."""
 
 import multiprocessing
-import os
 import random
 import runpy
 import signal
@@ -27,7 +26,10 @@ def processes():
 def run(processes, folder, kill_after):
     """Train in a process that is killed after so many steps; tells whether it was."""
     heard, told = processes.Pipe(duplex=False)
-    process = processes.Process(target=train, args=(str(SCRIPT), folder, told))
+    given = {"folder": folder, "tell": told.send}
+    process = processes.Process(
+        target=runpy.run_path, args=(str(SCRIPT), given, "__main__"), daemon=True
+    )
     process.start()
     told.close()
     for _ in range(kill_after or sys.maxsize):
@@ -37,15 +39,10 @@ def run(processes, folder, kill_after):
         except EOFError:
             break
     else:
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
     process.join(PATIENCE)
-    assert process.exitcode in (0, -signal.SIGKILL)
+    assert process.exitcode in (0, -signal.SIGKILL), "its error is in what was printed"
     return process.exitcode != 0
-
-
-def train(script, folder, told):
-    training = runpy.run_path(script)
-    training["main"](folder, told.send)
 
 
 @pytest.mark.slow

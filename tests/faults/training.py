@@ -111,3 +111,7 @@ def main(folder, tell):
     doctor = doctor_of(backup_dir=folder / "doctor")
     fitted(network(), [Late(), doctor, backup, Told(tell)])
     (folder / "report.txt").write_text(everything(doctor.report))
+
+
+if __name__ == "__main__":
+    main(folder, tell)  # noqa: F821  # given by who runs this file
