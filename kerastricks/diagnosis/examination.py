@@ -282,7 +282,7 @@ class Examination(Remembering):
         return found
 
 
-def running_order(observation: Observation, known: Mapping[str, int]) -> dict[str, int]:
+def running_order(observation: Observation, known: dict[str, int]) -> dict[str, int]:
     """Place of each layer in the forward pass, by path: that of its output or of its weights.
 
     An observation has two lists in this order. A layer of which only the weights are seen, such
@@ -295,7 +295,7 @@ def running_order(observation: Observation, known: Mapping[str, int]) -> dict[st
     seen = [layer.path for layer in observation.layers]
     weighed = [weight.layer for weight in observation.weights]
     if known.keys() >= {*seen, *weighed}:
-        return dict(known)
+        return known
     order = _merged(_merged(list(known), seen), weighed)
     return {path: place for place, path in enumerate(order)}
 
