@@ -108,9 +108,8 @@ print(report.summary())
 
 # %% [markdown]
 # Each little square is what one of the 32 units looks for. With equal starts there are 32 copies
-# of one unit. (In float64, that is: rounding errors break a symmetry too, and on some machines one
-# of the copies gets away in float32 after eight epochs, which is no way to train.) We need to break
-# it on purpose: random numbers.
+# of one unit. (In float64, that is: rounding errors part copies too, if they are large.) We need to
+# break the symmetry on purpose: random numbers.
 #
 # ## Inputs first
 #
