@@ -5,8 +5,10 @@
 Three tables. Pixels: nanoseconds of the processor for a pixel of an image, nine transforms, by the
 image's size; a cost linear in pixels keeps it constant. Transforms: milliseconds of the processor
 for an image of 224 pixels as transforms are added to one pass; the last rows are those that need a
-pass more. Memory: by how much the first batches of 64 images of 512 pixels lift the peak of a
-process that has worked on batches of eight, in output batches, the output itself among them.
+pass more. Memory: by how much batches of images of 512 pixels lift the peak of a process that has
+worked on batches of eight, in four epochs. How the peak grows from batches of 64 to batches of 128
+tells how many output batches are held, that which the user has among them; the rest is what is
+compiled, and what is worked on at a time.
 
 Processor time counts the work of all threads, and not their waiting. Medians of rounds, in turn.
 """
@@ -46,6 +48,9 @@ LISTS = {
     "nine, solarize": [*GEOMETRY, *COLORS, A.RandomSolarize()],
 }
 BATCH = 64
+LARGE = (64, 128)
+"""Images of batches whose memory is compared."""
+MIB = 2**20
 ENGINES = ("opencv", "xla")
 
 
@@ -102,28 +107,38 @@ def transforms(options):
         print(f"| {name} | {passes} | {' | '.join(cells)} |", flush=True)
 
 
-def one_peak(name, engine):
-    """Print how far the first large batches lift the peak of this process, which ran small ones."""
+def one_peak(name, engine, batch):
+    """Print the bytes by which batches lift the peak of this process, which ran small ones."""
     pipeline = A.Pipeline({**LISTS, "AugMix": [A.AugMix()]}[name], seed=0)
     augment = partial(pipeline.augment, engine=engine, num_parallel_calls=1)
-    images = np.random.default_rng(0).integers(0, 256, (BATCH, 512, 512, 3), dtype="uint8")
+    images = np.random.default_rng(0).integers(0, 256, (batch, 512, 512, 3), dtype="uint8")
     consumer(augment, images[:8])(3)
     consume = consumer(augment, images)
     forget_peak()
     before = peak()
-    consume(4)
-    print((peak() - before) / images.nbytes)
+    for _ in range(4):
+        consume(4)
+    print(peak() - before)
 
 
 def memory():
-    print("\n| transforms | output batches, opencv | output batches, xla |\n|---|---|---|")
+    print(
+        f"\n| transforms | engine | {' | '.join(f'MiB at {b} images' for b in LARGE)} | output ",
+        end="",
+    )
+    print("batches | MiB besides |\n|---|---|---|---|---|---|")
+    sizes = [batch * 512 * 512 * 3 / MIB for batch in LARGE]
     for name in ("rotation", "five, all four colors", "AugMix"):
-        cells = []
         for engine in ENGINES:
-            command = [sys.executable, __file__, "--peak", name, engine]
-            answer = subprocess.run(command, capture_output=True, text=True, check=True)
-            cells.append(f"{float(answer.stdout.split()[-1]):.1f}")
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+            peaks = []
+            for batch in LARGE:
+                command = [sys.executable, __file__, "--peak", name, engine, str(batch)]
+                answer = subprocess.run(command, capture_output=True, text=True, check=True)
+                peaks.append(int(answer.stdout.split()[-1]) / MIB)
+            batches = (peaks[1] - peaks[0]) / (sizes[1] - sizes[0])
+            besides = peaks[0] - batches * sizes[0]
+            cells = (name, engine, *(f"{x:.0f}" for x in peaks), f"{batches:.1f}", f"{besides:.0f}")
+            print(f"| {' | '.join(cells)} |", flush=True)
 
 
 def main():
@@ -131,13 +146,16 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128, 256, 512])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--batches", type=int, default=4, help="of 224 pixels in a turn")
-    parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--only-memory", action="store_true", help="the last table alone")
+    parser.add_argument("--peak", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
-        one_peak(*options.peak)
+        name, engine, batch = options.peak
+        one_peak(name, engine, int(batch))
         return
-    pixels(options)
-    transforms(options)
+    if not options.only_memory:
+        pixels(options)
+        transforms(options)
     memory()
 
 

@@ -99,3 +99,37 @@ def test_after_the_end_an_error_comes_without_python():
     finally:
         tf.raw_ops.AssignVariableOp(resource=goes_on, value=tf.constant(True))
     assert len(seen) == 2
+
+
+def test_calls_are_made_by_few_threads():
+    """Whoever asks for memory keeps some of it: not each of TensorFlow's threads does."""
+    names = set()
+
+    def call(number):
+        names.add(threading.current_thread().name)
+        return number
+
+    for _ in range(8):
+        data = tf.data.Dataset.range(16)
+        data = data.map(lambda x: host_calls.host_call(call, [x], tf.int64), num_parallel_calls=1)
+        assert list(data.as_numpy_iterator()) == list(range(16))
+    assert len(names) == 1
+    assert names.pop().startswith("kerastricks")
+
+
+@pytest.mark.parametrize("error", [ValueError, tf.errors.DataLossError])
+def test_errors_of_a_call_come_through(error):
+    def call(_):
+        raise error("of the call") if error is ValueError else error(None, None, "of the call")
+
+    data = tf.data.Dataset.range(1).map(lambda x: host_calls.host_call(call, [x], tf.int64))
+    with pytest.raises(tf.errors.OpError, match="of the call"):
+        list(data)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_process_that_is_forked_has_threads_of_its_own():
+    host_calls._threads().submit(int).result()
+    if not (child := os.fork()):
+        os._exit(host_calls._threads.cache_info().currsize)
+    assert os.waitpid(child, 0)[1] == 0

@@ -1,5 +1,8 @@
 """A batch is augmented a part at a time: which parts these are changes nothing but the memory."""
 
+import gc
+from collections import deque
+
 import numpy as np
 import pytest
 
@@ -72,9 +75,12 @@ def test_an_array_is_handed_over_without_a_copy():
     assert np.shares_memory(np.asarray(buffers.handed_over(array)), array)
 
 
+@pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "float16", "float64", tf.bfloat16])
 @pytest.mark.parametrize("state", ["aligned", "shifted", "turned", "read-only"])
-def test_arrays_of_any_kind_are_handed_over(dtype, state):
+def test_arrays_of_any_kind_are_handed_over(dtype, state, large, monkeypatch):
+    if large:
+        monkeypatch.setattr(buffers, "LARGE", 1)
     dtype = dtype.as_numpy_dtype if dtype is tf.bfloat16 else dtype
     array = buffers.empty((6, 6), dtype)
     array[...] = np.arange(36).reshape(6, 6)
@@ -83,6 +89,76 @@ def test_arrays_of_any_kind_are_handed_over(dtype, state):
     tensor = buffers.handed_over(array)
     assert tensor.dtype == tf.as_dtype(dtype)
     np.testing.assert_array_equal(tensor.numpy().astype("float32"), array.astype("float32"))
+
+
+@pytest.fixture
+def no_free_blocks(monkeypatch):
+    monkeypatch.setattr(buffers, "_free", deque(maxlen=buffers._free.maxlen))
+
+
+LONG = (buffers.LARGE,)
+
+
+def place_of(array):
+    return array.ctypes.data
+
+
+def test_memory_is_used_again_when_nobody_reads_it(no_free_blocks):
+    first = buffers.empty(LONG, "uint8")
+    place = place_of(first)
+    del first
+    assert place_of(buffers.empty((2, *LONG), "uint8")) != place
+    assert place_of(buffers.empty(LONG, "uint8")) == place
+
+
+@pytest.mark.parametrize("reader", ["view", "tensor", "array of the tensor", "part of the tensor"])
+def test_memory_that_is_read_is_not_used_again(no_free_blocks, reader):
+    room = buffers.empty(LONG, "uint8")
+    room[...] = 7
+    if reader == "view":
+        held = room[5:]
+    else:
+        held = buffers.handed_over(room)
+        assert np.shares_memory(np.asarray(held), room)
+    if reader == "array of the tensor":
+        held = np.asarray(held)
+    if reader == "part of the tensor":
+        held = tf.reshape(held, (4, -1))
+    place = place_of(room)
+    del room
+    gc.collect()
+    others = [buffers.empty(LONG, "uint8") for _ in range(4)]
+    assert place not in map(place_of, others)
+    for other in others:
+        other[...] = 0
+    assert (np.asarray(held) == 7).all()
+    del held
+    buffers.handed_over(others[0])  # Python hears of what TensorFlow let go of
+    assert place_of(buffers.empty(LONG, "uint8")) == place
+
+
+def test_few_blocks_are_kept(no_free_blocks):
+    many = [buffers.empty(LONG, "uint8") for _ in range(20)]
+    del many
+    few = buffers.empty(LONG, "uint8")
+    assert len(buffers._free) == 2
+    del few
+    assert not buffers._handed
+
+
+def test_batches_that_are_kept_stay_as_they_were_given():
+    """Each has a block of its own, whatever is given back meanwhile."""
+    images = RNG.integers(0, 256, (8, 3, 700, 700, 3)).astype("uint8")
+    assert images[0].nbytes >= buffers.LARGE
+    pipeline = A.Pipeline([A.RandomFlip(), A.RandomInvert(probability=0.5)], seed=3)
+
+    def batches(calls):
+        data = tf.data.Dataset.from_tensor_slices(images)
+        return iter(pipeline.augment(data, num_parallel_calls=calls))
+
+    copies = [batch.numpy().copy() for batch in batches(1)]
+    for copy, kept in zip(copies, list(batches(4)), strict=True):
+        np.testing.assert_array_equal(kept.numpy(), copy)
 
 
 @pytest.mark.compiling

@@ -5,10 +5,12 @@ waits for it for ever.
 """
 
 import atexit
+import os
 import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, wraps
 from typing import Any
 
@@ -74,7 +76,33 @@ def host_call(function: Callable[..., Any], inputs: Sequence[Tensor], dtypes: An
     go_on = tf.raw_ops.ReadVariableOp(resource=_goes_on(), dtype=tf.bool)
     check = tf.raw_ops.Assert(condition=go_on, data=["Python ends"])
     with tf.control_dependencies([check]):
-        return tf.py_function(counted(function), inputs, dtypes)
+        return tf.py_function(counted(_on_own_thread(function)), inputs, dtypes)
+
+
+def _on_own_thread(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Call on one of a few threads, and not on whichever of TensorFlow's is free.
+
+    An allocator keeps what is freed for the thread that had asked for it: with many threads that is
+    several batches.
+    """
+
+    def call(*args: Any) -> Any:
+        try:
+            called = _threads().submit(function, *args)
+        except RuntimeError:  # Python ends, and its threads have ended before the others
+            return function(*args)
+        return called.result()
+
+    return call
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_name_prefix="kerastricks")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_threads.cache_clear)
 
 
 @cache
