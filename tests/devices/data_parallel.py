@@ -5,7 +5,7 @@ import sys
 
 import jax
 import keras
-from trained import CASES, assert_alike, trained
+from trained import CASES, assert_alike, assert_resumes, trained
 
 assert len(jax.devices()) == 2
 
@@ -18,6 +18,9 @@ def distributed():
 
 for name in sys.argv[1:]:
     keras.distribution.set_distribution(None)
-    one = trained(CASES[name])
-    assert_alike(one, trained(CASES[name], distributed))
+    if name == "resumed":
+        assert_resumes(distributed)
+    else:
+        one = trained(CASES[name])
+        assert_alike(one, trained(CASES[name], distributed))
     print(f"{name}: as on one device")

@@ -11,6 +11,7 @@ from trained import (
     RTOL,
     STEPS,
     assert_alike,
+    assert_resumes,
     assert_same_looks,
     data,
     healthy,
@@ -84,7 +85,11 @@ def augmented():
     np.testing.assert_allclose(history(strategy.scope, 0), history(nullcontext, 1), rtol=RTOL)
 
 
-OTHERS = {"uneven": uneven, "augmented": augmented}
+def resumed():
+    assert_resumes(strategy.scope)
+
+
+OTHERS = {"uneven": uneven, "augmented": augmented, "resumed": resumed}
 for name in sys.argv[1:]:
     alike(CASES[name]) if name in CASES else OTHERS[name]()
     print(f"{name}: as on one device")

@@ -50,13 +50,16 @@ def free_ports(count):
 
 @pytest.mark.slow
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="a strategy of TensorFlow's")
-@pytest.mark.parametrize("case", ["healthy", "sick", "uneven", "augmented"])
+@pytest.mark.parametrize("case", ["healthy", "sick", "uneven", "augmented", "resumed"])
 def test_mirrored_strategy(case):
     assert told(started("mirrored.py", case)) == [[f"{case}: as on one device"]]
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="Keras' own distribution is JAX's")
-@pytest.mark.parametrize("case", ["sick", pytest.param("healthy", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    "case",
+    ["sick", *(pytest.param(name, marks=pytest.mark.slow) for name in ("healthy", "resumed"))],
+)
 def test_data_parallel(case):
     assert told(started("data_parallel.py", case, **TWO_OF_JAX)) == [[f"{case}: as on one device"]]
 

@@ -2,8 +2,10 @@
 
 import dataclasses
 from collections.abc import Sequence
-from contextlib import nullcontext, redirect_stdout
+from contextlib import nullcontext, redirect_stdout, suppress
 from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import keras
 import numpy as np
@@ -101,6 +103,47 @@ def trained(build, scope=nullcontext, data=data):
         "unobserved": doctor.report.unobserved,
         "seen": [flat(each) for each in doctor.seen],
     }
+
+
+class StopError(Exception):
+    pass
+
+
+class Stop(keras.callbacks.Callback):
+    """Breaks a training off in its second epoch."""
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.steps == STEPS + STEPS // 2:
+            raise StopError
+        self.steps += 1
+
+    def on_train_begin(self, logs=None):
+        self.steps = 0
+
+
+def assert_resumes(scope):
+    """A training that is broken off on several devices, and goes on there, has the whole's report."""
+
+    def report(folder, callbacks):
+        x, y = data(40.0)
+        keras.utils.set_random_seed(0)
+        with scope():
+            model = sick()
+            model.compile(keras.optimizers.SGD(0.01, momentum=0.9), "binary_crossentropy")
+        doctor = kt.callbacks.TrainingDoctor(
+            every=1, budget=1e9, verbose=0, backup_dir=Path(folder) / "doctor"
+        )
+        callbacks = [doctor, keras.callbacks.BackupAndRestore(Path(folder) / "model"), *callbacks]
+        fit = {"batch_size": BATCH, "epochs": 3, "shuffle": False, "verbose": 0}
+        with suppress(StopError):
+            model.fit(x, y, callbacks=callbacks, **fit)
+        return doctor.report
+
+    with TemporaryDirectory() as whole, TemporaryDirectory() as broken_off:
+        expected = report(whole, []).to_dict()
+        assert report(broken_off, [Stop()]).to_dict() != expected
+        assert report(broken_off, []).to_dict() == expected
+        assert expected["findings"]
 
 
 def findings(report):

@@ -1,6 +1,7 @@
 """Killed twenty times by the system, a training gives the report of one that never stopped."""
 
 import multiprocessing
+import os
 import random
 import runpy
 import signal
@@ -23,8 +24,8 @@ def processes():
     return context
 
 
-def run(processes, folder, kill_after):
-    """Train in a process that is killed after so many steps; tells whether it was."""
+def run(processes, folder, kill_after, by=signal.SIGKILL):
+    """Train in a process that is ended by a signal after so many steps; tells whether it was."""
     heard, told = processes.Pipe(duplex=False)
     given = {"folder": folder, "tell": told.send}
     process = processes.Process(
@@ -39,10 +40,26 @@ def run(processes, folder, kill_after):
         except EOFError:
             break
     else:
-        process.kill()
+        os.kill(process.pid, by)
     process.join(PATIENCE)
-    assert process.exitcode in (0, -signal.SIGKILL), "its error is in what was printed"
+    # Python makes an exception of an interrupt, which ends with status 1.
+    ended = 1 if by == signal.SIGINT else -by
+    assert process.exitcode in (0, ended), "its error is in what was printed"
     return process.exitcode != 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="has no SIGKILL")
+@pytest.mark.parametrize("by", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_or_asked_to_end(training, processes, tmp_path, by):
+    """By Ctrl-C, which Python turns into an exception, or by a scheduler that takes its machine."""
+    doctor = training.doctor_of(verbose=0)
+    training.fitted(training.network(), [training.Late(), doctor])
+    for steps in (3, training.STEPS + 2, 3 * training.STEPS + 5):
+        assert run(processes, tmp_path, steps, by)
+        assert not (tmp_path / "report.txt").exists()
+    assert not run(processes, tmp_path, None)
+    assert (tmp_path / "report.txt").read_text() == training.everything(doctor.report)
 
 
 @pytest.mark.slow
