@@ -29,6 +29,8 @@ _FACTS: dict[str, dict[str, type]] = {
     "outline": {"held": dict, "epochs": int},
 }
 WITH_NUMBERS = ("look", "seen")
+_BEYOND = 1 << 62
+"""More steps than any training makes."""
 
 
 class UnreadableError(ValueError):
@@ -99,6 +101,8 @@ def fitting(entries: Iterator[Entry], plan: Plan) -> Iterator[Entry]:
         facts = entry.facts
         types = {name: type(value) for name, value in facts.items()}
         numbers = plan.length if entry.kind in WITH_NUMBERS else 0
-        if types != _FACTS.get(entry.kind) or len(entry.numbers) != numbers:
+        counts = [value for value in facts.values() if type(value) is int]
+        sound = all(0 <= count < _BEYOND for count in counts)
+        if types != _FACTS.get(entry.kind) or len(entry.numbers) != numbers or not sound:
             raise UnreadableError(f"is damaged, or of another model: {entry.kind!r}, {facts}")
         yield entry

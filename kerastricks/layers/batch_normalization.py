@@ -161,7 +161,7 @@ class BatchNormalization(keras.layers.BatchNormalization):
         )
         self.alpha = alpha  # over that of Keras' default momentum, which the setter below left
         self.average = average
-        self.unbiased_variance = unbiased_variance
+        self.unbiased_variance = bool(unbiased_variance)
         self.virtual_batch_size = checked_virtual_batch_size(virtual_batch_size)
         check_combination(
             average,

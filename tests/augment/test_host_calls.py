@@ -101,12 +101,13 @@ def test_after_the_end_an_error_comes_without_python():
     assert len(seen) == 2
 
 
-def test_calls_are_made_by_few_threads():
-    """Whoever asks for memory keeps some of it: not each of TensorFlow's threads does."""
+def test_calls_one_after_the_other_are_made_by_one_thread(monkeypatch):
+    """An allocator keeps memory for each thread that has asked for some."""
+    monkeypatch.setattr(host_calls, "_idle", [])
     names = set()
 
     def call(number):
-        names.add(threading.current_thread().name)
+        names.add(threading.get_ident())
         return number
 
     for _ in range(8):
@@ -114,7 +115,7 @@ def test_calls_are_made_by_few_threads():
         data = data.map(lambda x: host_calls.host_call(call, [x], tf.int64), num_parallel_calls=1)
         assert list(data.as_numpy_iterator()) == list(range(16))
     assert len(names) == 1
-    assert names.pop().startswith("kerastricks")
+    assert len(host_calls._idle) == 1
 
 
 @pytest.mark.parametrize("error", [ValueError, tf.errors.DataLossError])
@@ -128,8 +129,72 @@ def test_errors_of_a_call_come_through(error):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded")
 def test_a_process_that_is_forked_has_threads_of_its_own():
-    host_calls._threads().submit(int).result()
+    assert host_calls._on_own_thread(abs)(-1) == 1
+    assert host_calls._idle
     if not (child := os.fork()):
-        os._exit(host_calls._threads.cache_info().currsize)
+        os._exit(len(host_calls._idle))
     assert os.waitpid(child, 0)[1] == 0
+
+
+READS_ON = """
+import ctypes
+import numpy as np
+import tensorflow as tf
+from kerastricks.augment.kernels import buffers
+
+room = buffers.empty((2 * buffers.LARGE,), "float32")
+room[...] = 1
+tensor = buffers.handed_over(room)
+del room
+sums = tf.data.Dataset.range(10**9).map(lambda n: tf.reduce_sum(tensor), num_parallel_calls=2)
+held = iter(sums.prefetch(1000))
+next(held)
+for each in (held, held._iterator_resource, tensor):
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(each))
+print("ends")
+"""
+WAITS = """
+import os
+import time
+import tensorflow as tf
+from kerastricks.augment.placement import host_calls, order
+
+def source():
+    yield 0
+    time.sleep(1000)
+
+ahead = order.Ahead(source, 1000.0)
+
+def call(number):
+    try:
+        ahead.take()
+    except RuntimeError:
+        os.write(1, b"closed\\n")
+        raise
+    return number
+
+numbers = tf.data.Dataset.range(8).map(lambda n: host_calls.host_call(call, [n], tf.int64))
+held = iter(numbers.prefetch(4))
+next(held)
+time.sleep(0.5)
+print("ends", flush=True)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "said"), [(READS_ON, "ends\n"), (WAITS, "ends\nclosed\n")], ids=["reads on", "waits"]
+)
+def test_a_program_ends_while_memory_is_read_or_an_element_waited_for(script, said):
+    path = os.pathsep.join([str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert (done.returncode, done.stdout) == (0, said), done.stderr[-3000:]

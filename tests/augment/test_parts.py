@@ -93,7 +93,8 @@ def test_arrays_of_any_kind_are_handed_over(dtype, state, large, monkeypatch):
 
 @pytest.fixture
 def no_free_blocks(monkeypatch):
-    monkeypatch.setattr(buffers, "_free", deque(maxlen=buffers._free.maxlen))
+    monkeypatch.setattr(buffers, "_returned", deque(maxlen=buffers._returned.maxlen))
+    monkeypatch.setattr(buffers, "_free", [])
 
 
 LONG = (buffers.LARGE,)
@@ -127,13 +128,14 @@ def test_memory_that_is_read_is_not_used_again(no_free_blocks, reader):
     place = place_of(room)
     del room
     gc.collect()
+    buffers.handed_over(buffers.empty((3, *LONG), "uint8"))  # Python hears what was let go of
     others = [buffers.empty(LONG, "uint8") for _ in range(4)]
     assert place not in map(place_of, others)
     for other in others:
         other[...] = 0
     assert (np.asarray(held) == 7).all()
     del held
-    buffers.handed_over(others[0])  # Python hears of what TensorFlow let go of
+    buffers.handed_over(others[0])
     assert place_of(buffers.empty(LONG, "uint8")) == place
 
 
@@ -143,6 +145,13 @@ def test_few_blocks_are_kept(no_free_blocks):
     few = buffers.empty(LONG, "uint8")
     assert len(buffers._free) == 2
     del few
+
+
+def test_what_was_handed_over_is_not_kept(no_free_blocks, monkeypatch):
+    buffers.handed_over(buffers.empty(LONG, "uint8"))
+    monkeypatch.setattr(buffers, "_reader", lambda dtype: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        buffers.handed_over(buffers.empty(LONG, "uint8"))
     assert not buffers._handed
 
 

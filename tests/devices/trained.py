@@ -122,7 +122,7 @@ class Stop(keras.callbacks.Callback):
 
 
 def assert_resumes(scope):
-    """A training that is broken off on several devices, and goes on there, has the whole's report."""
+    """A training that is broken off on several devices, and goes on there, has the whole report."""
 
     def report(folder, callbacks):
         x, y = data(40.0)

@@ -72,7 +72,11 @@ def test_transforms(examples, fuzz, attempted, count):
         count("right", kind)
 
     kinds = TRANSFORMS if examples > 5 * len(TRANSFORMS) else ()
-    fuzz(drawn_from(TRANSFORMS, DTYPES), examples, hold, kinds)
+
+    def drawn(some):
+        return drawn_from(some, DTYPES)
+
+    fuzz(drawn(TRANSFORMS), examples, hold, kinds, drawn)
 
 
 MOVED = [

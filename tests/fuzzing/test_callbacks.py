@@ -35,9 +35,9 @@ X = np.random.default_rng(0).normal(size=(16, 4)).astype("float32")
 class Training:
     """The same training of the same model, however often."""
 
-    def __init__(self):
+    def __init__(self, optimizer="sgd"):
         self.model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, "tanh")])
-        self.model.compile("sgd", "mse")
+        self.model.compile(optimizer, "mse")
         self.start = self.state()
         self.plain = self.run([])
 
@@ -71,10 +71,11 @@ def holds(report):
 @amounts(8, 120)
 def test_callbacks(examples, fuzz, attempted, count, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # words that are no folders may become some
-    training = Training()
+    plain, averaging = Training(), Training(tfa.optimizers.MovingAverage("sgd"))
 
     def hold(drawn):
         kind, given = drawn
+        training = averaging if kind is tfa.callbacks.AverageModelCheckpoint else plain
         given = {
             name: value.replace("{folder}", str(tmp_path)) if isinstance(value, str) else value
             for name, value in given.items()
@@ -97,7 +98,8 @@ def test_callbacks(examples, fuzz, attempted, count, tmp_path, monkeypatch):
                 assert not list(tmp_path.glob("seen/*")) or training.model.stop_training
         elif hasattr(callback, "get_config"):
             config = json.loads(json.dumps(callback.get_config()))
-            assert kind.from_config(config).get_config() == callback.get_config()
+            again = json.loads(json.dumps(kind.from_config(config).get_config()))
+            assert again == config  # in a file a tuple is a list
         elif kind is tfa.callbacks.AverageModelCheckpoint and list(tmp_path.glob("model.keras")):
             if not given.get("save_weights_only"):
                 assert keras.saving.load_model(tmp_path / "model.keras").count_params() == 15
@@ -105,7 +107,11 @@ def test_callbacks(examples, fuzz, attempted, count, tmp_path, monkeypatch):
         count("right", kind)
 
     kinds = CALLBACKS if examples > 10 * len(CALLBACKS) else ()
-    fuzz(drawn_from(CALLBACKS), examples, hold, kinds)
+
+    def drawn(some):
+        return drawn_from(some)
+
+    fuzz(drawn(CALLBACKS), examples, hold, kinds, drawn)
 
 
 class Killer(keras.callbacks.Callback):
@@ -161,10 +167,13 @@ def test_damaged_journals(examples, fuzz, count, tmp_path):
         holds(again.report)
         moments = [moment.step for moment in again.report.timeline.moments]
         # What was seen before the end, as far as it is there; or why it is not.
-        known = moments[-1] == 11
+        # A whole entry is taken at its word, also if another number of steps was made by then.
+        *_, claimed = how or (None,)
+        known = moments[-1] == 11 or (type(claimed) is int and moments[-4] == claimed > 7)
         assert known or str(path) in again.report.unobserved, moments
         assert moments == sorted(set(moments))
-        assert moments[-4:] == list(range(8, 12) if known else range(4))
+        begin = moments[-4] if known else 0
+        assert moments[-4:] == list(range(begin, begin + 4))
         count("right" if known else "error")
         return moments
 

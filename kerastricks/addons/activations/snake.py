@@ -13,8 +13,8 @@ def snake(x: Any, frequency: Any = 1) -> Any:
         f(x) = x + (1 - cos(2 * frequency * x)) / (2 * frequency)
 
     which equals x + sin^2(frequency * x) / frequency, the form that is computed: it does not drown
-    in rounding near 0, nor overflow at half as much. `frequency` must not be 0; it is learned by
-    the layer `Snake`.
+    in rounding near 0, nor overflow at half as much. At a frequency of 0 it is x, the limit, where
+    TensorFlow Addons gives NaN. The layer `Snake` learns the frequency.
 
     Args:
         x: A floating-point tensor of any shape.
@@ -35,4 +35,7 @@ def snake(x: Any, frequency: Any = 1) -> Any:
     """
     x = ops.convert_to_tensor(x)
     frequency = ops.cast(frequency, x.dtype)
-    return x + ops.square(ops.sin(frequency * x)) / frequency
+    still = ops.equal(frequency, 0)
+    divisor = ops.where(still, ops.ones_like(frequency), frequency)
+    wave = ops.square(ops.sin(frequency * x)) / divisor
+    return x + ops.where(still, frequency * ops.square(x), wave)

@@ -1,5 +1,6 @@
 """Saves the averages that an optimizer keeps, instead of the weights."""
 
+import os
 from typing import Any
 
 import keras
@@ -31,7 +32,8 @@ class AverageModelCheckpoint(keras.callbacks.ModelCheckpoint):
         **kwargs: Arguments of `keras.callbacks.ModelCheckpoint`, `initial_value_threshold`.
 
     Raises:
-        TypeError: If the model's optimizer keeps no averages.
+        TypeError: If the model's optimizer keeps no averages, or `filepath` is no path or
+            `monitor` no name.
         ValueError: If `filepath` has another ending, or `save_freq` is neither.
 
     Example:
@@ -59,6 +61,10 @@ class AverageModelCheckpoint(keras.callbacks.ModelCheckpoint):
         save_freq: Any = "epoch",
         **kwargs: Any,
     ) -> None:
+        if not isinstance(filepath, str | os.PathLike):
+            raise TypeError(f"Argument `filepath` must be a path. Received: {filepath!r}.")
+        if not isinstance(monitor, str):
+            raise TypeError(f"Argument `monitor` must be a name. Received: {monitor!r}.")
         if save_freq != "epoch" and not (type(save_freq) is int and save_freq > 0):
             raise ValueError(
                 'Argument `save_freq` must be "epoch" or a positive number of batches. '
@@ -75,7 +81,7 @@ class AverageModelCheckpoint(keras.callbacks.ModelCheckpoint):
             save_freq if save_freq == "epoch" else 1,
             **kwargs,
         )
-        self.update_weights = update_weights
+        self.update_weights = bool(update_weights)
         self._period = save_freq
         self._batches = 0
         self._last_batch = -1

@@ -75,10 +75,10 @@ class TQDMProgressBar(keras.callbacks.Callback):
         self.epoch_bar_format = epoch_bar_format
         self.metrics_format = metrics_format
         self.update_per_second = update_per_second
-        self.leave_epoch_progress = leave_epoch_progress
-        self.leave_overall_progress = leave_overall_progress
-        self.show_epoch_progress = show_epoch_progress
-        self.show_overall_progress = show_overall_progress
+        self.leave_epoch_progress = bool(leave_epoch_progress)
+        self.leave_overall_progress = bool(leave_overall_progress)
+        self.show_epoch_progress = bool(show_epoch_progress)
+        self.show_overall_progress = bool(show_overall_progress)
         self.overall_progress_tqdm: Any = None
         self.epoch_progress_tqdm: Any = None
         self.is_training = False

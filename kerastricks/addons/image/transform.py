@@ -67,7 +67,8 @@ def transform(
     """
     batch, restored = as_batch(images)
     numbers = known(transforms)
-    affine = numbers is not None and not numbers[..., 6:].any()
+    # What is no vector is refused when it is applied.
+    affine = numbers is not None and numbers.ndim > 0 and not numbers[..., 6:].any()
     return restored(
         transformed(
             batch, transforms, interpolation, fill_mode, fill_value, output_shape, affine=affine

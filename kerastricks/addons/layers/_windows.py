@@ -1,6 +1,7 @@
 """A fixed number of equal windows along each spatial axis, and what becomes of each."""
 
 from collections.abc import Callable, Iterable
+from numbers import Real
 from typing import Any
 
 import keras
@@ -21,8 +22,8 @@ def checked_data_format(data_format: str | None) -> str:
 
 def checked_sizes(sizes: int | Iterable[int], rank: int, name: str) -> tuple[int, ...]:
     """Returns `rank` positive integers: the given ones, or the given one for each axis."""
-    found = (sizes,) * rank if isinstance(sizes, int) else tuple(sizes)
-    if len(found) != rank or not all(int(size) == size and size > 0 for size in found):
+    found = tuple(sizes) if isinstance(sizes, Iterable) else (sizes,) * rank
+    if len(found) != rank or not all(isinstance(n, Real) and n > 0 == n % 1 for n in found):
         raise ValueError(
             f"Argument `{name}` must be a positive integer, or a list of {rank}. Received: "
             f"{name}={sizes!r}."

@@ -33,7 +33,7 @@ class GELU(keras.layers.Layer):
 
     def __init__(self, approximate: bool = True, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.approximate = approximate
+        self.approximate = bool(approximate)
         self.supports_masking = True
         self.built = True
 

@@ -84,9 +84,9 @@ class NoisyDense(keras.layers.Layer):
             raise ValueError(f"Argument `units` must be a positive integer. Received: {units!r}.")
         self.units = units
         self.sigma = sigma
-        self.use_factorised = use_factorised
+        self.use_factorised = bool(use_factorised)
         self.activation = keras.activations.get(activation)
-        self.use_bias = use_bias
+        self.use_bias = bool(use_bias)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.bias_regularizer = keras.regularizers.get(bias_regularizer)
         self.kernel_constraint = keras.constraints.get(kernel_constraint)

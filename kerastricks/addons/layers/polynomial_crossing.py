@@ -64,7 +64,7 @@ class PolynomialCrossing(keras.layers.Layer):
         super().__init__(**kwargs)
         self.projection_dim = projection_dim
         self.diag_scale = diag_scale
-        self.use_bias = use_bias
+        self.use_bias = bool(use_bias)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.bias_initializer = keras.initializers.get(bias_initializer)
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)

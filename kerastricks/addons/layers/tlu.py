@@ -59,7 +59,7 @@ class TLU(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.affine = affine
+        self.affine = bool(affine)
         self.tau_initializer = keras.initializers.get(tau_initializer)
         self.tau_regularizer = keras.regularizers.get(tau_regularizer)
         self.tau_constraint = keras.constraints.get(tau_constraint)

@@ -75,7 +75,7 @@ class WeightNormalization(keras.layers.Wrapper):
 
     def __init__(self, layer: Any, data_init: bool = True, **kwargs: Any) -> None:
         super().__init__(layer, **own_arguments(kwargs))
-        self.data_init = data_init
+        self.data_init = bool(data_init)
         self.is_rnn = isinstance(layer, keras.layers.RNN)
         self.known_as_initialized = False
         self.supports_masking = layer.supports_masking

@@ -1,8 +1,9 @@
 """Arrays that numpy writes and TensorFlow reads, without a copy in between.
 
 Small ones lie in memory of TensorFlow's own, large ones in blocks that are used again when nobody
-reads them any more. An allocator may keep what it is given back, several batches of it, for the
-threads that had asked for it; and to ask for pages anew takes longer than to fill them.
+reads them any more; the last few stay. An allocator may keep what it is given back, several batches
+of it, for the threads that had asked for it; or the system clears pages that it gives out anew,
+which takes longer than to fill them.
 """
 
 import ctypes
@@ -12,6 +13,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from functools import cache
 from itertools import count
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -23,16 +25,20 @@ from kerastricks.augment.kernels import Tensor
 LARGE = 1 << 22
 """Bytes from which memory is used again."""
 _WORTH_A_PAUSE = 1 << 23
-"""Bytes from which it takes longer to fill a block than to wait for one."""
+"""Bytes from which it takes longer to clear a new block than to wait for one."""
 _PAUSE = 0.001
-"""Seconds in which whoever asked for the next batch lets go of the last."""
+"""Seconds in which whoever was given the next batch lets go of the last."""
 _KEPT_OF_A_SIZE = 2
 """Free blocks: the next batch may have another size, and the one after that the same."""
 _ALIGNED = 64
 """Bytes that addresses are multiples of, or else TensorFlow copies."""
 
-_free: deque[NDArray[np.uint8]] = deque(maxlen=8)
-"""Blocks that nobody reads, the latest last; older ones go back to the allocator."""
+_MOST_KEPT = 8
+_returned: deque[NDArray[np.uint8]] = deque(maxlen=_MOST_KEPT)
+"""Blocks that nobody reads any more; any thread adds to them, whatever it is at."""
+_free: list[NDArray[np.uint8]] = []
+"""Those that were seen to have come back, the latest last."""
+_lock = Lock()
 _handed: dict[int, NDArray[Any]] = {}
 _numbers = count()
 
@@ -75,27 +81,27 @@ def _recycled(bytes_: int) -> Any:
     if block is None:
         block = np.empty(bytes_ + _ALIGNED, "uint8")
     begin = -block.ctypes.data % _ALIGNED
-    memory = (ctypes.c_char * bytes_).from_address(block.ctypes.data + begin)
-    weakref.finalize(memory, _free.append, block).atexit = False
+    memory: Any = (ctypes.c_char * bytes_).from_address(block.ctypes.data + begin)
+    memory.block = block  # it stays where Python ends, and TensorFlow does not yet
+    weakref.finalize(memory, _returned.append, block).atexit = False
     return memory
 
 
 def _taken(bytes_: int) -> NDArray[np.uint8] | None:
-    """Take a free block of that size, by steps that other threads cannot come between."""
-    found, others = None, []
-    of_a_size: Counter[int] = Counter()
-    while True:
-        try:
-            block = _free.pop()
-        except IndexError:
-            break
-        if found is None and len(block) == bytes_ + _ALIGNED:
-            found = block
-        elif of_a_size[len(block)] < _KEPT_OF_A_SIZE:
-            others.append(block)
-            of_a_size[len(block)] += 1
-    _free.extendleft(others)
-    return found
+    """Take the latest free block of that size, and keep some of the others."""
+    with _lock:
+        while _returned:
+            _free.append(_returned.popleft())
+        found, kept = None, []
+        of_a_size: Counter[int] = Counter()
+        for block in reversed(_free):
+            if found is None and len(block) == bytes_ + _ALIGNED:
+                found = block
+            elif of_a_size[len(block)] < _KEPT_OF_A_SIZE:
+                kept.append(block)
+                of_a_size[len(block)] += 1
+        _free[:] = reversed(kept[:_MOST_KEPT])
+        return found
 
 
 def cast(array: NDArray[Any], dtype: Any) -> NDArray[Any]:
@@ -118,7 +124,11 @@ def handed_over(array: NDArray[Any]) -> Tensor:
             return tf.convert_to_tensor(array)
     number = next(_numbers)
     _handed[number] = array
-    return _reader(array.dtype.name)(tf.constant(number, tf.int64))
+    try:
+        with tf.device("CPU:0"):
+            return _reader(array.dtype.name)(tf.constant(number, tf.int64))
+    finally:
+        _handed.pop(number, None)
 
 
 @cache
@@ -131,6 +141,6 @@ def _reader(dtype: str) -> Any:
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec((), tf.int64)])
     def read(number: Tensor) -> Tensor:
-        return tf.numpy_function(lambda number: _handed.pop(int(number)), [number], dtype)
+        return tf.numpy_function(lambda number: _handed[int(number)], [number], dtype)
 
     return read.get_concrete_function()

@@ -10,8 +10,8 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache, wraps
+from queue import SimpleQueue
 from typing import Any
 
 import tensorflow as tf
@@ -79,8 +79,41 @@ def host_call(function: Callable[..., Any], inputs: Sequence[Tensor], dtypes: An
         return tf.py_function(counted(_on_own_thread(function)), inputs, dtypes)
 
 
+class _Worker:
+    """A thread that makes calls, one after the other."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[Any] = SimpleQueue()
+        # No thread that Python waits for before it ends: calls are waited for, and these go on.
+        threading.Thread(target=self._run, name="kerastricks", daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            function, args, answer = self._calls.get()
+            try:
+                answer.put((function(*args), None))
+            except BaseException as error:  # raised again where the call was asked for
+                answer.put((None, error))
+            del function, args, answer
+
+    def call(self, function: Callable[..., Any], args: Any) -> Any:
+        answer: SimpleQueue[Any] = SimpleQueue()
+        self._calls.put((function, args, answer))
+        found, error = answer.get()
+        if error is None:
+            return found
+        try:
+            raise error
+        finally:
+            del error  # its traceback has this frame, which would keep it
+
+
+_idle: list[_Worker] = []
+"""Threads without a call, that which had one last at the end."""
+
+
 def _on_own_thread(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Call on one of a few threads, and not on whichever of TensorFlow's is free.
+    """Call on the thread that had a call last, and not on whichever of TensorFlow's is free.
 
     An allocator keeps what is freed for the thread that had asked for it: with many threads that is
     several batches.
@@ -88,21 +121,20 @@ def _on_own_thread(function: Callable[..., Any]) -> Callable[..., Any]:
 
     def call(*args: Any) -> Any:
         try:
-            called = _threads().submit(function, *args)
-        except RuntimeError:  # Python ends, and its threads have ended before the others
-            return function(*args)
-        return called.result()
+            worker = _idle.pop()
+        except IndexError:
+            worker = _Worker()
+        try:
+            return worker.call(function, args)
+        finally:
+            _idle.append(worker)
 
-    return call
-
-
-@cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(thread_name_prefix="kerastricks")
+    unconverted: Callable[..., Any] = tf.autograph.experimental.do_not_convert(call)
+    return unconverted
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_threads.cache_clear)
+    os.register_at_fork(after_in_child=_idle.clear)  # which has none of these threads
 
 
 @cache

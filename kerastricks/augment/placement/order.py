@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from kerastricks.augment.placement.host_calls import closed_at_end, ending
@@ -80,8 +81,9 @@ class Ahead:
         stop = threading.Event()
         # The thread holds none of this object, whose end is its own.
         thread = threading.Thread(target=_feed, args=(source, self._items, stop), daemon=True)
-        self.close = weakref.finalize(self, _end, thread, stop, self._items)
-        self.close.atexit = False  # `host_calls` does it earlier
+        # A finalizer does nothing any more by the time that `host_calls` closes this.
+        self.close = partial(_end, thread, stop, self._items)
+        weakref.finalize(self, self.close).atexit = False
         closed_at_end.add(self)
         thread.start()
 

@@ -121,3 +121,12 @@ def test_rrelu_does_what_the_layer_around_it_does():
 def test_snake_is_finite_up_to_the_largest_number(dtype, largest):
     x = ops.cast([-largest, -largest / 2, largest / 2, largest], dtype)
     np.testing.assert_array_equal(array(tfa.activations.snake(x)), array(x))
+
+
+def test_snake_without_ripples_is_the_identity():
+    """Also where some frequencies are zero and others are not."""
+    x = np.linspace(-2, 2, 5, dtype="float32")
+    np.testing.assert_array_equal(array(tfa.activations.snake(x, 0)), x)
+    mixed = array(tfa.activations.snake(x[:, None], np.array([0, 1], "float32")))
+    np.testing.assert_array_equal(mixed[:, 0], x)
+    np.testing.assert_array_equal(mixed[:, 1], array(tfa.activations.snake(x)))

@@ -109,3 +109,7 @@ def test_what_is_refused(averaged_model, train, tmp_path):
             Checkpoint(False, "last.keras", save_freq=freq)
     with pytest.raises(ValueError, match="filepath"):
         Checkpoint(False, str(tmp_path / "folder"))
+    with pytest.raises(TypeError, match="filepath"):
+        Checkpoint(False, None)
+    with pytest.raises(TypeError, match="monitor"):
+        Checkpoint(False, "last.keras", monitor=-1)
