@@ -48,6 +48,7 @@ LISTS = {
     "nine, solarize": [*GEOMETRY, *COLORS, A.RandomSolarize()],
 }
 BATCH = 64
+EPOCHS = 4
 LARGE = (64, 128)
 """Images of batches whose memory is compared."""
 MIB = 2**20
@@ -108,7 +109,7 @@ def transforms(options):
 
 
 def one_peak(name, engine, batch):
-    """Print the bytes by which batches lift the peak of this process, which ran small ones."""
+    """Print the bytes by which batches lift the peak of this process, by the end of each epoch."""
     pipeline = A.Pipeline({**LISTS, "AugMix": [A.AugMix()]}[name], seed=0)
     augment = partial(pipeline.augment, engine=engine, num_parallel_calls=1)
     images = np.random.default_rng(0).integers(0, 256, (batch, 512, 512, 3), dtype="uint8")
@@ -116,29 +117,31 @@ def one_peak(name, engine, batch):
     consume = consumer(augment, images)
     forget_peak()
     before = peak()
-    for _ in range(4):
+    for _ in range(EPOCHS):
         consume(4)
-    print(peak() - before)
+        print(peak() - before)
+
+
+def peaks_of(name, engine, batch):
+    """MiB by the end of each epoch, in a process of their own."""
+    command = [sys.executable, __file__, "--peak", name, engine, str(batch)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    return [int(line) / MIB for line in answer.stdout.split()[-EPOCHS:]]
 
 
 def memory():
-    print(
-        f"\n| transforms | engine | {' | '.join(f'MiB at {b} images' for b in LARGE)} | output ",
-        end="",
-    )
-    print("batches | MiB besides |\n|---|---|---|---|---|---|")
+    head = [f"MiB at {batch} images, after epoch 1, {EPOCHS}" for batch in LARGE]
+    print(f"\n| transforms | engine | {' | '.join(head)} | output batches | MiB besides |")
+    print("|---|---|---|---|---|---|")
     sizes = [batch * 512 * 512 * 3 / MIB for batch in LARGE]
     for name in ("rotation", "five, all four colors", "AugMix"):
         for engine in ENGINES:
-            peaks = []
-            for batch in LARGE:
-                command = [sys.executable, __file__, "--peak", name, engine, str(batch)]
-                answer = subprocess.run(command, capture_output=True, text=True, check=True)
-                peaks.append(int(answer.stdout.split()[-1]) / MIB)
-            batches = (peaks[1] - peaks[0]) / (sizes[1] - sizes[0])
-            besides = peaks[0] - batches * sizes[0]
-            cells = (name, engine, *(f"{x:.0f}" for x in peaks), f"{batches:.1f}", f"{besides:.0f}")
-            print(f"| {' | '.join(cells)} |", flush=True)
+            peaks = [peaks_of(name, engine, batch) for batch in LARGE]
+            lasts = [each[-1] for each in peaks]
+            batches = (lasts[1] - lasts[0]) / (sizes[1] - sizes[0])
+            cells = [f"{each[0]:.0f}, {each[-1]:.0f}" for each in peaks]
+            cells += [f"{batches:.1f}", f"{lasts[0] - batches * sizes[0]:.0f}"]
+            print(f"| {name} | {engine} | {' | '.join(cells)} |", flush=True)
 
 
 def main():
