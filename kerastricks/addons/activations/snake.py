@@ -38,4 +38,6 @@ def snake(x: Any, frequency: Any = 1) -> Any:
     still = ops.equal(frequency, 0)
     divisor = ops.where(still, ops.ones_like(frequency), frequency)
     wave = ops.square(ops.sin(frequency * x)) / divisor
-    return x + ops.where(still, frequency * ops.square(x), wave)
+    # The limit has the gradient x^2, which must not overflow where it is not taken.
+    limit = frequency * ops.square(ops.where(still, x, ops.zeros_like(x)))
+    return x + ops.where(still, limit, wave)

@@ -130,3 +130,17 @@ def test_snake_without_ripples_is_the_identity():
     mixed = array(tfa.activations.snake(x[:, None], np.array([0, 1], "float32")))
     np.testing.assert_array_equal(mixed[:, 0], x)
     np.testing.assert_array_equal(mixed[:, 1], array(tfa.activations.snake(x)))
+
+
+@pytest.mark.parametrize("frequency", ["ones", "zeros"])
+def test_snake_learns_from_large_numbers_of_half_precision(frequency):
+    """Also from a frequency of 0, and where the square of an input would overflow."""
+    layer = tfa.layers.Snake(frequency_initializer=frequency, dtype="float16")
+    model = keras.Sequential([keras.Input((1,)), layer])
+    model.compile(keras.optimizers.SGD(1e-3), "mse")
+    x = np.array([[300.0 if frequency == "ones" else 3.0]], "float32")
+    before = array(model.layers[0].get_weights()[0]).copy()
+    model.fit(x, x + 3, verbose=0)
+    after = array(model.layers[0].get_weights()[0])
+    assert np.isfinite(after).all()
+    assert (after != before).all()
