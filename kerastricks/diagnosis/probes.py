@@ -269,12 +269,32 @@ class Probe:
             return result
         if self._watch.timed:
             steps.wait_for_earlier_steps(args)
+        updates = steps.updates_known(self._model.optimizer)
         with self._watch.looking(last):
-            with self._observed_train_step():
-                result = self._observed(*args)
-            self._step += length
-            reader.read()
-            reader.take(last, result)
+            try:
+                with self._observed_train_step():
+                    result = self._observed(*args)
+            except Exception as error:
+                again = steps.to_make_again(self._model, args, error, updates)
+                if again is None:
+                    raise
+                reason = f"are made unobserved, since to look at them raised {in_short(error)}"
+            else:
+                self._step += length
+                reader.read()
+                reader.take(last, result)
+                return result
+        return self._run_from_here_on(again, length, reason)
+
+    def _run_from_here_on(self, args: tuple[Any, ...], length: int, reason: str) -> Any:
+        """Make a step that raised under observation without it; observe no more if that works."""
+        if self._reader is not None:
+            self._reader.read()
+        self._taps.remove(keep=1)  # not the one that `_install` has put
+        result = self._run_plainly(args)
+        # The carrier stays: on JAX the state that goes from step to step has a value of it.
+        self._give_up(f"the steps from {self._step} on", reason)
+        self._step += length
         return result
 
     def _run_plainly(self, args: tuple[Any, ...]) -> Any:
@@ -309,6 +329,9 @@ class Probe:
         """Leave the model alone for the rest of the training, and tell why."""
         self._taps.remove()
         self._remove_carrier()
+        self._give_up(place, reason)
+
+    def _give_up(self, place: str, reason: str) -> None:
         self._reader = None
         self._fails(place, reason)
         self._watch.miss({place: reason})

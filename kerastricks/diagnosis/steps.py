@@ -24,6 +24,9 @@ Arguments = tuple[Any, ...]
 def peek(args: Arguments) -> tuple[Any, Any, Arguments]:
     """Shapes and types of the first batch, and the arguments with the batch put back.
 
+    Args:
+        args: Arguments of the train function, as `remembering` has made them.
+
     Returns:
         Inputs, targets, arguments.
     """
@@ -33,10 +36,9 @@ def peek(args: Arguments) -> tuple[Any, Any, Arguments]:
 
         batch = keras.tree.map_structure(of_first, args[0].element_spec)
     elif backend == "jax":
-        state, iterator = args
-        iterator = iter(iterator)
-        batch = next(iterator)
-        args = (state, itertools.chain([batch], iterator))
+        state, batches = args
+        batch = next(batches)
+        args = (state, batches.put_back())
     else:
         batch = args[0][0]
     x, y, _ = keras.utils.unpack_x_y_sample_weight(batch)
@@ -65,20 +67,24 @@ def in_order(targets: Any, outputs: Any, names: Sequence[str]) -> list[Any]:
 
 
 class Remembering(Iterator[Any]):
-    """Batches, of which the last is kept.
+    """Batches, of which those that were taken are kept.
 
     Args:
         batches: What a step takes its batches from.
     """
 
     def __init__(self, batches: Iterable[Any]):
-        self.last: Any = None
+        self.taken: list[Any] = []
         self._batches = iter(batches)
 
     def __next__(self) -> Any:
         """The next batch."""
-        self.last = next(self._batches)
-        return self.last
+        self.taken.append(next(self._batches))
+        return self.taken[-1]
+
+    def put_back(self) -> "Remembering":
+        """The same batches from the beginning; what is taken of them anew, is kept here too."""
+        return Remembering(itertools.chain(tuple(self.taken), self))
 
 
 def remembering(args: Arguments) -> Arguments:
@@ -96,8 +102,46 @@ def batch_of(args: Arguments) -> Any:
     """
     backend = keras.backend.backend()
     if backend == "jax":
-        return args[1].last
+        return args[1].taken[-1] if args[1].taken else None
     return args[0][0] if backend == "torch" else None
+
+
+def updates_known(optimizer: Any) -> int | None:
+    """Updates made so far, on a backend whose steps leave no other trace where they fail."""
+    if keras.backend.backend() != "torch" or not hasattr(optimizer, "iterations"):
+        return None
+    return updates_made(optimizer)
+
+
+def to_make_again(
+    model: Any, args: Arguments, error: Exception, updates: int | None
+) -> Arguments | None:
+    """Arguments with which a step that raised can be made anew, as if it had not been tried.
+
+    Args:
+        model: The model.
+        args: Arguments of the train function, as `remembering` has made them.
+        error: What was raised.
+        updates: What `updates_known` was before the step.
+
+    Returns:
+        None where the step may have taken its batch away, or changed weights, before it raised.
+    """
+    backend = keras.backend.backend()
+    if is_end_of_data(error):
+        return None
+    if backend == "tensorflow":
+        # What a graph raises when it runs is an OpError. Before that, nothing of it has run.
+        traced = not model.run_eagerly and not any(
+            each.__name__ == "OpError" for each in type(error).__mro__
+        )
+        return args if traced else None
+    if backend == "jax":
+        # A step is a function of its state, which may have been handed over to be overwritten.
+        state, batches = args
+        gone = any(value.is_deleted() for value in keras.tree.flatten(state))
+        return None if gone else (state, batches.put_back())
+    return args if updates is not None and updates == updates_known(model.optimizer) else None
 
 
 def forward_pass(model: Any, args: Arguments, *, training: bool = True) -> Callable[[Any], Any]:

@@ -174,3 +174,77 @@ def test_a_look_that_cannot_be_read_does_not_reach_the_training(monkeypatch, tra
     assert np.isfinite(history["loss"]).all()
     reason = doctor.report.unobserved["the numbers of a step"]
     assert reason == "could not be read at step 0: RuntimeError: unreadable"
+
+
+class Particular(layers.Dense):
+    """Raises in the n-th step that finds a function in the place of its own, and from there on."""
+
+    patience, found = 0, 0
+
+    def call(self, inputs):
+        if "call" in self.__dict__ and "train_step" in self.__dict__["model"].__dict__:
+            self.found += 1
+            if self.found > self.patience:
+                raise TypeError("this is not my call")
+        return super().call(inputs)
+
+
+def particular(patience=0):
+    layer = Particular(6, activation="relu")
+    layer.patience = patience
+    model = keras.Sequential([layers.Flatten(), layer, layers.Dense(5, activation="softmax")])
+    layer.__dict__["model"] = model  # past Keras' tracking
+    return model
+
+
+@pytest.mark.parametrize("steps_per_execution", [1, 2])
+def test_what_raises_only_under_observation_is_trained_as_without(
+    steps_per_execution, trained, assert_clean, capsys
+):
+    if steps_per_execution > 1 and keras.backend.backend() == "torch":
+        pytest.skip("one step at a time there")
+    compiled = {"steps_per_execution": steps_per_execution}
+    plain, expected = trained(particular, compile_arguments=compiled)
+    doctor = TrainingDoctor(every=1)
+    model, history = trained(particular, doctor, compile_arguments=compiled)
+    assert history == expected
+    for ours, theirs in zip(model.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    (reason,) = (r for p, r in doctor.report.unobserved.items() if p == "the steps from 0 on")
+    assert "raised TypeError" in reason
+    assert "this is not my call" in reason
+    assert "the steps from 0 on: are made unobserved" in capsys.readouterr().out
+    assert not doctor.report.timeline.moments
+    assert_clean(model)
+
+
+@pytest.mark.parametrize("patience", [3, 4])
+def test_in_eager_steps_too_unless_the_batch_is_gone(patience, trained):
+    eager = {"run_eagerly": True}
+    doctor = TrainingDoctor(verbose=0, every=1)
+    taken = {"compile_arguments": eager, "fit_arguments": {"shuffle": False}}
+    if keras.backend.backend() == "tensorflow":
+        with pytest.raises(TypeError, match="this is not my call"):
+            trained(lambda: particular(patience), doctor, **taken)
+        assert "training step" in " ".join(doctor.report.unobserved)
+        return
+    _, expected = trained(lambda: particular(patience), **taken)
+    _, history = trained(lambda: particular(patience), doctor, **taken)
+    assert history == expected
+    assert any(place.startswith("the steps from ") for place in doctor.report.unobserved)
+    assert 1 <= len(doctor.report.timeline.moments) < 9
+
+
+def test_what_raises_without_observation_too_is_told_as_its_own(images, assert_clean):
+    class Broken(keras.Sequential):
+        def train_step(self, *arguments):
+            raise TypeError("broken")
+
+    model = Broken([keras.Input((8, 8, 3)), layers.Flatten(), layers.Dense(5)])
+    model.compile("sgd", "mse", metrics=["accuracy"])
+    doctor = TrainingDoctor(verbose=0)
+    with pytest.raises(TypeError, match="broken"):
+        model.fit(images, np.zeros((70, 5)), verbose=0, callbacks=[doctor])
+    assert "raised TypeError: broken" in doctor.report.unobserved["training step 0"]
+    assert not any(place.startswith("the steps from ") for place in doctor.report.unobserved)
+    assert_clean(model)
