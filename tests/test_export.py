@@ -277,6 +277,40 @@ def test_every_layer_of_a_model_out_of_a_file_predicts_the_same(form, tmp_path):
             np.testing.assert_allclose(got, want, **TOLERANCE, err_msg=name)
 
 
+@pytest.fixture
+def halves():
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.mark.slow
+@on_tensorflow
+@pytest.mark.parametrize("form", ["SavedModel", "ONNX"])
+def test_mixed_precision_predicts_the_same_within_its_rounding(form, halves, tmp_path):
+    names = [name for name in LAYERS if name not in RANDOM]
+    model, ends = together(names)
+    assert model.output.dtype == "float16"
+    x = samples(IMAGE)
+    expected = keras.ops.convert_to_numpy(model(x, training=False)).astype("float32")
+    found = np.asarray(FORMATS[form](model, tmp_path)(x), "float32")
+    # A layer, and what shapes its inputs, round to 11 bits four times.
+    few = {"rtol": 4 * 2**-11, "atol": 4 * 2**-11}
+    parts = (np.split(array, ends, axis=1) for array in (found, expected))
+    for name, got, want in zip(names, *parts, strict=True):
+        np.testing.assert_allclose(got, want, **few, err_msg=name)
+
+
+@pytest.mark.slow
+@on_tensorflow
+@pytest.mark.parametrize("layer", [partial(keras.layers.Dense, 3), L.LeakyReLU])
+def test_litert_refuses_mixed_precision_of_any_layer(layer, halves, tmp_path):
+    model = keras.Sequential([keras.Input(VECTOR), layer()])
+    with pytest.raises(RuntimeError, match="Select TensorFlow op"):
+        LiteRT(model, tmp_path)(samples(VECTOR))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("form", [form for form in FORMATS if (AUGMENTS, form) not in EXCEPTIONS])
 def test_a_pipeline_augments_nothing_where_the_table_says_yes(form, tmp_path):
@@ -399,3 +433,7 @@ def test_the_programs_of_the_page_run(page, tmp_path, monkeypatch):
     space = {"__name__": "__main__"}
     for program in re.findall(r"^```py\n(.*?)^```$", page, re.M | re.S):
         exec(program, space)
+    copy, x = space["copy"], samples(VECTOR)
+    assert copy.layers[0].compute_dtype == "float32"
+    np.testing.assert_allclose(LiteRT(copy, tmp_path)(x), copy(x), **TOLERANCE)
+    np.testing.assert_allclose(copy(x), space["mixed"](x), rtol=2**-8, atol=2**-8)
