@@ -4,6 +4,7 @@
 came of drawn examples is counted, and printed at the end.
 """
 
+import gc
 import json
 from collections import Counter, defaultdict
 
@@ -34,6 +35,14 @@ def pytest_collection_modifyitems(config, items):
             left_out.update(item for n, item in enumerate(variants) if n not in kept)
     config.hook.pytest_deselected(items=list(left_out))
     items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _searched_once():
+    """Keep what outlives a file of tests, millions of objects in the end, out of later searches."""
+    yield
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -308,15 +308,20 @@ def service_loss():
     with socket.create_server(("localhost", 0)) as free:
         port = str(free.getsockname()[1])
     code = (
-        "import sys, tensorflow as tf; s = tf.data.experimental.service; "
+        "import sys, tensorflow as tf; s = tf.data.experimental.service; input(); "
         "w = s.WorkerServer(s.WorkerConfig(sys.argv[1], port=int(sys.argv[2]))); "
         "print(flush=True); w.join()"
     )
+    command = [sys.executable, "-c", code, running.address, port]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    # Both are ready from the start: the longer one is away, the longer until it is asked again.
+    waiting = [subprocess.Popen(command, **pipes) for _ in range(2)]
 
     @contextmanager
     def other_worker():
-        command = [sys.executable, "-c", code, running.address, port]
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as other:
+        with waiting.pop() as other:
+            other.stdin.write(b"\n")
+            other.stdin.flush()
             other.stdout.readline()
             yield
             other.kill()
@@ -327,7 +332,7 @@ def service_loss():
         iterator = iter(there)
         for _ in range(4):
             next(iterator)
-    reader.PATIENCE = 5.0
+    reader.PATIENCE = 1.0
     iterator = iter(there)
     with pytest.raises(tf.errors.UnknownError, match=r"Element \d+ of epoch 1 did not come"):
         list(iterator)

@@ -1,5 +1,7 @@
 """A training with faults to find, the same however often it is run."""
 
+import signal
+
 import keras
 import numpy as np
 from keras import layers
@@ -107,6 +109,8 @@ class Told(keras.callbacks.Callback):
 
 def main(folder, tell):
     """Train as in a process that may be killed, and write the report's numbers to a file."""
+    # What a shell runs in the background is begun without Python's handler.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     backup = keras.callbacks.BackupAndRestore(folder / "model")
     doctor = doctor_of(backup_dir=folder / "doctor")
     fitted(network(), [Late(), doctor, backup, Told(tell)])
