@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(config, items):
 
 @pytest.fixture(autouse=True, scope="module")
 def _searched_once():
-    """Keep what outlives a file of tests, millions of objects in the end, out of later searches."""
+    """Keep what outlives a file of tests out of later searches for garbage, which take seconds."""
     yield
     gc.collect()
     gc.freeze()

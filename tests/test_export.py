@@ -304,8 +304,18 @@ def test_mixed_precision_predicts_the_same_within_its_rounding(form, halves, tmp
 
 @pytest.mark.slow
 @on_tensorflow
+def test_onnx_mixes_up_the_types_of_bfloat16(tmp_path):
+    layer = keras.layers.Dense(3, dtype="mixed_bfloat16")
+    model = keras.Sequential([keras.Input(VECTOR), layer])
+    model(samples(VECTOR))
+    with pytest.raises(Exception, match="Type Error"):
+        ONNX(model, tmp_path)
+
+
+@pytest.mark.slow
+@on_tensorflow
 @pytest.mark.parametrize("layer", [partial(keras.layers.Dense, 3), L.LeakyReLU])
-def test_litert_refuses_mixed_precision_of_any_layer(layer, halves, tmp_path):
+def test_litert_refuses_mixed_precision_of_keras_own_layers_too(layer, halves, tmp_path):
     model = keras.Sequential([keras.Input(VECTOR), layer()])
     with pytest.raises(RuntimeError, match="Select TensorFlow op"):
         LiteRT(model, tmp_path)(samples(VECTOR))

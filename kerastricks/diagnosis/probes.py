@@ -88,7 +88,7 @@ class Probe:
         self._reader: Reader | None = None
         self._start = steps.Start(0, 0)
         self._step = 0
-        self._between = False
+        self._between = self._raised_in_trace = False
         self._thread = threading.get_ident()
         self._end: Any = None
 
@@ -165,9 +165,13 @@ class Probe:
             if self._plan is None or self._carrier is None:
                 return original_step(*args, **kwargs)  # run by another than the dispatcher
             recording = Recording(self._plan, self._carrier.numbers)
-            with self._taps.heard_by(recording):
-                logs = original_step(*args, **kwargs)
-            return self._carrier.send(logs, recording.numbers, model)
+            try:
+                with self._taps.heard_by(recording):
+                    logs = original_step(*args, **kwargs)
+                return self._carrier.send(logs, recording.numbers, model)
+            except Exception:
+                self._raised_in_trace = steps.is_traced(args)
+                raise
 
         self._observed_step = observed_step
         self._original = self._plain
@@ -269,31 +273,34 @@ class Probe:
             return result
         if self._watch.timed:
             steps.wait_for_earlier_steps(args)
-        updates = steps.updates_known(self._model.optimizer)
+        self._raised_in_trace = False
         with self._watch.looking(last):
             try:
                 with self._observed_train_step():
                     result = self._observed(*args)
             except Exception as error:
-                again = steps.to_make_again(self._model, args, error, updates)
+                again = steps.before_tracing(self._model, args) if self._raised_in_trace else None
                 if again is None:
                     raise
-                reason = f"are made unobserved, since to look at them raised {in_short(error)}"
+                reason = (
+                    f"are made unobserved, since with taps on the step raised {in_short(error)}"
+                )
             else:
                 self._step += length
                 reader.read()
                 reader.take(last, result)
                 return result
-        return self._run_from_here_on(again, length, reason)
+        return self._go_on_unobserved(again, length, reason)
 
-    def _run_from_here_on(self, args: tuple[Any, ...], length: int, reason: str) -> Any:
-        """Make a step that raised under observation without it; observe no more if that works."""
+    def _go_on_unobserved(self, args: tuple[Any, ...], length: int, reason: str) -> Any:
+        """Make a step without the taps with which it could not be traced, and all that follow."""
         if self._reader is not None:
             self._reader.read()
+            self._reader = None
         self._taps.remove(keep=1)  # not the one that `_install` has put
-        result = self._run_plainly(args)
         # The carrier stays: on JAX the state that goes from step to step has a value of it.
-        self._give_up(f"the steps from {self._step} on", reason)
+        result = self._run_plainly(args)
+        self._tell_of(f"the steps from {self._step} on", reason)
         self._step += length
         return result
 
@@ -329,10 +336,10 @@ class Probe:
         """Leave the model alone for the rest of the training, and tell why."""
         self._taps.remove()
         self._remove_carrier()
-        self._give_up(place, reason)
-
-    def _give_up(self, place: str, reason: str) -> None:
         self._reader = None
+        self._tell_of(place, reason)
+
+    def _tell_of(self, place: str, reason: str) -> None:
         self._fails(place, reason)
         self._watch.miss({place: reason})
 

@@ -67,24 +67,33 @@ def in_order(targets: Any, outputs: Any, names: Sequence[str]) -> list[Any]:
 
 
 class Remembering(Iterator[Any]):
-    """Batches, of which those that were taken are kept.
+    """Batches, of which the last is kept.
 
     Args:
         batches: What a step takes its batches from.
     """
 
     def __init__(self, batches: Iterable[Any]):
-        self.taken: list[Any] = []
+        self.last: Any = None
+        self.taken = 0
         self._batches = iter(batches)
+        self._error: Exception | None = None
 
     def __next__(self) -> Any:
-        """The next batch."""
-        self.taken.append(next(self._batches))
-        return self.taken[-1]
+        """The next batch; raises what the data raised as often as it is asked for more."""
+        if self._error is not None:
+            raise self._error
+        try:
+            self.last = next(self._batches)
+        except Exception as error:
+            self._error = error  # the data have come to their end then, and would say no more
+            raise
+        self.taken += 1
+        return self.last
 
     def put_back(self) -> "Remembering":
-        """The same batches from the beginning; what is taken of them anew, is kept here too."""
-        return Remembering(itertools.chain(tuple(self.taken), self))
+        """The same batches with the last as the next."""
+        return Remembering(itertools.chain([self.last], self))
 
 
 def remembering(args: Arguments) -> Arguments:
@@ -102,46 +111,41 @@ def batch_of(args: Arguments) -> Any:
     """
     backend = keras.backend.backend()
     if backend == "jax":
-        return args[1].taken[-1] if args[1].taken else None
+        return args[1].last
     return args[0][0] if backend == "torch" else None
 
 
-def updates_known(optimizer: Any) -> int | None:
-    """Updates made so far, on a backend whose steps leave no other trace where they fail."""
-    if keras.backend.backend() != "torch" or not hasattr(optimizer, "iterations"):
-        return None
-    return updates_made(optimizer)
+def is_traced(args: Any) -> bool:
+    """True where a step that is given these arguments is written down, and not run."""
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        from kerastricks.diagnosis._kernels import traced
+
+        return traced.inside()
+    if backend == "jax":
+        from kerastricks.diagnosis._kernels import tracers
+
+        return tracers.is_traced(args)
+    return False
 
 
-def to_make_again(
-    model: Any, args: Arguments, error: Exception, updates: int | None
-) -> Arguments | None:
-    """Arguments with which a step that raised can be made anew, as if it had not been tried.
+def before_tracing(model: Any, args: Arguments) -> Arguments | None:
+    """Arguments of a train function as they were before its step was traced, which has raised.
 
     Args:
         model: The model.
-        args: Arguments of the train function, as `remembering` has made them.
-        error: What was raised.
-        updates: What `updates_known` was before the step.
+        args: The arguments, as `remembering` has made them.
 
     Returns:
-        None where the step may have taken its batch away, or changed weights, before it raised.
+        None where something has been run before: steps of the same execution, or what a function of
+        the user's own does beside them.
     """
-    backend = keras.backend.backend()
-    if is_end_of_data(error):
+    if not type(model).make_train_function.__module__.startswith("keras."):
         return None
-    if backend == "tensorflow":
-        # What a graph raises when it runs is an OpError. Before that, nothing of it has run.
-        traced = not model.run_eagerly and not any(
-            each.__name__ == "OpError" for each in type(error).__mro__
-        )
-        return args if traced else None
-    if backend == "jax":
-        # A step is a function of its state, which may have been handed over to be overwritten.
-        state, batches = args
-        gone = any(value.is_deleted() for value in keras.tree.flatten(state))
-        return None if gone else (state, batches.put_back())
-    return args if updates is not None and updates == updates_known(model.optimizer) else None
+    if keras.backend.backend() != "jax":
+        return args
+    state, batches = args
+    return (state, batches.put_back()) if batches.taken == 1 else None
 
 
 def forward_pass(model: Any, args: Arguments, *, training: bool = True) -> Callable[[Any], Any]:

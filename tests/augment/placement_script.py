@@ -314,7 +314,7 @@ def service_loss():
     )
     command = [sys.executable, "-c", code, running.address, port]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    # Both are ready from the start: the longer one is away, the longer until it is asked again.
+    # Both are begun here: the longer a worker is away, the more seconds until it is asked again.
     waiting = [subprocess.Popen(command, **pipes) for _ in range(2)]
 
     @contextmanager
@@ -323,8 +323,10 @@ def service_loss():
             other.stdin.write(b"\n")
             other.stdin.flush()
             other.stdout.readline()
-            yield
-            other.kill()
+            try:
+                yield
+            finally:
+                other.kill()
 
     data = batches().repeat(100)
     there = augmented(FLIP, data, **running.place)

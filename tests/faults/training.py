@@ -109,7 +109,7 @@ class Told(keras.callbacks.Callback):
 
 def main(folder, tell):
     """Train as in a process that may be killed, and write the report's numbers to a file."""
-    # What a shell runs in the background is begun without Python's handler.
+    # A shell starts what runs in the background with this signal ignored, and Python leaves it so.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     backup = keras.callbacks.BackupAndRestore(folder / "model")
     doctor = doctor_of(backup_dir=folder / "doctor")
