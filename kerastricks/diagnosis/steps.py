@@ -123,9 +123,9 @@ def is_traced(args: Any) -> bool:
 
         return traced.inside()
     if backend == "jax":
-        from kerastricks.diagnosis._kernels import tracers
+        from kerastricks.diagnosis._kernels import tracers_jax
 
-        return tracers.is_traced(args)
+        return tracers_jax.is_traced(args)
     return False
 
 
