@@ -3,7 +3,7 @@
 
 def check_bounds(lower: float, upper: float) -> None:
     """Raises a ValueError if the interval that is mapped to 0 is none."""
-    if lower > upper:
+    if not lower <= upper:
         raise ValueError(
             "Argument `lower` must not be higher than `upper`: what lies between them becomes 0. "
             f"Received: lower={lower!r}, upper={upper!r}."

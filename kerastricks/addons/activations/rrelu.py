@@ -1,6 +1,8 @@
 """Rectifier with random slopes for negative inputs."""
 
+import math
 from functools import cache
+from numbers import Real
 from typing import Any
 
 import keras
@@ -42,7 +44,7 @@ def rrelu(
         A tensor of the same shape and type.
 
     Raises:
-        ValueError: If both `seed` and `rng` are given.
+        ValueError: If both `seed` and `rng` are given, or a slope is NaN or infinite.
 
     Example:
     >>> import keras, kerastricks.addons as tfa
@@ -58,6 +60,9 @@ def rrelu(
     in each call.
     """
     x = ops.convert_to_tensor(x)
+    for name, slope in (("lower", lower), ("upper", upper)):
+        if isinstance(slope, Real) and not math.isfinite(slope):
+            raise ValueError(f"Argument `{name}` must be a finite slope. Received: {name}={slope}")
     if training is None:
         training = _training_around(x)
     if not training:

@@ -85,6 +85,21 @@ def test_rrelu_draws_in_training():
     np.testing.assert_array_equal(array(positive), -x)
 
 
+@pytest.mark.parametrize(
+    "bounds", [{"lower": np.nan}, {"upper": np.inf}, {"upper": np.float32(np.nan)}]
+)
+@pytest.mark.parametrize("training", [True, False])
+def test_rrelu_refuses_slopes_that_are_none(bounds, training):
+    with pytest.raises(ValueError, match="must be a finite slope"):
+        tfa.activations.rrelu([-1.0], **bounds, training=training)
+
+
+@pytest.mark.parametrize("name", ["hardshrink", "softshrink"])
+def test_an_interval_that_is_none_is_refused(name):
+    with pytest.raises(ValueError, match="must not be higher"):
+        getattr(tfa.activations, name)([-1.0], lower=np.nan)
+
+
 def test_rrelu_takes_the_mean_slope_in_inference():
     y = tfa.activations.rrelu([-2.0, 3.0], 0.25, 0.75, training=False)
     np.testing.assert_array_equal(array(y), [-1.0, 3.0])
