@@ -2,6 +2,7 @@
 
 import io
 import json
+import mmap
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from kerastricks.addons._loading.heaps import check_heaps
 from kerastricks.addons._loading.tree import Tree
 
 CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
@@ -55,11 +57,14 @@ def opened(path: Path) -> Iterator[Saved]:
             metadata = _json(_part(archive, METADATA, LARGEST_TEXT), METADATA)
             if any(name.startswith("assets/") for name in archive.namelist()):
                 raise ValueError("it has assets, such as vocabularies, which are not read here.")
-            weights = io.BytesIO(_part(archive, WEIGHTS, None))
-        with h5py.File(weights, "r") as file:
+            weights = _part(archive, WEIGHTS, None)
+        check_heaps(weights)
+        with h5py.File(io.BytesIO(weights), "r") as file:
             version = str(metadata.get("keras_version", ""))
             yield Saved(version, config, config.get("compile_config"), Tree(file), h5=False)
     elif h5py.is_hdf5(path):
+        with path.open("rb") as raw, mmap.mmap(raw.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            check_heaps(data)
         with h5py.File(path, "r") as file:
             root = Tree(file)
             described = root.text("model_config")

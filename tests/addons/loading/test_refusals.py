@@ -182,3 +182,45 @@ def test_configs_that_are_no_configs_are_refused(key, old_models, edited):
     path = edited(old_models / "tiny.keras", lambda text: json.dumps({**json.loads(text), key: []}))
     with pytest.raises(ValueError, match="cannot be opened"):
         tfa.load_model(path)
+
+
+def objects_of(heap):
+    """Places in a global heap of the size of each object, by its number."""
+    at, found = 16, {}
+    while len(heap) - at >= 16:
+        number, size = int.from_bytes(heap[at : at + 2], "little"), heap[at + 8 : at + 16]
+        found[number] = at + 8
+        size = int.from_bytes(size, "little")
+        at += 16 + -(-size // 8) * 8 if number else size
+    return found
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("size", [0, 2**64 - 16, 2**64 - 1, 2**20])
+def test_a_heap_that_would_be_read_for_ever_is_refused(number, size, old_models, tmp_path):
+    if (number, size) == (1, 0):
+        pytest.skip("an empty text is one")
+    data = bytearray((old_models / "tiny.h5").read_bytes())
+    begin = data.find(b"GCOL\x01\0\0\0")
+    end = begin + int.from_bytes(data[begin + 8 : begin + 16], "little")
+    place = begin + objects_of(data[begin:end])[number]
+    data[place : place + 8] = size.to_bytes(8, "little")
+    (tmp_path / "a.h5").write_bytes(data)
+    with pytest.raises(ValueError, match="heap of its HDF5"):
+        tfa.load_model(tmp_path / "a.h5")
+
+
+@pytest.mark.parametrize("cut", [2060, 2100, 6000])
+def test_a_heap_that_is_cut_off_is_refused(cut, old_models, tmp_path):
+    data = (old_models / "tiny.h5").read_bytes()
+    (tmp_path / "a.h5").write_bytes(data[:cut])
+    with pytest.raises(ValueError, match=r"heap of its HDF5|cannot be opened"):
+        tfa.load_model(tmp_path / "a.h5")
+
+
+def test_weights_with_lengths_of_four_bytes_are_refused(old_models, tmp_path):
+    data = bytearray((old_models / "tiny.h5").read_bytes())
+    data[14] = 4
+    (tmp_path / "a.h5").write_bytes(data)
+    with pytest.raises(ValueError, match="does not begin as h5py"):
+        tfa.load_model(tmp_path / "a.h5")
