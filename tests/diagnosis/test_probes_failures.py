@@ -199,7 +199,10 @@ def particular(patience=0):
 
 
 @pytest.mark.compiling
-@pytest.mark.skipif(keras.backend.backend() == "torch", reason="traces nothing")
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch",
+    reason="runs its steps as they are",
+)
 @pytest.mark.parametrize("steps_per_execution", [1, 2])
 def test_what_cannot_be_traced_under_observation_is_trained_as_without(
     steps_per_execution, trained, assert_clean, capsys

@@ -1,3 +1,4 @@
+import itertools
 import json
 import shutil
 import zipfile
@@ -195,11 +196,11 @@ def objects_of(heap):
     return found
 
 
-@pytest.mark.parametrize("number", [0, 1])
-@pytest.mark.parametrize("size", [0, 2**64 - 16, 2**64 - 1, 2**20])
+@pytest.mark.parametrize(
+    ("number", "size"),
+    [(0, 0), *itertools.product([0, 1], [2**20, 2**64 - 16, 2**64 - 1])],
+)
 def test_a_heap_that_would_be_read_for_ever_is_refused(number, size, old_models, tmp_path):
-    if (number, size) == (1, 0):
-        pytest.skip("an empty text is one")
     data = bytearray((old_models / "tiny.h5").read_bytes())
     begin = data.find(b"GCOL\x01\0\0\0")
     end = begin + int.from_bytes(data[begin + 8 : begin + 16], "little")
