@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 
 from kerastricks.augment.border import Border, is_inside
 from kerastricks.augment.kernels import Ops, Tensor
+from kerastricks.augment.lines import lines
 
 _WRITTEN_OUT = 32
 
@@ -211,24 +212,20 @@ def convolve_axis(
     Returns:
         float32 tensor (B, H, W, C).
     """
-    length = ops.shape(images)[axis]
-    rows = ops.cast(length, "float32")
-    place = ops.arange(length, dtype="float32")
     around = Border("wrap" if border.fill_mode == "wrap" else "reflect", 0.0)
-    middle = float(radius) if isinstance(radius, int) else ops.cast(radius, "float32")
+    moved = lines(ops, images, axis, around, radius)
+    middle = ops.cast(radius, "float32")
 
     def weights(number: Any) -> Tensor:
         return weight(ops.abs(number - middle) + ops.zeros_like(like))
 
     def term(number: Any) -> Tensor:
-        whole = around.neighbor(ops, around.fold(ops, place + (number - middle), rows), rows)
-        moved = ops.take(images, ops.cast(whole, "int32"), axis=axis)
-        return weights(number)[:, None, None, None] * ops.cast(moved, "float32")
+        return weights(number)[:, None, None] * ops.cast(moved(number), "float32")
 
     count = 2 * radius + 1
     total = _total(ops, count, weights)
-    value = _total(ops, count, term)
-    return value / total[:, None, None, None]
+    value = _total(ops, count, term) / total[:, None, None]
+    return ops.reshape(value, ops.shape(images))
 
 
 def smooth_axis(

@@ -6,6 +6,7 @@ import keras
 
 from kerastricks.augment.border import Border
 from kerastricks.augment.kernels import Ops, Size, Stage, Tensor
+from kerastricks.augment.lines import lines
 from kerastricks.augment.transform import PixelTransform
 from kerastricks.augment.transforms._factor import FactorTransform
 from kerastricks.augment.values import ValueContract
@@ -24,20 +25,24 @@ class Sharpening(PixelTransform):
         """Blend in one loop."""
 
         def blend(images: Tensor, factor: Tensor) -> Tensor:
-            value = ops.cast(images, "float32")
-            _, height, width, _ = ops.shape(images)
-            total, insides = value, []
-            for axis, length in ((1, height), (2, width)):
-                place = ops.arange(length, dtype="int32")
-                before = ops.take(total, ops.maximum(place - 1, 0), axis=axis)
-                after = ops.take(total, ops.minimum(place + 1, length - 1), axis=axis)
-                total = total + before + after
-                within = ops.logical_and(place > 0, place < length - 1)
-                insides.append(within[:, None] if axis == 1 else within[None, :])
+            batch, height, width, channels = ops.shape(images)
+            values = ops.cast(images, "float32")
+            total, rim = values, Border("nearest", 0.0)
+            for axis in (1, 2):
+                moved = lines(ops, total, axis, rim, 1)
+                total = ops.reshape(moved(0.0) + moved(1.0) + moved(2.0), ops.shape(images))
+            value, total = (
+                ops.reshape(x, (batch, height, width * channels)) for x in (values, total)
+            )
             smooth = (total + 4.0 * value) * (1.0 / 13.0)
-            blended = smooth + factor[:, None, None, None] * (value - smooth)
-            inside = ops.logical_and(*insides)
-            return ops.where(inside[None, :, :, None], blended, value)
+            blended = smooth + factor[:, None, None] * (value - smooth)
+            row = ops.arange(height, dtype="int32")[:, None]
+            column = ops.arange(width * channels, dtype="int32")
+            inside = ops.logical_and(
+                ops.logical_and(row > 0, row < height - 1),
+                ops.logical_and(column >= channels, column < (width - 1) * channels),
+            )
+            return ops.reshape(ops.where(inside, blended, value), ops.shape(images))
 
         return [blend]
 
