@@ -7,6 +7,10 @@ from kerastricks.augment.kernels import Ops, Size, Tensor
 ITERATIONS = 12
 """Steps of the fixed-point iteration that undoes a displacement: slopes are a half at most."""
 
+_FEW = 20
+"""Control points along an axis up to which all are added up everywhere, most of them times 0: that
+takes sums in long loops, where the four by four near a place have to be looked up."""
+
 
 def displacement(ops: Ops, grid: Tensor, x: Tensor, y: Tensor, size: Size) -> tuple[Tensor, Tensor]:
     """Give the displacement at places of an image: a uniform cubic B-spline over control points.
@@ -24,33 +28,43 @@ def displacement(ops: Ops, grid: Tensor, x: Tensor, y: Tensor, size: Size) -> tu
     """
     batch, points, _, _ = ops.shape(grid)
     cells = float(points - 3)
+    few = points <= _FEW
+
+    def axis(place: Tensor, length: Any) -> list[tuple[Any, Tensor]]:
+        """The points along an axis that may pull, and how much they do."""
+        pixels = ops.cast(length, "float32")
+        u = ops.clip((place + pixels / 2.0) * (cells / pixels), 0.0, cells)
+        if few:
+            return [(point, _cubic(ops, u + (1.0 - point))) for point in range(points)]
+        cell = ops.minimum(ops.floor(u), cells - 1.0)
+        near = [(cell + point, u - cell + (1.0 - point)) for point in map(float, range(4))]
+        return [(ops.cast(point, "int32"), _cubic(ops, apart)) for point, apart in near]
+
     flat = ops.reshape(grid, (-1, 2))
     offsets = (ops.arange(batch, dtype="int32") * (points * points))[:, None, None]
 
-    def axis(place: Tensor, length: Any) -> tuple[Tensor, list[Tensor]]:
-        pixels = ops.cast(length, "float32")
-        u = ops.clip((place + pixels / 2.0) * (cells / pixels), 0.0, cells)
-        cell = ops.minimum(ops.floor(u), cells - 1.0)
-        t = u - cell
-        s = 1.0 - t
-        weights = [
-            s * s * s / 6.0,
-            (4.0 - 6.0 * t * t + 3.0 * t * t * t) / 6.0,
-            (4.0 - 6.0 * s * s + 3.0 * s * s * s) / 6.0,
-            t * t * t / 6.0,
-        ]
-        return ops.cast(cell, "int32"), weights
+    def moves(row: Any, column: Any) -> Tensor:
+        """Control points, (B, h, w, 2) or (B, 1, 1, 2)."""
+        if few:
+            return grid[:, row, column, None, None]
+        return ops.take(flat, offsets + row * points + column, axis=0)
 
-    column, across = axis(x, size[1])
-    row, down = axis(y, size[0])
-    total = None
-    for i, tall in enumerate(down):
-        for j, wide in enumerate(across):
-            index = offsets + (row + i) * points + column + j
-            term = (tall * wide)[..., None] * ops.take(flat, index, axis=0)
-            total = term if total is None else total + term
-    assert total is not None
-    return total[..., 0], total[..., 1]
+    across = axis(x, size[1])
+    shifts = []
+    for coordinate in range(2):
+        lines = [
+            tall * sum(wide * moves(row, column)[..., coordinate] for column, wide in across)
+            for row, tall in axis(y, size[0])
+        ]
+        shifts.append(sum(lines[1:], start=lines[0]))
+    return shifts[0], shifts[1]
+
+
+def _cubic(ops: Ops, distance: Tensor) -> Tensor:
+    """The uniform cubic B-spline, at distances in cells from its middle."""
+    distance = ops.abs(distance)
+    inner, outer = ops.maximum(1.0 - distance, 0.0), ops.maximum(2.0 - distance, 0.0)
+    return (outer * outer * outer - 4.0 * inner * inner * inner) * (1.0 / 6.0)
 
 
 def undisplaced(ops: Ops, grid: Tensor, x: Tensor, y: Tensor, size: Size) -> tuple[Tensor, Tensor]:

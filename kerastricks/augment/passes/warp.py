@@ -131,7 +131,8 @@ class WarpPass(Pass):
     def stages(self, ops: Ops, size: Size) -> list[Stage]:
         """Copy whole pixels, or smooth where images may shrink and then resample bilinearly.
 
-        Where rows stay rows and pixels are not whole, `run` takes other functions.
+        Where rows stay rows and pixels are not whole, and where images are bent, `run` takes other
+        functions.
         """
         if self.copies:
             return [
@@ -143,8 +144,12 @@ class WarpPass(Pass):
         def resample(images: Tensor, drawn: Warp) -> Tensor:
             return warp(ops, images, *self.places(ops, drawn, size), self.border)
 
+        return [*self._smoothing(ops, size), resample]
+
+    def _smoothing(self, ops: Ops, size: Size) -> list[Stage]:
+        """The stage that smooths, if images may shrink."""
         if not self.shrinks(size):
-            return [resample]
+            return []
         bound = self.minification(size)
 
         def smooth(images: Tensor, drawn: Warp) -> Tensor:
@@ -155,7 +160,7 @@ class WarpPass(Pass):
                 images = smooth_axis(ops, images, span, axis, self.border, radius)
             return images
 
-        return [smooth, resample]
+        return [smooth]
 
     def move_masks(self, ops: Ops, masks: Tensor, drawn: Warp) -> Tensor:
         """Move masks (B, H, W, K) along with the images: each place has the label of its pixel.
@@ -188,10 +193,13 @@ class WarpPass(Pass):
         compiler: Compiler | None,
         carry_out: CarryOut | None = None,
     ) -> Tensor:
-        """Carry the pass out; along the axes, weigh first which pixels make which.
+        """Carry the pass out.
 
-        Compiled as one loop, each value would have its own weights worked out anew.
+        Along the axes it is weighed first which pixels make which, and where images are bent it is
+        found first where pixels come from: in one loop each value would have it worked out anew.
         """
+        if self.is_elastic:
+            return self._bend(ops, images, drawn, dtype, compiler)
         if self.copies or not self.keeps_axes:
             return super().run(ops, images, drawn, dtype, compiler, carry_out)
         _, height, width, _ = ops.shape(images)
@@ -217,6 +225,26 @@ class WarpPass(Pass):
         down, across = wrapped(weigh)(images, drawn)
         half = wrapped(rows)(images, materialised(down))
         return wrapped(columns)(materialised(half), materialised(across))
+
+    def _bend(
+        self, ops: Ops, images: Tensor, drawn: Warp, dtype: str, compiler: Compiler | None
+    ) -> Tensor:
+        """Find the places, smooth, and resample."""
+        _, height, width, _ = ops.shape(images)
+        size = height, width
+
+        def find(images: Tensor, drawn: Warp) -> Places:
+            return self.places(ops, drawn, size)
+
+        def finished(images: Tensor, places: Places) -> Tensor:
+            return self.values.finish(ops, warp(ops, images, *places, self.border), dtype)
+
+        wrapped = compiler or (lambda stage: stage)
+        images = materialised(images)
+        places = wrapped(find)(images, drawn)
+        for stage in self._smoothing(ops, size):
+            images = materialised(wrapped(stage)(images, drawn))
+        return wrapped(finished)(images, materialised(places))
 
     def weighed(self, ops: Ops, drawn: Warp, size: Size) -> tuple[Any, Any]:
         """Which pixels make which, down and across: `DrawnTaps` where minification is unknown."""

@@ -20,23 +20,24 @@ def places(count=3, seed=0):
     return x, y
 
 
-def control_points(count=3, reach=1.0):
-    shape = count, CELLS + 3, CELLS + 3, 2
+def control_points(count=3, reach=1.0, cells=CELLS):
+    shape = count, cells + 3, cells + 3, 2
     return np.random.default_rng(1).uniform(-reach, reach, shape).astype("float32")
 
 
-def test_the_surface_is_scipys_spline(ops, tensor, to_numpy):
-    grid, (x, y) = control_points(), places()
+@pytest.mark.parametrize("cells", [1, CELLS, 30])  # of 30, points near a place are looked up
+def test_the_surface_is_scipys_spline(ops, tensor, to_numpy, cells):
+    grid, (x, y) = control_points(cells=cells), places()
     found = displacement(ops, tensor(grid), tensor(x), tensor(y), SIZE)
-    knots = np.arange(-3, CELLS + 4)
-    u, v = (x / SIZE[1] + 0.5) * CELLS, (y / SIZE[0] + 0.5) * CELLS
+    knots = np.arange(-3, cells + 4)
+    u, v = (x / SIZE[1] + 0.5) * cells, (y / SIZE[0] + 0.5) * cells
     for sample in range(3):
         down = BSpline(knots, grid[sample].astype("float64"), 3)(v[sample])
         for axis in range(2):
             expected = [
                 BSpline(knots, row, 3)(at)
                 for row, at in zip(
-                    down[..., axis].reshape(-1, CELLS + 3), u[sample].ravel(), strict=True
+                    down[..., axis].reshape(-1, cells + 3), u[sample].ravel(), strict=True
                 )
             ]
             out = to_numpy(found[axis])[sample].ravel()
