@@ -102,14 +102,15 @@ def checked_at_least(images: Tensor, size: tuple[int, int]) -> Tensor:
         "put Pad or Resize before it. These images are smaller."
     )
     others = len(images.shape) - 3
-    nothing = tf.slice(
-        images,
-        [0] * len(images.shape),
-        [0] * others + [*size, 0],
-        name="images_smaller_than_what_is_cut_out_of_them",
-    )
     large = tf.debugging.assert_greater_equal(tf.shape(images)[-3:-1], size, message)
-    with tf.control_dependencies([large, nothing]):
+    with tf.control_dependencies([large]):  # which says more, where both would refuse
+        nothing = tf.slice(
+            images,
+            [0] * len(images.shape),
+            [0] * others + [*size, 0],
+            name="images_smaller_than_what_is_cut_out_of_them",
+        )
+    with tf.control_dependencies([nothing]):
         return tf.identity(images)
 
 
