@@ -74,19 +74,6 @@ def apart(image: Images, place: Images) -> Images:
     return image.copy() if image is place else image
 
 
-def turned(matrices: Images, shape: tuple[int, ...] | None = None) -> Images:
-    """Exchange rows and columns: (B, N, M) becomes (B, M, N), or (B, ...) of another shape.
-
-    Of single numbers: pixels of three take OpenCV several times as long.
-    """
-    batch, rows, columns = matrices.shape
-    out = empty((batch, *(shape or (columns, rows))), matrices.dtype)
-    places = out.reshape(batch, columns, rows)
-    for matrix, place in zip(matrices, places, strict=True):
-        cv2.transpose(matrix, dst=place)
-    return out
-
-
 def fill(border: Border) -> tuple[float, ...]:
     """The value of a constant border, as OpenCV takes it."""
     return (border.fill_value,) * 4

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from kerastricks.augment.antialias import Taps, resample_axis, smoothing_weight, spans
-from kerastricks.augment.kernels import Compiler, Ops, Size, Tensor, buffers, opencv, rectangles
+from kerastricks.augment.antialias import smoothing_weight, spans
+from kerastricks.augment.kernels import Compiler, Ops, Tensor, buffers, opencv, rectangles
 from kerastricks.augment.kernels import numpy as small
 from kerastricks.augment.kernels import tensorflow as ops
 from kerastricks.augment.passes.base import CarryOut, Pass, run_pass
@@ -53,9 +53,6 @@ class OpenCVEngine(HostEngine):
         # A room for the result stays one: it is handed over without a copy.
         array, found = np.asanyarray(images), None
         known = compiler is not None
-        size = int(array.shape[1]), int(array.shape[2])
-        if isinstance(step, WarpPass) and known and _is_along_axes(step, size):
-            return self._along_axes(step, images, drawn, dtype)
         runner = _runner(step, array, dtype, sizes_are_known=known)
         if runner is not None:
             if array.dtype == "uint8" and dtype == "float32" and not _keeps_levels(step):
@@ -69,31 +66,6 @@ class OpenCVEngine(HostEngine):
 
         # From here on nothing may be written in its place: chains read it one after the other.
         return self.in_parts(work, images, drawn, step.output_size, 0, (id(step), known))
-
-    def _along_axes(self, step: WarpPass, images: Any, drawn: Any, dtype: str) -> Any:
-        """Resample rows, and then columns as rows: XLA reads those two to three times as fast."""
-        size, channels = (int(images.shape[1]), int(images.shape[2])), int(images.shape[3])
-        weigh = self._stages.once(
-            (id(step), *images.shape), lambda drawn: step.weighed(ops, drawn, size)
-        )
-
-        def rows(images: Tensor, down: Taps) -> Tensor:
-            half = resample_axis(ops, images, down, 1, step.border)
-            return ops.reshape(half, (*half.shape[:2], size[1] * channels))
-
-        def columns(turned: Tensor, across: Taps) -> Tensor:
-            turned = ops.reshape(turned, (turned.shape[0], size[1], channels, turned.shape[-1]))
-            found = resample_axis(ops, turned, across, 1, step.border)
-            found = step.values.finish(ops, found, dtype)
-            return ops.reshape(found, (found.shape[0], found.shape[1] * channels, found.shape[-1]))
-
-        def work(images: Tensor, given: tuple[Taps, Taps], compiler: Any) -> Any:
-            down, across = given
-            half = opencv.turned(np.asarray(compiler(rows)(images, down)))
-            whole = np.asarray(compiler(columns)(buffers.handed_over(half), across))
-            return opencv.turned(whole, (*step.output_size(size), channels))
-
-        return self.in_parts(work, images, weigh(drawn), step.output_size, 0, (id(step), True))
 
     def _divided(self, *, known: bool) -> Divided:
         """Divide what begins with a mix; of other sections each pass writes in the last's place."""
@@ -111,11 +83,6 @@ class OpenCVEngine(HostEngine):
         key = id(step), *images.shape
         numbers = count()
         return lambda function: self._stages.once((*key, next(numbers)), function)
-
-
-def _is_along_axes(step: WarpPass, size: Size) -> bool:
-    """Whether rows stay rows, and it is known beforehand how many pixels make one."""
-    return step.keeps_axes and not step.copies and step.minification(size) is not None
 
 
 def _finished(images: Any, values: ValueContract, dtype: str) -> Any:
@@ -144,7 +111,8 @@ def _runner(
         if step.copies:
             return _copy
         if step.keeps_axes:
-            # XLA's loop is faster, where it is worth compiling.
+            if sizes_are_known and step.minification(size) is not None:
+                return None  # XLA's loop is faster, where it is worth compiling
             bytes_alone = images.dtype == dtype == "uint8" and images.shape[-1] in (1, 3)
             # Where an image is wrapped round, what is at its border reads from the opposite one.
             return _straight if bytes_alone and step.border.fill_mode != "wrap" else None
