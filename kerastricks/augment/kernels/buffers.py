@@ -3,7 +3,8 @@
 Small ones lie in memory of TensorFlow's own, large ones in blocks that are used again when nobody
 reads them any more; the last few stay. An allocator may keep what it is given back, several batches
 of it, for the threads that had asked for it; or the system clears pages that it gives out anew,
-which takes longer than to fill them.
+which takes longer than to fill them. Where there is an accelerator too, this is for code within
+`tf.device("CPU:0")`, as host calls are.
 """
 
 import ctypes
@@ -58,8 +59,7 @@ def empty(shape: Sequence[int], dtype: Any) -> NDArray[Any]:
     bytes_ = int(np.prod(shape, dtype="int64")) * np.dtype(dtype).itemsize
     if bytes_ >= LARGE:
         return _shaped(_recycled(bytes_), shape, dtype)
-    with tf.device("CPU:0"):
-        tensor = tf.raw_ops.Empty(shape=shape, dtype=tf.as_dtype(dtype), init=False)
+    tensor = tf.raw_ops.Empty(shape=shape, dtype=tf.as_dtype(dtype), init=False)
     memory = (ctypes.c_char * bytes_).from_address(np.asarray(tensor).ctypes.data)
     memory.tensor = tensor  # lives as long as any view of its memory
     out = _shaped(memory, shape, dtype)
@@ -120,13 +120,11 @@ def handed_over(array: NDArray[Any]) -> Tensor:
     if tensor is not None:
         return tensor
     if not isinstance(array, _Room) or array.nbytes < LARGE:
-        with tf.device("CPU:0"):
-            return tf.convert_to_tensor(array)
+        return tf.convert_to_tensor(array)
     number = next(_numbers)
     _handed[number] = array
     try:
-        with tf.device("CPU:0"):
-            return _reader(array.dtype.name)(tf.constant(number, tf.int64))
+        return _reader(array.dtype.name)(tf.constant(number, tf.int64))
     finally:
         _handed.pop(number, None)
 

@@ -29,13 +29,18 @@ class _Compiled:
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = ops.jitted(function)
+        self._function = function
         self._found: Callable[..., Any] | None = None
 
     def __call__(self, *arguments: Any) -> Any:
-        tensors = tf.nest.map_structure(as_tensor, arguments)
+        # Of a structure TensorFlow would look at each part, too.
+        tensors = [as_tensor(each) for each in tf.nest.flatten(arguments)]
         if self._found is None:
-            self._found = self._function.get_concrete_function(*tensors)  # type: ignore[attr-defined]
+
+            def flat(*tensors: Tensor) -> Any:
+                return self._function(*tf.nest.pack_sequence_as(arguments, tensors))
+
+            self._found = ops.jitted(flat).get_concrete_function(*tensors)  # type: ignore[attr-defined]
         return self._found(*tensors)
 
 
@@ -143,9 +148,7 @@ class HostEngine:
             # Slices of tensors take a tenth of a millisecond each, those of arrays nothing.
             longer = np.asarray(positions)
             longer = np.concatenate([longer, longer[-1:]])
-            with tf.device("CPU:0"):
-                found = draw(epoch, tf.constant(longer))
-            return list(tf.nest.flatten(found))
+            return list(tf.nest.flatten(draw(epoch, tf.constant(longer))))
 
         flat = tf.nest.flatten(structure)
         found = host_call(
@@ -175,18 +178,17 @@ class HostEngine:
             if not self._has_seen_values:
                 program.values.check(np.asarray(images))
                 self._has_seen_values = True
-            with tf.device("CPU:0"):
-                moved = program.pixels(
-                    ops,
-                    images,
-                    tf.nest.pack_sequence_as(drawn, flat),
-                    dtype,
-                    led=led,
-                    frames=frames,
-                    carry_out=self.carry_out_of(program, images, dtype),
-                    divided=self._divided(known=known),
-                )
-                return as_tensor(moved)
+            moved = program.pixels(
+                ops,
+                images,
+                tf.nest.pack_sequence_as(drawn, flat),
+                dtype,
+                led=led,
+                frames=frames,
+                carry_out=self.carry_out_of(program, images, dtype),
+                divided=self._divided(known=known),
+            )
+            return as_tensor(moved)
 
         out = host_call(run, [images, *tf.nest.flatten(drawn)], dtype)
         _, height, width, channels = images.shape

@@ -72,7 +72,7 @@ def counted(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def host_call(function: Callable[..., Any], inputs: Sequence[Tensor], dtypes: Any) -> Any:
-    """Do as `tf.py_function`, until Python ends: then an error comes instead, without Python."""
+    """Do as `tf.py_function` on the CPU, until Python ends: then an error comes, without Python."""
     go_on = tf.raw_ops.ReadVariableOp(resource=_goes_on(), dtype=tf.bool)
     check = tf.raw_ops.Assert(condition=go_on, data=["Python ends"])
     with tf.control_dependencies([check]):
@@ -91,7 +91,8 @@ class _Worker:
         while True:
             function, args, answer = self._calls.get()
             try:
-                answer.put((function(*args), None))
+                with tf.device("CPU:0"):
+                    answer.put((function(*args), None))
             except BaseException as error:  # raised again where the call was asked for
                 answer.put((None, error))
             del function, args, answer
