@@ -65,10 +65,11 @@ def fori_loop(
 
 def shape(x: Tensor) -> tuple[int | Tensor, ...]:
     """Give the shape: an integer where it is known, a scalar tensor where it is not."""
+    known = tuple(x.shape)
+    if None not in known:
+        return known
     dynamic = tf.shape(x)
-    return tuple(
-        dynamic[axis] if size is None else size for axis, size in enumerate(x.shape.as_list())
-    )
+    return tuple(dynamic[axis] if size is None else size for axis, size in enumerate(known))
 
 
 def take(x: Tensor, indices: Tensor, axis: int) -> Tensor:
