@@ -176,7 +176,8 @@ def test_no_pass_of_several_loses_the_room_that_is_handed_over(monkeypatch):
     handed_over, tensors = buffers.handed_over, []
 
     def watched(array):
-        tensors.append(getattr(array, "tensor", None))
+        if array.ndim == 4:
+            tensors.append(getattr(array, "tensor", None))
         return handed_over(array)
 
     monkeypatch.setattr(buffers, "handed_over", watched)

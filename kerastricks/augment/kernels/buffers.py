@@ -8,6 +8,7 @@ which takes longer than to fill them. Where there is an accelerator too, this is
 """
 
 import ctypes
+import sys
 import time
 import weakref
 from collections import Counter, deque
@@ -102,6 +103,21 @@ def _taken(bytes_: int) -> NDArray[np.uint8] | None:
                 of_a_size[len(block)] += 1
         _free[:] = reversed(kept[:_MOST_KEPT])
         return found
+
+
+def give_back() -> None:
+    """Let the system have what an allocator keeps of memory that a compiler is done with.
+
+    The C library of most Linux systems keeps tens of MiB of it.
+    """
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _trim() -> Any:
+    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 def cast(array: NDArray[Any], dtype: Any) -> NDArray[Any]:

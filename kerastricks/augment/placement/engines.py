@@ -4,12 +4,14 @@ import math
 from collections.abc import Callable
 from functools import partial
 from itertools import count
-from typing import Any
+from threading import Lock
+from typing import Any, TypeAlias
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
-from kerastricks.augment.kernels import Compiler, Size, Tensor
+from kerastricks.augment.kernels import Compiler, Ops, Size, Tensor, buffers
 from kerastricks.augment.kernels import tensorflow as ops
 from kerastricks.augment.passes.base import CarryOut, run_pass
 from kerastricks.augment.passes.program import Divided, Engine, PlainEngine, Program
@@ -20,6 +22,12 @@ from kerastricks.augment.threefry import SampleKeys
 
 _SMALL = 64 * 64
 """Pixels of an image up to which XLA is chosen."""
+_DRAWN_AT_ONCE = 64
+"""Samples whose parameters are drawn by one function: multiples of it."""
+
+
+Drawing: TypeAlias = Callable[[Ops, Tensor, Tensor], Any]
+"""Draws on an array namespace, for an epoch and positions."""
 
 
 class _Compiled:
@@ -31,16 +39,25 @@ class _Compiled:
     def __init__(self, function: Callable[..., Any]) -> None:
         self._function = function
         self._found: Callable[..., Any] | None = None
+        self._lock = Lock()
 
     def __call__(self, *arguments: Any) -> Any:
         # Of a structure TensorFlow would look at each part, too.
         tensors = [as_tensor(each) for each in tf.nest.flatten(arguments)]
-        if self._found is None:
+        if self._found is not None:
+            return self._found(*tensors)
+        structure = tf.nest.map_structure(lambda _: None, arguments)  # without what it holds
 
-            def flat(*tensors: Tensor) -> Any:
-                return self._function(*tf.nest.pack_sequence_as(arguments, tensors))
+        def flat(*tensors: Tensor) -> Any:
+            return self._function(*tf.nest.pack_sequence_as(structure, tensors))
 
-            self._found = ops.jitted(flat).get_concrete_function(*tensors)  # type: ignore[attr-defined]
+        with self._lock:  # others wait, instead of compiling it too
+            if self._found is None:
+                found = ops.jitted(flat).get_concrete_function(*tensors)  # type: ignore[attr-defined]
+                out = found(*tensors)  # XLA compiles at the first call
+                buffers.give_back()
+                self._found = found
+                return out
         return self._found(*tensors)
 
 
@@ -62,27 +79,44 @@ class Stages:
         return self._known[key]
 
 
-def compiled_draw(
-    program: Program, seed: int, size: Size, *, led: bool, frames: Any
-) -> Callable[[Tensor, Tensor], Any]:
-    """Compile `Program.draw` into a function of the epoch and of positions, of one more than asked.
+def _drawing(program: Program, seed: int, size: Size, *, led: bool, frames: Any) -> Drawing:
+    """Give `Program.draw` as a function of a namespace, the epoch, and positions.
 
-    Compilers treat a single sample differently, and round its numbers differently: it would then
-    depend on its batch. So would it, as was measured, if drawn by single kernels.
+    Positions are filled up, by `_missing`. Compilers treat a single sample differently, and round
+    its numbers differently: it would then depend on its batch. So would it, as was measured, if
+    drawn by TensorFlow's single kernels. And batches of most sizes, the last one too, take the same
+    compiled function.
     """
 
-    @ops.jitted
-    def drawn(epoch: Tensor, positions: Tensor) -> Any:
+    def drawn(ops: Ops, epoch: Tensor, positions: Tensor) -> Any:
         keys = SampleKeys(seed, epoch, positions)
         return program.draw(ops, keys, size, led=led, frames=frames)
 
     return drawn
 
 
+def _missing(positions: Tensor) -> Tensor:
+    """How many positions fill up those of a tensor (B,)."""
+    return -tf.shape(positions)[0] % _DRAWN_AT_ONCE
+
+
+def _without(drawn: Any, missing: Any) -> Any:
+    """Cut off the samples that were drawn to fill up."""
+    return tf.nest.map_structure(lambda x: x[: tf.shape(x)[0] - missing], drawn)
+
+
 def _drawn(draw: Callable[[Tensor, Tensor], Any], epoch: Tensor, positions: Tensor) -> Any:
     """Draw for positions (B,), in a graph."""
-    longer = tf.concat([positions, positions[-1:]], axis=0)
-    return tf.nest.map_structure(lambda x: x[:-1], draw(epoch, longer))
+    missing = _missing(positions)
+    longer = tf.concat([positions, tf.zeros((missing,), positions.dtype)], axis=0)
+    return _without(draw(epoch, longer), missing)
+
+
+def _tensorflows(x: Any) -> Tensor:
+    """Give an array in memory of TensorFlow's: that of Python no thread gives back as it ends."""
+    if not isinstance(x, (np.ndarray, np.generic)):
+        return x
+    return buffers.handed_over(buffers.cast(np.asarray(x), x.dtype))
 
 
 class GraphEngine(PlainEngine):
@@ -100,8 +134,8 @@ class GraphEngine(PlainEngine):
         """Do as `Program.draw`."""
         if not _are_known(size, frames):
             return super().draw(program, keys, size, led=led, frames=frames)
-        draw = compiled_draw(program, keys.seed, size, led=led, frames=frames)
-        return _drawn(draw, keys.epoch, keys.positions)
+        draw = _drawing(program, keys.seed, size, led=led, frames=frames)
+        return _drawn(ops.jitted(partial(draw, ops)), keys.epoch, keys.positions)
 
     def move(
         self, program: Program, parts: Parts, drawn: Any, size: Size, *, led: bool, frames: Any
@@ -137,18 +171,19 @@ class HostEngine:
         """Do as `Program.draw`."""
         if program.is_empty or not _are_known(size, frames):
             return program.draw(ops, keys, size, led=led, frames=frames)
-        draw = compiled_draw(program, keys.seed, size, led=led, frames=frames)
+        drawing = _drawing(program, keys.seed, size, led=led, frames=frames)
         # The shape of what is drawn depends on the number of samples alone.
-        function = tf.function(partial(_drawn, draw), autograph=False).get_concrete_function(
-            tf.TensorSpec((), tf.int32), tf.TensorSpec((None,), tf.int32)
-        )
+        function = tf.function(
+            partial(_drawn, partial(drawing, ops)), autograph=False
+        ).get_concrete_function(tf.TensorSpec((), tf.int32), tf.TensorSpec((None,), tf.int32))
         structure = function.structured_outputs
+        draw = self.drawn_by(drawing)
 
         def on_host(epoch: Tensor, positions: Tensor) -> list[Tensor]:
-            # Slices of tensors take a tenth of a millisecond each, those of arrays nothing.
-            longer = np.asarray(positions)
-            longer = np.concatenate([longer, longer[-1:]])
-            return list(tf.nest.flatten(draw(epoch, tf.constant(longer))))
+            # Tensors are put together in a tenth of a millisecond, arrays in none.
+            given = np.asarray(positions)
+            longer = np.concatenate([given, np.zeros(-len(given) % _DRAWN_AT_ONCE, given.dtype)])
+            return [_tensorflows(x) for x in tf.nest.flatten(draw(epoch, longer))]
 
         flat = tf.nest.flatten(structure)
         found = host_call(
@@ -156,10 +191,20 @@ class HostEngine:
             [keys.epoch, keys.positions],
             [each.dtype for each in flat],
         )
-        # The last is cut off here: of an array TensorFlow keeps a copy that may be Python's memory,
-        # which a thread could not give back while the program ends.
-        known = [ops.ensure_shape(x[:-1], of.shape) for x, of in zip(found, flat, strict=True)]
+        known = [
+            ops.ensure_shape(x, of.shape)
+            for x, of in zip(_without(found, _missing(keys.positions)), flat, strict=True)
+        ]
         return tf.nest.pack_sequence_as(structure, known)
+
+    def drawn_by(self, drawing: Drawing) -> Callable[[Tensor, NDArray[np.int32]], Any]:
+        """Give what draws for an epoch and positions in memory: XLA, as in a service."""
+        compiled = Stages()
+
+        def draw(epoch: Tensor, positions: NDArray[np.int32]) -> Any:
+            return compiled.once(len(positions), partial(drawing, ops))(epoch, positions)
+
+        return draw
 
     def move(
         self, program: Program, parts: Parts, drawn: Any, size: Size, *, led: bool, frames: Any

@@ -21,7 +21,7 @@ from kerastricks.augment.passes.pixel import PixelPass
 from kerastricks.augment.passes.program import Divided, Program
 from kerastricks.augment.passes.table import TablePass
 from kerastricks.augment.passes.warp import WarpPass
-from kerastricks.augment.placement.engines import HostEngine
+from kerastricks.augment.placement.engines import Drawing, HostEngine
 from kerastricks.augment.transforms.random_gaussian_blur import RandomGaussianBlur, gaussian_weight
 from kerastricks.augment.transforms.random_sharpness import Sharpening
 from kerastricks.augment.values import ValueContract
@@ -37,6 +37,10 @@ class OpenCVEngine(HostEngine):
     uint8 images of the range 0 to 255, and float32 ones, of up to four channels. What a sample's
     draw leaves as it is costs a copy.
     """
+
+    def drawn_by(self, drawing: Drawing) -> Callable[[Tensor, Any], Any]:
+        """Draw by numpy, which takes as long and need not be compiled."""
+        return lambda epoch, positions: drawing(small, np.asarray(epoch), positions)
 
     def carry_out_of(self, program: Program, images: Tensor, dtype: str) -> CarryOut:
         """Choose OpenCV for what it serves."""
