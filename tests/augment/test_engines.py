@@ -1,11 +1,13 @@
 """The engines of `tf.data` share one program: OpenCV's loops give what the compiled ones do."""
 
 import sys
+import threading
 
 import numpy as np
 import pytest
 
 import kerastricks as kt
+from kerastricks.augment.passes.program import Program
 from kerastricks.augment.values import ValueContract
 
 tf = pytest.importorskip("tensorflow")
@@ -217,3 +219,27 @@ def test_values_contract_is_that_of_the_other_passes():
     images = smooth(3).astype("float32") / 255
     out = run([A.RandomBrightness((3, 3))], images, "opencv", value_range=(0, 1))
     assert out.max() == ValueContract((0, 1), None).value_range[1]
+
+
+@pytest.mark.parametrize(("side", "most"), [(32, 1), (100, 2)])
+def test_calls_with_small_images_take_turns(side, most, monkeypatch):
+    """And those with large ones do not."""
+    under_way, seen, both = [], [], threading.Event()
+    pixels = Program.pixels
+
+    def watched(self, *args, **kwargs):
+        under_way.append(None)
+        seen.append(len(under_way))
+        if len(under_way) == 2:
+            both.set()
+        both.wait(0.3)
+        try:
+            return pixels(self, *args, **kwargs)
+        finally:
+            under_way.pop()
+
+    monkeypatch.setattr(Program, "pixels", watched)
+    data = tf.data.Dataset.from_tensors(np.zeros((2, side, side, 3), "uint8")).repeat(4)
+    pipeline = A.Pipeline([A.RandomRotation(30)], seed=1)
+    list(pipeline.augment(data, engine="opencv", num_parallel_calls=2))
+    assert max(seen) == most

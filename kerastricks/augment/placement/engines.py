@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from itertools import count
 from threading import Lock
@@ -20,8 +21,8 @@ from kerastricks.augment.placement.parts import as_tensor, in_parts, rows_of_a_p
 from kerastricks.augment.targets import Parts
 from kerastricks.augment.threefry import SampleKeys
 
-_SMALL = 64 * 64
-"""Pixels of an image up to which XLA is chosen."""
+SMALL = 64 * 64
+"""Pixels of an image up to which Python takes longer than OpenCV: XLA is chosen."""
 _DRAWN_AT_ONCE = 64
 """Samples whose parameters are drawn by one function: multiples of it."""
 
@@ -183,7 +184,8 @@ class HostEngine:
             # Tensors are put together in a tenth of a millisecond, arrays in none.
             given = np.asarray(positions)
             longer = np.concatenate([given, np.zeros(-len(given) % _DRAWN_AT_ONCE, given.dtype)])
-            return [_tensorflows(x) for x in tf.nest.flatten(draw(epoch, longer))]
+            with self.turn(size):
+                return [_tensorflows(x) for x in tf.nest.flatten(draw(epoch, longer))]
 
         flat = tf.nest.flatten(structure)
         found = host_call(
@@ -223,21 +225,27 @@ class HostEngine:
             if not self._has_seen_values:
                 program.values.check(np.asarray(images))
                 self._has_seen_values = True
-            moved = program.pixels(
-                ops,
-                images,
-                tf.nest.pack_sequence_as(drawn, flat),
-                dtype,
-                led=led,
-                frames=frames,
-                carry_out=self.carry_out_of(program, images, dtype),
-                divided=self._divided(known=known),
-            )
+            with self.turn(images.shape[1:3]):
+                moved = program.pixels(
+                    ops,
+                    images,
+                    tf.nest.pack_sequence_as(drawn, flat),
+                    dtype,
+                    led=led,
+                    frames=frames,
+                    carry_out=self.carry_out_of(program, images, dtype),
+                    divided=self._divided(known=known),
+                )
             return as_tensor(moved)
 
         out = host_call(run, [images, *tf.nest.flatten(drawn)], dtype)
         _, height, width, channels = images.shape
         return ops.ensure_shape(out, (None, *program.output_size((height, width)), channels))
+
+    def turn(self, size: Size) -> AbstractContextManager[Any]:
+        """What a call waits for, for images of a (height, width)."""
+        del size
+        return nullcontext()
 
     def _divided(self, *, known: bool) -> Divided:
         """Give what runs the sections of one call, each a part of the batch at a time."""
@@ -317,7 +325,7 @@ def engine_of(name: str | Engine | None, sizes: Any, *, counts: bool = False) ->
             f'`engine` is "opencv", "xla", or None to choose. Received: engine={name!r}'
         )
     # The calls of OpenCV take turns in Python: of small images XLA makes more in the same time.
-    small = None not in sizes and sizes[0] * sizes[1] <= _SMALL
+    small = None not in sizes and sizes[0] * sizes[1] <= SMALL
     if name == "opencv" or (name is None and (counts or not small)):
         try:
             from kerastricks.augment.placement.opencv import OpenCVEngine

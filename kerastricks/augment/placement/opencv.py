@@ -4,15 +4,18 @@ Antialiased resampling along the axes, which OpenCV lacks, is XLA's, and Pillow'
 sizes that are not known beforehand.
 """
 
+import math
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
 from itertools import count
+from threading import Lock
 from typing import Any
 
 import numpy as np
 
 from kerastricks.augment.antialias import smoothing_weight, spans
-from kerastricks.augment.kernels import Compiler, Ops, Tensor, buffers, opencv, rectangles
+from kerastricks.augment.kernels import Compiler, Ops, Size, Tensor, buffers, opencv, rectangles
 from kerastricks.augment.kernels import numpy as small
 from kerastricks.augment.kernels import tensorflow as ops
 from kerastricks.augment.passes.base import CarryOut, Pass, run_pass
@@ -21,7 +24,7 @@ from kerastricks.augment.passes.pixel import PixelPass
 from kerastricks.augment.passes.program import Divided, Program
 from kerastricks.augment.passes.table import TablePass
 from kerastricks.augment.passes.warp import WarpPass
-from kerastricks.augment.placement.engines import Drawing, HostEngine
+from kerastricks.augment.placement.engines import SMALL, Drawing, HostEngine
 from kerastricks.augment.transforms.random_gaussian_blur import RandomGaussianBlur, gaussian_weight
 from kerastricks.augment.transforms.random_sharpness import Sharpening
 from kerastricks.augment.values import ValueContract
@@ -38,9 +41,17 @@ class OpenCVEngine(HostEngine):
     draw leaves as it is costs a copy.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._turns = Lock()
+
     def drawn_by(self, drawing: Drawing) -> Callable[[Tensor, Any], Any]:
         """Draw by numpy, which takes as long and need not be compiled."""
         return lambda epoch, positions: drawing(small, np.asarray(epoch), positions)
+
+    def turn(self, size: Size) -> AbstractContextManager[Any]:
+        """Let calls with small images take turns: in Python they would, for each loop of OpenCV."""
+        return self._turns if math.prod(size) <= SMALL else nullcontext()
 
     def carry_out_of(self, program: Program, images: Tensor, dtype: str) -> CarryOut:
         """Choose OpenCV for what it serves."""
