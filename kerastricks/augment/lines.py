@@ -28,22 +28,31 @@ def lines(
         pixels further along the axis of each pixel, as a tensor (B, H, W * C) of the images' dtype.
     """
     batch, height, width, channels = ops.shape(images)
-    rows = ops.cast(height if axis == 1 else width, "float32")
-    place = ops.arange(radius, dtype="float32")
+    length = height if axis == 1 else width
+    shape = batch, height, width * channels
+    rows = ops.cast(length, "float32")
 
-    def beyond(place: Tensor) -> Tensor:
+    def read(place: Tensor) -> Tensor:
         whole = border.neighbor(ops, border.fold(ops, place, rows), rows)
         return ops.take(images, ops.cast(whole, "int32"), axis=axis)
 
-    before = beyond(place - ops.cast(radius, "float32"))
-    longer = ops.concatenate([before, images, beyond(place + rows)], axis=axis)
-    pixel = width * channels if axis == 1 else channels
-    longer = ops.reshape(longer, (batch, -1, pixel) if axis == 1 else (batch, height, -1))
+    if not isinstance(radius, int):
+        # Compilers want to know lengths, and this one is not known.
+        middle = ops.cast(radius, "float32")
+        place = ops.arange(length, dtype="float32")
+        return lambda number: ops.reshape(read(place + (number - middle)), shape)
+
+    place = ops.arange(radius, dtype="float32")
+    longer = ops.concatenate([read(place - float(radius)), images, read(place + rows)], axis=axis)
+    more = 2 * radius
+    if axis == 1:
+        longer = ops.reshape(longer, (batch, height + more, width * channels))
+    else:
+        longer = ops.reshape(longer, (batch, height, (width + more) * channels))
 
     def moved(number: Any) -> Tensor:
         begin = int(number) if isinstance(number, float) else ops.cast(number, "int32")
-        if axis == 1:
-            return longer[:, begin : begin + height]
-        return longer[:, :, begin * channels : (begin + width) * channels]
+        start = (0, begin, 0) if axis == 1 else (0, 0, begin * channels)
+        return ops.slice(longer, start, shape)
 
     return moved

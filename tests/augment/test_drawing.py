@@ -9,6 +9,7 @@ import pytest
 import kerastricks as kt
 from kerastricks.augment.kernels import numpy as small
 from kerastricks.augment.threefry import SampleKeys
+from kerastricks.augment.transform import PixelTransform
 
 tf = pytest.importorskip("tensorflow")
 engines = pytest.importorskip("kerastricks.augment.placement.engines")
@@ -70,6 +71,46 @@ def test_numpy_draws_what_xla_does(name):
         np.testing.assert_allclose(ours, xlas.numpy(), rtol=1e-5, atol=1e-5)
 
 
+class OfOnesOwn(PixelTransform):
+    """Scales images by what a function draws."""
+
+    def __init__(self, function):
+        self.function = function
+
+    num_draws = 2
+    summary = "scaled"
+
+    def draw(self, ops, uniforms, size):
+        return self.function(ops, uniforms)
+
+    def stages(self, ops, border, values):
+        def scaled(images, factor):
+            factor = ops.cast(factor, "float32")[:, None, None, None]
+            return ops.cast(images, "float32") * factor
+
+        return [scaled]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda ops, u: ops.where(u[:, 0] < 0.5, 1.0, 0.5),
+        lambda ops, u: ops.where(u[:, 0] < 0.5, 1, 2),
+        lambda ops, u: u[:, 0] * np.array([0.5]),
+        lambda ops, u: ops.sqrt(2.0) * u[:, 0],
+        lambda ops, u: ops.exp(ops.log(2.0) * u[:, 0]),
+        lambda ops, u: tf.sin(u[:, 0]),
+        lambda ops, u: ops.sum(ops.cast(u < 0.5, "int32"), axis=1) / 2,
+    ],
+)
+def test_draws_of_ones_own_may_promote_otherwise(function):
+    """numpy makes float64 and int64 of what TensorFlow makes float32 and int32 of."""
+    pytest.importorskip("cv2")
+    ours, xlas = (augmented([OfOnesOwn(function)], 70, engine) for engine in ("opencv", "xla"))
+    np.testing.assert_array_equal(ours, xlas)
+    assert (ours != IMAGES).any()
+
+
 @pytest.mark.parametrize("transforms", [NINE, LISTS["policies"]])
 def test_batches_of_all_sizes_are_drawn_alike(transforms):
     """By numpy too, whose loops over one sample may be others than those over many."""
@@ -79,7 +120,7 @@ def test_batches_of_all_sizes_are_drawn_alike(transforms):
         np.testing.assert_array_equal(augmented(transforms, batch_size), whole)
 
 
-def test_with_opencv_nothing_is_compiled(monkeypatch):
+def test_with_opencv_nothing_is_compiled_of_what_it_serves(monkeypatch):
     pytest.importorskip("cv2")
 
     def refuse(function):

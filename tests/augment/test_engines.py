@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 import kerastricks as kt
-from kerastricks.augment.passes.program import Program
 from kerastricks.augment.values import ValueContract
 
 tf = pytest.importorskip("tensorflow")
 cv2 = pytest.importorskip("cv2")
 engines = pytest.importorskip("kerastricks.augment.placement.engines")
+opencv = pytest.importorskip("kerastricks.augment.placement.opencv")
 
 A = kt.augment
 PASSES = {
@@ -225,20 +225,20 @@ def test_values_contract_is_that_of_the_other_passes():
 def test_calls_with_small_images_take_turns(side, most, monkeypatch):
     """And those with large ones do not."""
     under_way, seen, both = [], [], threading.Event()
-    pixels = Program.pixels
+    warp = opencv._warp
 
-    def watched(self, *args, **kwargs):
+    def watched(*args):
         under_way.append(None)
         seen.append(len(under_way))
         if len(under_way) == 2:
             both.set()
         both.wait(0.3)
         try:
-            return pixels(self, *args, **kwargs)
+            return warp(*args)
         finally:
             under_way.pop()
 
-    monkeypatch.setattr(Program, "pixels", watched)
+    monkeypatch.setattr(opencv, "_warp", watched)
     data = tf.data.Dataset.from_tensors(np.zeros((2, side, side, 3), "uint8")).repeat(4)
     pipeline = A.Pipeline([A.RandomRotation(30)], seed=1)
     list(pipeline.augment(data, engine="opencv", num_parallel_calls=2))

@@ -90,6 +90,10 @@ CASES = {
         (lambda ops, x, at: ops.segment_sum(x, at, 6), F, SEGMENTS),
     ],
     "shape": [(lambda ops, x: ops.cast(ops.shape(x), "int32"), F)],
+    "slice": [
+        (lambda ops, x: ops.slice(x, (1, 2), (2, 3)), F),
+        (lambda ops, x, at: ops.slice(x, (0, at[1, 2]), (3, 2)), I, BITS),
+    ],
     "sqrt": [(lambda ops, x: ops.sqrt(x), POSITIVE)],
     "stack": [(lambda ops, x, y: ops.stack([x, y], axis=-1), F, F[::-1].copy())],
     "sum": [
@@ -111,7 +115,7 @@ CASES = {
 
 def names_of(module):
     """What a module has for others."""
-    own = {"Any", "Callable", "Demand", "NDArray", "Sequence", "Tensor", "np", "tf"}
+    own = {"builtins", "Any", "Callable", "Demand", "NDArray", "Sequence", "Tensor", "np", "tf"}
     return {name for name in vars(module) if not name.startswith("_")} - own
 
 

@@ -61,6 +61,9 @@ def empty(shape: Sequence[int], dtype: Any) -> NDArray[Any]:
     if bytes_ >= LARGE:
         return _shaped(_recycled(bytes_), shape, dtype)
     tensor = tf.raw_ops.Empty(shape=shape, dtype=tf.as_dtype(dtype), init=False)
+    if not tensor.device.endswith("CPU:0"):
+        with tf.device("CPU:0"):
+            tensor = tf.raw_ops.Empty(shape=shape, dtype=tf.as_dtype(dtype), init=False)
     memory = (ctypes.c_char * bytes_).from_address(np.asarray(tensor).ctypes.data)
     memory.tensor = tensor  # lives as long as any view of its memory
     out = _shaped(memory, shape, dtype)
@@ -117,7 +120,10 @@ def give_back() -> None:
 
 @cache
 def _trim() -> Any:
-    return getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim.argtypes = [ctypes.c_size_t]
+    return trim
 
 
 def cast(array: NDArray[Any], dtype: Any) -> NDArray[Any]:

@@ -5,6 +5,7 @@ matrices need not know which of the two they are made by. For a few numbers a sa
 compiled function takes longer than numpy does.
 """
 
+import builtins
 from collections.abc import Callable
 from typing import Any
 
@@ -77,6 +78,13 @@ def segment_sum(x: Tensor, segments: Tensor, num_segments: int) -> NDArray[Any]:
     total = np.zeros((num_segments, *x.shape[1:]), x.dtype)
     np.add.at(total, segments, x)
     return total
+
+
+def slice(  # noqa: A001 - the name it has in keras.ops
+    x: Tensor, start_indices: tuple[int, ...], shape: tuple[int, ...]
+) -> NDArray[Any]:
+    """Cut out a part of a shape that begins at a place."""
+    return x[tuple(map(builtins.slice, start_indices, np.add(start_indices, shape)))]  # type: ignore[no-any-return]
 
 
 def sum(x: Tensor, axis: int | None = None, keepdims: bool = False) -> Any:  # noqa: A001 - the name it has in keras.ops

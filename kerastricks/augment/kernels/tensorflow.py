@@ -38,6 +38,7 @@ ones_like = tf.ones_like
 reshape = tf.reshape
 round = tf.round  # noqa: A001 - the name it has in keras.ops
 segment_sum = tf.math.unsorted_segment_sum
+slice = tf.slice  # noqa: A001 - the name it has in keras.ops
 sqrt = tf.sqrt
 stack = tf.stack
 sum = tf.reduce_sum  # noqa: A001 - the name it has in keras.ops

@@ -53,13 +53,15 @@ class _Compiled:
             return self._function(*tf.nest.pack_sequence_as(structure, tensors))
 
         with self._lock:  # others wait, instead of compiling it too
-            if self._found is None:
-                found = ops.jitted(flat).get_concrete_function(*tensors)  # type: ignore[attr-defined]
+            if self._found is not None:
+                return self._found(*tensors)
+            found = ops.jitted(flat).get_concrete_function(*tensors)  # type: ignore[attr-defined]
+            try:
                 out = found(*tensors)  # XLA compiles at the first call
-                buffers.give_back()
+            finally:
                 self._found = found
-                return out
-        return self._found(*tensors)
+        buffers.give_back()
+        return out
 
 
 class Stages:
@@ -75,19 +77,11 @@ class Stages:
 
     def once(self, key: Any, function: Callable[..., Any]) -> Callable[..., Any]:
         """Compile a function, or give that which was compiled under its key."""
-        if key not in self._known:
-            self._known[key] = _Compiled(function)
-        return self._known[key]
+        return self._known.setdefault(key, _Compiled(function))
 
 
 def _drawing(program: Program, seed: int, size: Size, *, led: bool, frames: Any) -> Drawing:
-    """Give `Program.draw` as a function of a namespace, the epoch, and positions.
-
-    Positions are filled up, by `_missing`. Compilers treat a single sample differently, and round
-    its numbers differently: it would then depend on its batch. So would it, as was measured, if
-    drawn by TensorFlow's single kernels. And batches of most sizes, the last one too, take the same
-    compiled function.
-    """
+    """Give `Program.draw` as a function of a namespace, the epoch, and positions."""
 
     def drawn(ops: Ops, epoch: Tensor, positions: Tensor) -> Any:
         keys = SampleKeys(seed, epoch, positions)
@@ -97,7 +91,12 @@ def _drawing(program: Program, seed: int, size: Size, *, led: bool, frames: Any)
 
 
 def _missing(positions: Tensor) -> Tensor:
-    """How many positions fill up those of a tensor (B,)."""
+    """How many positions fill up those of a tensor (B,), to a multiple of `_DRAWN_AT_ONCE`.
+
+    Compilers treat a single sample differently, and round its numbers differently: it would then
+    depend on its batch. So would it, as was measured, if drawn by TensorFlow's single kernels. And
+    batches of all sizes between two multiples, the last one too, take the same compiled function.
+    """
     return -tf.shape(positions)[0] % _DRAWN_AT_ONCE
 
 
@@ -113,11 +112,14 @@ def _drawn(draw: Callable[[Tensor, Tensor], Any], epoch: Tensor, positions: Tens
     return _without(draw(epoch, longer), missing)
 
 
-def _tensorflows(x: Any) -> Tensor:
-    """Give an array in memory of TensorFlow's: that of Python no thread gives back as it ends."""
+def _tensorflows(x: Any, dtype: Any) -> Tensor:
+    """Give what was drawn in memory of TensorFlow's, and in a dtype: numpy promotes differently.
+
+    Python's own memory could not be given back by TensorFlow's threads while the program ends.
+    """
     if not isinstance(x, (np.ndarray, np.generic)):
-        return x
-    return buffers.handed_over(buffers.cast(np.asarray(x), x.dtype))
+        return tf.cast(x, dtype)
+    return buffers.handed_over(buffers.cast(np.asarray(x), dtype.as_numpy_dtype))
 
 
 class GraphEngine(PlainEngine):
@@ -185,7 +187,8 @@ class HostEngine:
             given = np.asarray(positions)
             longer = np.concatenate([given, np.zeros(-len(given) % _DRAWN_AT_ONCE, given.dtype)])
             with self.turn(size):
-                return [_tensorflows(x) for x in tf.nest.flatten(draw(epoch, longer))]
+                found = tf.nest.flatten(draw(epoch, longer))
+                return [_tensorflows(x, of.dtype) for x, of in zip(found, flat, strict=True)]
 
         flat = tf.nest.flatten(structure)
         found = host_call(
@@ -225,7 +228,8 @@ class HostEngine:
             if not self._has_seen_values:
                 program.values.check(np.asarray(images))
                 self._has_seen_values = True
-            with self.turn(images.shape[1:3]):
+            given = images.shape[1:3]
+            with self.turn(max(given, program.output_size(given), key=math.prod)):
                 moved = program.pixels(
                     ops,
                     images,
@@ -243,7 +247,7 @@ class HostEngine:
         return ops.ensure_shape(out, (None, *program.output_size((height, width)), channels))
 
     def turn(self, size: Size) -> AbstractContextManager[Any]:
-        """What a call waits for, for images of a (height, width)."""
+        """What a call waits for, before it draws for images of a size, or moves their pixels."""
         del size
         return nullcontext()
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import reduce
 from itertools import count
-from threading import Lock
+from threading import RLock
 from typing import Any
 
 import numpy as np
@@ -43,14 +43,21 @@ class OpenCVEngine(HostEngine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._turns = Lock()
+        self._turns = RLock()
+        self._compiles = False
 
     def drawn_by(self, drawing: Drawing) -> Callable[[Tensor, Any], Any]:
         """Draw by numpy, which takes as long and need not be compiled."""
         return lambda epoch, positions: drawing(small, np.asarray(epoch), positions)
 
     def turn(self, size: Size) -> AbstractContextManager[Any]:
-        """Let calls with small images take turns: in Python they would, for each loop of OpenCV."""
+        """Let calls with small images take turns: else they wait at each loop for Python's lock.
+
+        Those in which XLA works too let others go on meanwhile.
+        """
+        return nullcontext() if self._compiles else self._turn(size)
+
+    def _turn(self, size: Size) -> AbstractContextManager[Any]:
         return self._turns if math.prod(size) <= SMALL else nullcontext()
 
     def carry_out_of(self, program: Program, images: Tensor, dtype: str) -> CarryOut:
@@ -66,15 +73,19 @@ class OpenCVEngine(HostEngine):
     ) -> Any:
         """Do as `Pass.run`."""
         # A room for the result stays one: it is handed over without a copy.
-        array, found = np.asanyarray(images), None
+        array = np.asanyarray(images)
         known = compiler is not None
         runner = _runner(step, array, dtype, sizes_are_known=known)
         if runner is not None:
-            if array.dtype == "uint8" and dtype == "float32" and not _keeps_levels(step):
-                array = buffers.cast(array, "float32")
-            found = runner(step, array, drawn, self._small(step, array))
-        if found is not None:
-            return _finished(found, step.values, dtype)
+            size = array.shape[1:3]
+            with self._turn(max(size, step.output_size(size), key=math.prod)):
+                if array.dtype == "uint8" and dtype == "float32" and not _keeps_levels(step):
+                    array = buffers.cast(array, "float32")
+                found = runner(step, array, drawn, self._small(step, array))
+                if found is not None:
+                    return _finished(found, step.values, dtype)
+
+        self._compiles = True
 
         def work(images: Tensor, drawn: Any, compiler: Compiler | None) -> Any:
             return step.run(ops, images, drawn, dtype, compiler, self._carry_out)
